@@ -1,1 +1,1 @@
-"""The door for people: parse, call one service, show the answer."""
+"""The command line: each command parses its arguments, calls one service, and shows the answer."""

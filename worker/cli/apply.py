@@ -1,4 +1,4 @@
-"""`pilotage apply` makes the database what a file says; `pilotage export` writes the file."""
+"""`pilotage apply` changes the database to what a file says; `pilotage export` writes the file."""
 
 from pathlib import Path
 
@@ -43,6 +43,6 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
 def export() -> None:
     """Write VOs, CEs, payloads, schedules and credentials as TOML.
 
-    'pilotage apply' reads it, on this database or another. No file of a secret is read.
+    'pilotage apply' reads it, for this database or another. No file with a secret is read.
     """
     click.echo(export_service.export(wiring.current_database()), nl=False)

@@ -45,7 +45,7 @@ def audit(
 ) -> None:
     """Show who changed what, the latest first.
 
-    An account is as the host names it, with the host or without: root@host, root, alice.
+    An account has the name that it has on the host, with or without the host: root@host, root.
     """
     came_by = None if door is None else Door(door)
     page = perform(service.recorded, since, by=by, of=of, door=came_by, limit=limit, after=after)

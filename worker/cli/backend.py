@@ -20,7 +20,7 @@ def backend() -> None:
 @backend.command("list", epilog=example("pilotage backend list --json"))
 @as_json
 def list_(as_json: bool) -> None:
-    """List the back-ends, their tables and where each stands."""
+    """List the back-ends with their tables and revisions."""
     rows = service.list_backends(wiring.database(), wiring.backends())
     columns = ["name", "place", "revision", "newest", "tables", "about"]
     show.as_json(rows) if as_json else show.table(rows, columns, "no back-end is installed")
@@ -37,7 +37,7 @@ def migrate(name: str, as_json: bool) -> None:
 @backend.command("upgrade-all", epilog=example("pilotage backend upgrade-all"))
 @as_json
 def upgrade_all(as_json: bool) -> None:
-    """Bring the tables of every back-end up to date. One that fails stops no other."""
+    """Bring the tables of every back-end up to date. A failure does not affect the others."""
     chains = [backend.chain for backend in wiring.backends().values()]
     _show(service.migrate_each(wiring.database(), chains), as_json)
 
@@ -48,7 +48,7 @@ def upgrade_all(as_json: bool) -> None:
 def revision(name: str, message: str) -> None:
     """Write the next migration of a chain. NAME is 'core' or a back-end.
 
-    For developers, against a PostgreSQL database that is at the newest revision.
+    For developers. It compares with a PostgreSQL database that is at the newest revision.
     """
     written = service.write_revision(wiring.database(), wiring.backends(), name, message)
     show.say(f"wrote {written}" if written else f"the migrations of {name} are in step")

@@ -1,4 +1,4 @@
-"""`pilotage bench`: how long this installation takes to answer what is asked often."""
+"""`pilotage bench`: timings of the frequent queries of this installation."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ COLUMNS = (
 def bench(repeat: int, as_json: bool) -> None:
     """Measure how long this installation takes to answer what is asked often.
 
-    It only reads. `round trips` compares a time with that of the shortest question there is.
+    It only reads. `round trips` gives a time as a multiple of that of the shortest possible query.
     """
     runtime = wiring.current_runtime()
     subject = subject_of(runtime)
@@ -48,7 +48,7 @@ def bench(repeat: int, as_json: bool) -> None:
 
 
 def _with_progress(each: Iterable[Timing]) -> Iterator[Timing]:
-    """Show on a terminal how far it is: a slow database needs a while."""
+    """Show the progress on a terminal: with a slow database it takes a while."""
     with click.progressbar(
         each,
         len(QUESTIONS) + 1,

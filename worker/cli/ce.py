@@ -1,4 +1,4 @@
-"""`pilotage ce`: the places that run pilots."""
+"""`pilotage ce`: the CEs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -45,7 +45,7 @@ _STATES = {
     "sending": "held",
     "only_for": "for some VOs",
 }
-"""How a list calls what keeps pilots away, by the value that does so."""
+"""The words in a list for each value that keeps pilots away."""
 
 COLUMNS = [
     "name",
@@ -174,7 +174,7 @@ def set_(
 @reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
-    """Let pilots be sent to a CE; ends draining too."""
+    """Let pilots be sent to a CE again; this also ends draining."""
     _change(name, {"enabled": True, **_drained(draining=False)}, as_json, reason=reason)
 
 
@@ -219,7 +219,7 @@ ce.add_command(test)
 
 
 def _set_by(set_by: Mapping[str, Setter]) -> dict[str, str]:
-    """Return since when a CE is drained, disabled, restricted or held, by whom and why."""
+    """Return for each value that keeps pilots away since when, by whom and why it was set."""
     now = datetime.now(UTC)
     return {_STATES[field]: setter.phrase(now) for field, setter in set_by.items()}
 
@@ -244,7 +244,7 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_settings(options: Mapping[str, Any]) -> None:
-    """Refuse an option that no back-end has and that is a setting of the installation."""
+    """Refuse an option that no back-end has, if it is a setting of the installation."""
     names = {key for backend in wiring.backends().values() for key in backend.options.model_fields}
     for key in options:
         if key in Settings.model_fields and key not in names:
@@ -253,7 +253,7 @@ def _refuse_settings(options: Mapping[str, Any]) -> None:
 
 
 def _vos(names: Sequence[str]) -> list[str] | None:
-    """Return which VOs are meant: none given leaves it as it is, 'all' is the empty list."""
+    """Return the VOs that are meant: `None` for no change, an empty list for all."""
     if not names:
         return None
     return [] if ALL_VOS in names else list(names)

@@ -1,4 +1,4 @@
-"""`pilotage ce calls`, `diff` and `test`: whether a CE answers, and what it says."""
+"""`pilotage ce calls`, `diff` and `test`: checks of a CE and of its answers."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -64,10 +64,10 @@ def calls(name: str, since: datetime, as_json: bool) -> None:
 def diff(
     name: str, adopt: bool, vo: str, cancel: bool, show_all: bool, yes: bool, as_json: bool
 ) -> None:
-    """Show what a CE has and the database lacks, and the reverse.
+    """Show where the jobs of a CE and the database differ.
 
-    The exit code is 1 while something differs, or if the CE cannot be asked. What the next check
-    will record is no difference.
+    The exit code is 1 if something differs, or if the CE cannot be called. Changes that the next
+    check will record do not count as differences.
     """
     runtime = wiring.by_hand()
     adopt_for = vo if adopt else None

@@ -31,10 +31,10 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 @click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
 @click.option("--force", is_flag=True, help="Do it even before a restored CE was reconciled.")
 def resume(name: str, reason: str, force: bool) -> None:
-    """End the pause of a CE, whoever made it.
+    """End the pause of a CE, also one that was not made by hand.
 
-    After a restore of the database a CE is resumed when 'pilotage task run reconcile' has found
-    nothing there that the database does not know.
+    After a restore of the database a CE can be resumed only when 'pilotage task run reconcile' has
+    found no job there that the database does not know.
     """
     perform(pausing.resume, name, reason, force=force)
     show.say(f"CE {name} is normal")

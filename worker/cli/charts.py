@@ -9,7 +9,7 @@ from worker.simulation.scenario import CETrouble
 WIDTH, NARROWEST = 72, 24
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
-# One colour a policy, told apart by those who see few colours, too; the oracle is grey.
+# One colour for each policy, which colour-blind people can distinguish, too; the oracle is grey.
 COLOURS = ("#8a8a8a", "#0b6e4f", "#c8553d", "#3d5a98", "#8f6bb3", "#b08900")
 LEFT, TOP, BREADTH, HEIGHT, LINE = 56, 44, 820, 260, 18
 
@@ -98,7 +98,7 @@ def _when(trouble: CETrouble, hours: float, width: int) -> str:
 
 
 def _means(outcome: PolicyResult, parts: int) -> Sequence[float]:
-    """Return the mean of each part of the time; a sample fills several parts if there are few."""
+    """Return the mean of each part of the time. If samples are few, one fills several parts."""
     running = [sample.running for sample in outcome.samples]
     means = []
     for number in range(parts):
@@ -110,7 +110,7 @@ def _means(outcome: PolicyResult, parts: int) -> Sequence[float]:
 
 
 def _scale(most: int) -> int:
-    """Return a number to end the scale with, of which a quarter is round."""
+    """Return the end of the scale: a number whose quarter is round."""
     steps = (base * int(10**power) for power in range(9) for base in (1, 2, 5))
     return 4 * next(step for step in steps if 4 * step >= most)
 

@@ -1,6 +1,6 @@
-"""The columns of a table, and which of them give way where there is little room.
+"""The columns of a table, and which of them are cut or dropped in a narrow terminal.
 
-A column that is not named in `HABITS` needs nothing: its numbers, times and short words keep their
+A column needs no entry in `HABITS`. Without one, its numbers, times and short words keep their
 width, its longer texts are cut, and it is dropped before the columns to its left.
 """
 
@@ -13,29 +13,29 @@ GAP = 2
 ALWAYS = 0
 ORDINARY = 5
 SHORTEST = 12
-"""No text is cut to fewer characters, unless its column says so."""
+"""The fewest characters to which a text is cut, unless its column has another number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: its value, its title, and what becomes of it in a narrow terminal."""
+    """A column: its value, its title, and its behaviour in a narrow terminal."""
 
     name: str
     title: str = ""
     rank: int = ORDINARY
-    """The column of the highest rank is dropped first; one of rank 0 always stays."""
+    """The column with the highest rank is dropped first; a column of rank 0 is never dropped."""
     least: int | None = None
-    """A text may be cut to so many characters. Of rank 0 it is whole, unless this is set."""
+    """The fewest characters to which a text is cut. With rank 0, it is cut only if this is set."""
     fold: bool = False
-    """Whether a text goes on in the next line instead of being cut."""
+    """Whether a text continues in the next line instead of being cut."""
 
     @property
     def heading(self) -> str:
-        """What stands above it."""
+        """The text above the column."""
         return self.title or self.name.replace("_", " ")
 
     def shortest(self, longest: int) -> int:
-        """Return how narrow it may become, if its longest value has so many characters."""
+        """Return the smallest width of the column, given the length of its longest value."""
         if self.least is None and self.rank == ALWAYS:
             return longest
         return min(longest, self.least or SHORTEST)
@@ -81,11 +81,11 @@ HABITS: Mapping[str, Column] = {
         Column(name="tables", rank=6, least=12),
     )
 }
-"""What is usual for a column of this name, in whatever table it stands."""
+"""The usual column for a name, in every table."""
 
 
 def column_of(column: str | Column) -> Column:
-    """Return a column as it is described, or as is usual for its name."""
+    """Return a column as described, or the usual one for its name."""
     if isinstance(column, Column):
         return column
     return HABITS.get(column, Column(name=column))
@@ -93,7 +93,7 @@ def column_of(column: str | Column) -> Column:
 
 def layout(columns: Sequence[Column], shortest: Sequence[int], longest: Sequence[int], span: int
            ) -> dict[int, int]:  # fmt: skip
-    """Return which columns are shown, by their number, and how wide each is."""
+    """Return the columns that are shown, by their number, with their widths."""
     shown = list(range(len(columns)))
     while _total(shortest[n] for n in shown) > span:
         number = _droppable(columns, shown)
@@ -106,7 +106,7 @@ def layout(columns: Sequence[Column], shortest: Sequence[int], longest: Sequence
 
 
 def _droppable(columns: Sequence[Column], shown: Sequence[int]) -> int | None:
-    """Return the number of the column that is missed least; the first one is never dropped."""
+    """Return the number of the least important column; the first one is never dropped."""
     ranked = [(columns[n].rank, n) for n in shown[1:] if columns[n].rank > ALWAYS]
     return max(ranked)[1] if ranked else None
 

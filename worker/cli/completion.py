@@ -1,7 +1,8 @@
-"""Completion by the shell: the names of CEs, VOs, tasks and back-ends, wherever one is asked for.
+"""Shell completion: the names of CEs, VOs, tasks, back-ends and tokens in arguments and options.
 
-A key press must never print an error or make a file, so whatever goes wrong completes nothing.
-What lists the names is imported when they are listed: most commands are not completed but run.
+A key press must never print an error or create a file, so after any error nothing is completed. The
+modules that list names are imported only when a name is completed: most commands are run, not
+completed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +25,7 @@ class Name(click.types.StringParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the names that begin like this."""
+        """Return the names that begin with this text."""
         try:
             return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
         except Exception:  # noqa: BLE001 - a key press prints no error
@@ -68,7 +69,7 @@ _ARGUMENTS: Mapping[tuple[str, str], Names] = {
     ("backend", "name"): wiring.backends,
     ("token", "name"): _tokens,
 }
-"""What an argument is the name of, by its group."""
+"""The names that an argument may have, by the group of the command."""
 
 _ANYWHERE: Mapping[str, Names] = {
     "ce": _ces,
@@ -76,11 +77,11 @@ _ANYWHERE: Mapping[str, Names] = {
     "only_for": _vos,
     "backend": wiring.backends,
 }
-"""What an argument or an option of this name is the name of, in every command."""
+"""The names that an argument or an option may have in every command."""
 
 
 def complete_names(root: click.Command) -> None:
-    """Let a command, or every command of a group, complete the names that it asks for."""
+    """Make a command, or every command of a group, complete the names in its arguments."""
     for group, command in _commands(root, ""):
         for param in command.params:
             names = _names(group, command, param)

@@ -1,4 +1,4 @@
-"""`pilotage credential`: what VOs show to CEs, how long it holds, and how it is renewed."""
+"""`pilotage credential`: the credentials of VOs, their expiry, and their renewal."""
 
 import shlex
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ _renew = click.option(
 _which = with_options(
     click.argument("vo", metavar="VO|all"), click.argument("backend", metavar="BACKEND")
 )
-"""What names a credential."""
+"""The arguments that identify a credential."""
 
 
 @click.group(cls=Group, epilog=example("pilotage credential list"))
@@ -79,7 +79,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
 @credential.command("list", epilog=example("pilotage credential list"))
 @as_json
 def list_(as_json: bool) -> None:
-    """List the credentials, and how long each holds by its file."""
+    """List the credentials, and how long each is valid according to its file."""
     standings = perform(service.list_all)
     if as_json:
         show.as_json([asdict(one) for one in standings])
@@ -95,7 +95,7 @@ def list_(as_json: bool) -> None:
 @_kind
 @as_json
 def show_(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
-    """Show a credential, by what its file says now."""
+    """Show a credential, with the present content of its file."""
     _show(perform(service.show, vo, backend, kind=_named(kind)), as_json)
 
 
@@ -108,7 +108,7 @@ def show_(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
 def set_(
     vo: str, backend: str, kind: str | None, path: str | None, renew: str | None, as_json: bool
 ) -> None:
-    """Change where a credential lies, or how it is renewed."""
+    """Change where the file of a credential is, or how it is renewed."""
     changes: dict[str, Any] = {} if path is None else {"path": path}
     if renew is not None:
         changes["renew"] = _words(renew)
@@ -150,7 +150,7 @@ def _named(kind: str | None) -> CredentialKind | None:
 
 
 def _words(command: str | None) -> tuple[str, ...] | None:
-    """Take a command apart as a shell would, without running one."""
+    """Split a command into words like a shell, without running one."""
     if command is None or command == NO_LIMIT:
         return None
     try:

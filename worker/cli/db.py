@@ -24,7 +24,7 @@ from worker.services.operate import roles as roles_service
 def db(context: click.Context, as_json: bool) -> None:
     """Manage the database.
 
-    Without a further word it is set up, after a line that says what will be done. A database that
+    Without a subcommand it is set up, after a line that says what will be done. A database that
     holds pilots is not migrated this way: 'pilotage db migrate' and 'pilotage db setup' do that.
     """
     if context.invoked_subcommand is None:
@@ -78,9 +78,9 @@ def migrate(stamp: bool, as_json: bool) -> None:
 @destructive
 @as_json
 def clean(yes: bool, force: bool, as_json: bool) -> None:
-    """Empty all tables, those that point at others first.
+    """Empty all tables, in the order that foreign keys require.
 
-    Only the changes stay, as 'pilotage audit' shows them.
+    Only the changes that 'pilotage audit' shows and the VO default stay.
     """
     _show_action(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
@@ -94,9 +94,9 @@ _prefix = click.option(
 @_prefix
 @as_json
 def verify(prefix: str | None, as_json: bool) -> None:
-    """List what differs from the models. Tables, indexes, counts; exit 1 if any does.
+    """List what differs from the models: tables, indexes, counts. Exit with 1 if anything does.
 
-    The rights of the roles that 'pilotage db roles' makes are looked at too, where they exist.
+    The rights of the roles that 'pilotage db roles' makes are checked, too, if they exist.
     """
     database = wiring.database()
     differences = [*service.verify(database), *roles_service.missing_rights(database, prefix)]
@@ -124,9 +124,9 @@ def verify(prefix: str | None, as_json: bool) -> None:
 def roles(prefix: str | None, owner: str | None, yes: bool, as_json: bool) -> None:
     """Make an owner, a worker and a reader of the database.
 
-    Without --yes the SQL that makes them is printed. The owner migrates; the worker changes rows
-    and no tables; the reader reads. It may be repeated. Only PostgreSQL has roles; give each its
-    password yourself.
+    Without --yes the SQL that makes them is printed. The owner migrates; the worker changes rows,
+    but no tables; the reader reads. The command may be repeated. Only PostgreSQL has roles; set
+    their passwords yourself.
     """
     made = roles_service.set_up(wiring.database(), prefix, owner, yes=yes)
     if as_json:
@@ -142,9 +142,9 @@ def roles(prefix: str | None, owner: str | None, yes: bool, as_json: bool) -> No
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
 def backup(file: Path, as_json: bool) -> None:
-    """Write the database into a new file, while everything runs.
+    """Write the database to a new file, while everything runs.
 
-    Only you may read it. PostgreSQL needs its program pg_dump; an SQLite database needs none.
+    Only you may read the file. PostgreSQL needs its program pg_dump; SQLite needs none.
     """
     made = backup_service.back_up(wiring.database(), file)
     if as_json:
@@ -159,10 +159,10 @@ def backup(file: Path, as_json: bool) -> None:
 @destructive
 @as_json
 def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: bool) -> None:
-    """Make the database what a backup says, and hold every CE.
+    """Replace the database by a backup, and hold every CE.
 
-    Stop workers and schedulers before. An older backup is migrated. What was sent since the backup
-    is at the CEs and not in it: nothing is sent to a CE before you resume it.
+    Stop workers and schedulers first. An older backup is migrated. Pilots that were sent after the
+    backup are at the CEs but not in it: nothing is sent to a CE before you resume it.
     """
     with _at_rest():
         made = backup_service.restore(
@@ -185,7 +185,7 @@ def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: boo
 
 
 def _at_rest() -> AbstractContextManager[None]:
-    """See that nothing works on the embedded database meanwhile."""
+    """Make sure that no other process uses the embedded database meanwhile."""
     settings = wiring.settings()
     return alone(settings.home) if settings.is_embedded else nullcontext()
 
@@ -193,7 +193,7 @@ def _at_rest() -> AbstractContextManager[None]:
 @db.command(epilog=example("pilotage db recount"))
 @as_json
 def recount(as_json: bool) -> None:
-    """Count the pilots anew. No pilot moves meanwhile."""
+    """Count the pilots again, and correct the stored counts. No pilot moves meanwhile."""
     wrong = service.recount(wiring.database())
     if as_json:
         show.as_json({"database": str(wiring.database()), "mended": wrong})

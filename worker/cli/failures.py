@@ -32,7 +32,7 @@ def failures(
 ) -> None:
     """Sum up why pilots failed lately.
 
-    Each row is a group of failed or lost pilots, with what most of them say.
+    Each row is a group of failed or lost pilots, with the most common message.
     """
     words = read_words(failing.By, "by", by)
     summary = perform(failing.summary, since, by=words, limit=limit, ce=ce, vo=vo)

@@ -57,9 +57,8 @@ def list_(as_json: bool) -> None:
 def init(recipe: str, folder: Path, clusters: tuple[str, ...], answers: tuple[str, ...]) -> None:
     """Write a FOLDER from a RECIPE.
 
-    In it are the file for 'apply', and what the workers run.
-
-    At a terminal you are asked for what is not given; elsewhere it has its default.
+    The folder has the file for 'apply', and what the workers run. At a terminal you are asked for
+    missing answers; elsewhere they have their defaults.
     """
     chosen = fleets.recipe(recipe)
     values = _values(answers)

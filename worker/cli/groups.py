@@ -1,5 +1,7 @@
-"""How a group of commands speaks. The group at the root imports a command when it is called, so
-that `pilotage --help` and a key press cost no more than their text.
+"""Groups of commands.
+
+The root group imports the module of a command only when the command is called, so that `pilotage
+--help` and shell completion are fast.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,16 +15,16 @@ from worker.domain.nearest import nearest
 
 
 class Group(click.Group):
-    """A group that keeps the order of its words and guesses which one was meant."""
+    """A group that keeps the order of its commands and suggests the nearest for a wrong one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the words as they were added, not by the alphabet."""
+        """List the commands in the order in which they were added, not sorted."""
         return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a word; the error about a wrong one names the nearest."""
+        """Find a command; the error for a wrong one suggests the nearest."""
         words = self.list_commands(ctx)
         if args and args[0] not in words and not args[0].startswith("-"):
             raise click.UsageError(f"No such command {args[0]!r}: {nearest(args[0], words)}", ctx)
@@ -30,7 +32,7 @@ class Group(click.Group):
 
 
 class Entry(NamedTuple):
-    """Where a command is defined, under its own name, and its line in the help of the group."""
+    """The module that defines a command under its name, and the line in the group's help."""
 
     module: str
     line: str
@@ -51,7 +53,7 @@ class LazyGroup(Group):
         self._prepare = prepare
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the words in the order of the table."""
+        """List the commands in the order of the table."""
         return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -65,12 +67,12 @@ class LazyGroup(Group):
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the lines of the table."""
+        """Write the lines of the table, without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.line) for name, entry in self._entries.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the words and the options that begin like this."""
+        """Return the commands and options that begin with this text."""
         words = [
             CompletionItem(name, help=entry.line)
             for name, entry in self._entries.items()

@@ -1,6 +1,6 @@
-"""`pilotage status`, `top` and `explain`: what there is, and why.
+"""`pilotage status`, `top` and `explain`: the present state, and the reasons for it.
 
-`status` is called most often: what only the other two need is imported there.
+`status` is called most often, so modules that only the other two need are imported there.
 """
 
 import time
@@ -31,10 +31,10 @@ _SENTENCES = {
     "sending": "is held",
     "only_for": "is for some VOs only",
 }
-"""How a sentence calls what keeps pilots away, by the value that does so."""
+"""The words in a sentence for each value that keeps pilots away."""
 
 LATEST = 8
-"""Decisions and transitions for machines."""
+"""How many decisions and transitions the JSON output has."""
 
 
 @click.command(epilog=example("pilotage status --json"))
@@ -95,7 +95,7 @@ def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> N
 
 
 def _say_how_it_is(ce: str, shown: "ShownCE") -> None:
-    """Print how the calls of a CE go, and who keeps pilots away from it."""
+    """Print the state of a CE's calls, and who keeps pilots away from it."""
     if shown.calls:
         show.say(f"CE {ce}: {shown.calls}")
     for field, setter in shown.set_by.items():
@@ -107,7 +107,7 @@ def _by(until: datetime | None) -> str:
 
 
 def _machine(situation: Overview) -> dict[str, Any]:
-    """Return the same for machines: every status has its number, every transition its CE."""
+    """Return the overview for JSON: a number for every status, and the CE of every transition."""
     return {
         **asdict(situation),
         "decisions": [asdict(decision) for decision in situation.decisions[:LATEST]],

@@ -1,5 +1,7 @@
-"""The command `pilotage`: one group a noun. Here every error becomes one line and an exit code:
-2 where the command was used wrongly, 130 and 143 after Ctrl-C and SIGTERM, 1 otherwise.
+"""The command `pilotage`, with one group for each noun.
+
+Every error is reported here as one line and an exit code: 2 for wrong usage, 130 after Ctrl-C, 143
+after SIGTERM, 1 otherwise.
 """
 
 import errno
@@ -15,9 +17,9 @@ from worker.cli.groups import Entry, LazyGroup, example
 from worker.domain.errors import PilotageError
 
 OBJECTS = 50_000
-"""New objects after which Python looks for garbage."""
+"""The number of new objects after which Python's garbage collector runs."""
 BY_SIGNAL = 128
-"""A shell adds the number of the signal that ended a program."""
+"""The exit code of a program that a signal ended is this plus the signal's number."""
 
 COMMANDS = {
     "up": Entry(
@@ -88,20 +90,22 @@ def pilotage(server: str | None, token_file: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    # A start makes many objects and hardly any garbage; to look for it costs a tenth of the start.
+    # The start creates many objects and hardly any garbage; the collector would take a tenth of its
+    # time.
     gc.set_threshold(OBJECTS)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
-    # What is opened next would take the number of a closed output, and get what is printed.
+    # If the standard output is closed, the next opened file would get its descriptor, and so the
+    # printed text.
     code = run(arguments) if sys.stdout else _complain("the standard output is closed")
     if "worker.wiring" in sys.modules:
         sys.modules["worker.wiring"].close()
-    gc.freeze()  # what is left goes with the process
+    gc.freeze()  # the exit frees all objects anyway
     sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code."""
+    """Run the command line; return its exit code. Every error becomes one line."""
     try:
         pilotage.main(arguments, prog_name="pilotage", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -121,17 +125,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Terminated(SystemExit):
-    """Somebody asks this process to end."""
+    """This process was asked to end."""
 
 
 def _terminate(number: int, frame: object) -> None:
-    """End as after an error: what was taken is given back. Asked once more, end at once."""
+    """End as after an error, which gives turns and locks back. A second signal ends at once."""
     signal.signal(number, signal.SIG_DFL)
     raise _Terminated
 
 
 def _ended(error: BaseException) -> int:
-    """Print that the command was ended; click says the same of an input that ends at a question."""
+    """Print that the command was interrupted. Click also raises Abort at the end of an input."""
     if isinstance(error, _Terminated):
         return _complain("ended by SIGTERM", BY_SIGNAL + signal.SIGTERM)
     by_key = any(isinstance(one, KeyboardInterrupt) for one in (error, error.__context__))
@@ -139,12 +143,12 @@ def _ended(error: BaseException) -> int:
 
 
 def _problem(error: OSError) -> str:
-    """Write what the system refused; only the output has no name."""
+    """Return the line for a system error; only an error of the standard output has no file name."""
     if error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if error.errno != errno.ENOSPC:
         raise error
-    # What is left in the buffer would be tried once more at the very end.
+    # At exit Python would try again to write the rest of the buffer, so it goes to /dev/null.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return f"the output cannot be written: {error.strerror}"
 

@@ -1,4 +1,4 @@
-"""`pilotage metrics`: what a monitoring system reads."""
+"""`pilotage metrics`: metrics, alert rules and a dashboard for a monitoring system."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from worker.services.observe.metrics import metrics as read
 
 FOLDER = Path(__file__).with_name("monitoring")
 DOCUMENTS = "docs/how-to/troubleshoot.md"
-"""What stands in the rules for the page that each alert leads to."""
+"""The text in the rules that stands for the page to which each alert links."""
 
 
 @click.command(epilog=example("pilotage metrics --to /var/lib/node_exporter/pilotage.prom"))
@@ -33,7 +33,7 @@ DOCUMENTS = "docs/how-to/troubleshoot.md"
 def metrics(rules: bool, dashboard: bool, runbook: str | None, to: Path | None) -> None:
     """Print the numbers that Prometheus reads.
 
-    Each CE, VO, credential and task has its own; what they mean stands beside them.
+    Each CE, VO, credential and task has its own numbers; their meaning is in the comments.
     """
     if rules and dashboard:
         raise Invalid("--dashboard", "print the rules and the dashboard one after the other")
@@ -50,7 +50,7 @@ def metrics(rules: bool, dashboard: bool, runbook: str | None, to: Path | None) 
 
 
 def _one_word(url: str) -> str:
-    """Refuse what YAML would not read as one plain word."""
+    """Refuse a text that YAML would not read as one plain word."""
     if not re.fullmatch(r"https?://[^\s#'\"{}]+", url):
         raise Invalid("--runbook", f"{url!r} is not the address of a page")
     return url
@@ -62,5 +62,5 @@ def _hand_out(text: str, to: Path | None) -> None:
         return
     if not to.name or not to.parent.is_dir():
         raise Invalid("--to", f"there is no folder for {str(to)!r}")
-    # Whoever reads it meanwhile finds the whole old file, or the whole new one.
+    # A reader finds either the whole old file or the whole new one.
     write_whole(to, text)

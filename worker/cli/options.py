@@ -1,4 +1,4 @@
-"""What the commands have in common: the options that recur."""
+"""Options that several commands share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,10 +17,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Return what adds these options, which help shows in this order."""
+    """Return a decorator that adds these options; help shows them in this order."""
 
     def add(command: Command) -> Command:
-        # click shows first what was added last.
+        # click shows the option first that was added last.
         for option in reversed(options):
             command = option(command)
         return command
@@ -29,7 +29,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]
 
 
 def rows(default: int) -> Callable[[Command], Command]:
-    """Return what adds how many rows are shown at the most."""
+    """Return a decorator that adds an option for the largest number of rows."""
     return click.option(
         "--rows",
         "limit",
@@ -41,7 +41,7 @@ def rows(default: int) -> Callable[[Command], Command]:
 
 
 LONGEST_SEARCH = 1000
-"""Characters. A database compares no pattern of any length."""
+"""The longest search text, in characters. Databases limit the length of a pattern."""
 
 
 def _bounded(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
@@ -62,7 +62,7 @@ one_page = with_options(
     rows(100),
     click.option("--after", help="Continue after the previous page (cursor printed below it)."),
 )
-"""Which page of a list is shown."""
+"""The options that choose a page of a list."""
 paged = with_options(
     click.option(
         "--search",
@@ -73,14 +73,14 @@ paged = with_options(
     click.option("--descending", is_flag=True, help="Reverse the order."),
     one_page,
 )
-"""What a long list takes."""
+"""The options of every long list."""
 
 
 class Choice(click.Choice[str]):
-    """One word of a few; a wrong word is answered with the nearest."""
+    """A word out of a few; the error for a wrong word suggests the nearest."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Return what to say of a wrong word."""
+        """Return the message for a wrong word."""
         return f"{str(value)!r}: {nearest(str(value), self.choices)}"
 
 
@@ -92,7 +92,7 @@ class Amount(click.ParamType[int | str]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        """Return the number. 'none' stays a word here: an option that was not given is None."""
+        """Return the number, or the word 'none'. An option that was not given is `None`."""
         if value == NO_LIMIT:
             return NO_LIMIT
         try:
@@ -109,7 +109,7 @@ class Duration(click.ParamType[timedelta | str]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta | str:
-        """Return the length. 'none' stays a word here: an option that was not given is None."""
+        """Return the length, or the word 'none'. An option that was not given is `None`."""
         if isinstance(value, timedelta):
             return value
         if value == NO_LIMIT:
@@ -159,7 +159,7 @@ class Ago(Moment):
 
 
 def since(default: str) -> Callable[[Command], Command]:
-    """Return what adds --since, for what happened lately."""
+    """Return a decorator that adds --since."""
     return click.option(
         "--since",
         type=Ago(),
@@ -173,7 +173,7 @@ NO_LIMIT = "none"
 
 
 def typed_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the options that were given, and read 'none' as no limit."""
+    """Return the options that were given; 'none' becomes `None`, which is no limit."""
     return {
         name: None if value == NO_LIMIT else value
         for name, value in values.items()
@@ -182,14 +182,14 @@ def typed_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_change(changes: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a change of nothing."""
+    """Refuse a command that changes nothing."""
     if not changes:
         raise click.UsageError("Name a value to change.")
     return changes
 
 
 def warn_of_long_calls(ce: str | None = None) -> None:
-    """Print a line for each CE, or for this one, whose calls may outlast a task."""
+    """Print a warning for each CE, or for this one, whose calls may take longer than a task."""
     if wiring.server() is not None:
         return
     from worker.services.operate import call_timeouts
@@ -205,9 +205,9 @@ def show_page(
     as_json: bool,
     more: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> None:
-    """Show one page of a list, and how to see the next.
+    """Show one page of a list, and the option for the next page.
 
-    What a column shows is an attribute of the item, or comes from `more`.
+    The value of a column is an attribute of the item, or comes from `more`.
     """
     rows = []
     for item in page.items:
@@ -223,7 +223,7 @@ def show_rows(
     empty: str,
     as_json: bool,
 ) -> None:
-    """Show the rows of a page; as JSON with all that they hold."""
+    """Show the rows of a page; as JSON with all their values."""
     if as_json:
         show.as_json({"items": rows, "next": following})
         return

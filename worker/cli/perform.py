@@ -1,4 +1,4 @@
-"""How a command has an action done: on the database, or by the server of --server."""
+"""Performing an action: on the database, or through the server of --server."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def perform(action: Callable[Concatenate[Runtime, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Have a service do something, and return what it returns, wherever it runs."""
+    """Perform an action, here or on the server, and return its result."""
     if wiring.server() is None:
         return action(wiring.by_hand(), *args, **kwargs)
     from worker.cli.remote import perform_remotely
@@ -21,5 +21,5 @@ def perform(action: Callable[Concatenate[Runtime, P], T], *args: P.args, **kwarg
 
 
 def now() -> datetime:
-    """Return the time that every host shares; of a server nobody asks, it is that of this host."""
+    """Return the time of the database. With --server, return the time of this host."""
     return wiring.now() if wiring.server() is None else datetime.now(UTC)

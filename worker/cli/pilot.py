@@ -1,4 +1,4 @@
-"""`pilotage pilot`: look at pilots, and end them."""
+"""`pilotage pilot`: list and show pilots, and cancel them."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -25,7 +25,7 @@ COLUMNS = [
 ]
 TIMES = ("reserved_at", "submitted_at", "started_at", "ended_at")
 COUNTS = ("attempts", "misses", "requeues")
-"""Numbers that say something only when they are not 0."""
+"""Numbers that are shown only if they are not 0."""
 
 _SAID = {
     "state": "says",
@@ -34,7 +34,7 @@ _SAID = {
     "at": "said_at",
     "idle_since": "says_idle_since",
 }
-"""What a pilot said of itself last, as it is shown."""
+"""The names under which the values of the last pilot report are shown."""
 
 PAGING = ("after", "limit", "descending", "sort")
 
@@ -52,8 +52,8 @@ def list_(as_json: bool, **values: Any) -> None:
     """List pilots.
 
     --search finds pilots by the beginning of their stamp, 4 characters or more, and by --handle.
-    --sort takes id and ended_at; and for active pilots alone: age, wait, run_time, status,
-    reserved_at, submitted_at, started_at.
+    --sort takes id and ended_at; for active pilots also age, wait, run_time, status, reserved_at,
+    submitted_at, started_at.
     """
     paging = {name: values.pop(name) for name in PAGING}
     chosen, sort = filter_of(values), paging["sort"]
@@ -105,7 +105,7 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 @click.option("--tail", type=click.IntRange(0), help="Show only the last N lines.")
 @as_json
 def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
-    """Show what a pilot wrote, as far as its CE keeps it."""
+    """Show the output of a pilot, as far as its CE keeps it."""
     result = perform(service.output, which, ce=ce, tail=tail)
     if as_json:
         show.as_json(asdict(result))
@@ -121,7 +121,7 @@ def _row(pilot: ShownPilot, *, plain: bool) -> dict[str, Any]:
 
 
 def _lengths(pilot: ShownPilot, *, plain: bool) -> dict[str, int | str | None]:
-    """Return how old a pilot is, how long it waited and ran: in words, or plainly in seconds."""
+    """Return the age, wait and run time of a pilot: in words, or in plain seconds."""
     lengths = {"age": pilot.age, "wait": pilot.wait, "run_time": pilot.run_time}
     return {name: _length(length, plain=plain) for name, length in lengths.items()}
 

@@ -1,4 +1,4 @@
-"""The options by which commands know which pilots are meant."""
+"""Options that choose pilots."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,7 +13,7 @@ from worker.domain.pilot_filter import PilotFilter
 
 WHICH = "PILOT"
 LONGEST = 512
-"""Characters of a word that may name a pilot."""
+"""The most characters of a word that names a pilot."""
 
 at_ce = click.option(
     "--ce", help="The CE whose id it is, where several have it. An id of this CE comes first."
@@ -21,7 +21,7 @@ at_ce = click.option(
 
 
 def name(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Refuse what can name no pilot; name no pilot twice."""
+    """Refuse words that cannot name a pilot; drop repeated ones."""
     words = [value] if isinstance(value, str) else value
     for word in words:
         if not (word.isprintable() and word.strip() and len(word) <= LONGEST):
@@ -30,7 +30,7 @@ def name(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 
 def _printable(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Refuse what no CE calls a job, and no stamp holds."""
+    """Refuse a text that cannot be in the name of a job or in a stamp."""
     if value is not None and not (value.isprintable() and len(value) <= LONGEST):
         raise Invalid(param.name or "", "use printable characters")
     return value
@@ -44,7 +44,7 @@ class Age(Duration):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Return the length. No age at all is none."""
+        """Return the length. 'none' is refused."""
         age = super().convert(value, param, ctx)
         if isinstance(age, str):
             self.fail(f"{value!r} is not like 2h", param, ctx)
@@ -78,11 +78,11 @@ filter_options = with_options(
     ),
     click.option("--node", callback=_printable, help="Only on this node, as the CE names it."),
 )  # fmt: skip
-"""What narrows which pilots are meant."""
+"""The options that restrict which pilots are meant."""
 
 
 def filter_of(values: Mapping[str, Any]) -> PilotFilter:
-    """Return the pilots that the options mean."""
+    """Return the filter that the options describe."""
     return PilotFilter(
         **{
             **values,

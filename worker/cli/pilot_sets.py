@@ -1,4 +1,4 @@
-"""`pilotage pilot cancel` and `submit`: end pilots, by name or all that match; send some."""
+"""`pilotage pilot cancel` and `submit`: end pilots, by name or by a filter; send pilots."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from worker.services.runtime import TaskResult
 NO_MATCH = "no active pilot matches"
 BY_NEXT_CHECK = "asked for: the next check of each CE ends them"
 BY_CE = "accepted by the CE; a later check confirms"
-"""Who ends the pilots that a CE was sent."""
+"""The messages about pilots that were already sent: by whom they are ended."""
 
 
 @click.command(epilog=example("pilotage pilot cancel --ce lyon --older-than 2h --dry-run"))
@@ -38,8 +38,8 @@ BY_CE = "accepted by the CE; a later check confirms"
 def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """End pilots: those named, or all that match the options.
 
-    Those named are ended by a call of their CE now; a set by the next check of each CE. --ce beside
-    a name is the CE whose id it is.
+    Named pilots are ended by a call to their CE now; those that match options by the next check of
+    each CE. --ce beside a name is the CE to which an id belongs.
     """
     if which:
         _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -63,7 +63,7 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
 def submit(ce: str, count: int, vo: str, as_json: bool) -> None:
     """Send pilots to a CE by hand, within every limit.
 
-    No policy is asked. Their slots are held now, and the next dispatch sends them.
+    No policy is asked. The slots are reserved now, and the next dispatch sends the pilots.
     """
     done = perform(pilot_sets.submit, ce, vo, count)
     if as_json:
@@ -95,7 +95,7 @@ def _show_done(done: TaskResult, lines: Sequence[str], as_json: bool) -> None:
 
 
 def _cancel_all(chosen: PilotFilter, *, yes: bool) -> TaskResult:
-    """Cancel all that match; here it can be seen how far it is."""
+    """Cancel all pilots that match; without --server the progress is shown."""
     if wiring.server() is None:
         runtime = wiring.by_hand()
         return pilot_sets.cancel_with_progress(runtime, chosen, yes=yes, each=_with_progress)
@@ -118,14 +118,14 @@ def _show_set(counts: Mapping[str, Mapping[Status, int]], as_json: bool) -> None
 
 
 def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
-    """Show on a terminal how far it is."""
+    """Show the progress on a terminal."""
     hidden = len(batches) < 2 or not sys.stderr.isatty()
     with click.progressbar(batches, file=sys.stderr, label="cancelling", hidden=hidden) as progress:
         yield from progress
 
 
 def _sentences(counts: Mapping[str, int], by_whom: str, nothing: str) -> list[str]:
-    """Write what became of pilots, and who ends those that a CE was sent."""
+    """Write what happened to the pilots, and who ends those that were already sent."""
     words = {
         "cancelled": ("pilot", "cancelled that no CE was sent"),
         "asked": ("cancellation", by_whom),

@@ -1,4 +1,4 @@
-"""`pilotage plan`: what the next cycle would do, as things are, as they might be, as they were."""
+"""`pilotage plan`: the next cycle with present or supposed values, and replays of a stored day."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
-"""Actions that a server does: the request is made from the call, the answer is what is returned.
+"""Remote actions: a call becomes a request to the server, and its answer the returned value.
 
-The table of endpoints and the signatures say how, as they do for the server; so a command shows
-the same, wherever its action is done. An error is raised here as it was raised there.
+The request follows from the table of endpoints and the signature of the action, as it does on the
+server. So a command shows the same, wherever its action is performed. An error of the server is
+raised again here, with its class.
 """
 
 import time
@@ -32,16 +33,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = 180.0
-"""Seconds until the answer is there. The output of a pilot may take as long as a call to a CE."""
+"""Seconds to wait for an answer. The output of a pilot may take as long as a call to a CE."""
 
 LONGEST_ANSWER = 256 << 20
-"""Bytes. No server may fill the memory of a command."""
+"""The longest answer in bytes, so that a server cannot fill the memory of a command."""
 
 
 def perform_remotely(
     action: Callable[Concatenate[Runtime, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Have an action done by the server, and return what it returns."""
+    """Let the server perform an action, and return its result."""
     endpoint = next((one for one in ENDPOINTS if one.action is action), None)
     if endpoint is None:
         raise OnlyOnHost
@@ -80,7 +81,7 @@ def _send(endpoint: Endpoint, arguments: Arguments, values: Mapping[str, Any]) -
 
 
 def _whole(response: httpx.Response) -> bytes:
-    """Return all of an answer, if it is not too long and does not come too slowly."""
+    """Return the whole body of an answer; refuse one that is too long or too slow."""
     content, ends = bytearray(), time.monotonic() + PATIENCE
     for piece in response.iter_raw():
         content += piece
@@ -145,7 +146,7 @@ def _read(arguments: Arguments, response: httpx.Response) -> Any:
 
 
 def _problem(response: httpx.Response) -> PilotageError:
-    """Return the error that the server answered with, as it was raised there."""
+    """Return the error in the server's answer, as an exception of the same class."""
     try:
         values = response.json()
         kind = errors.kinds().get(str(values["type"]).rpartition("/")[2])

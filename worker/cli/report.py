@@ -1,4 +1,4 @@
-"""`pilotage report`: the summaries that the task `report` stored, and what pilots did."""
+"""`pilotage report`: the summaries that the task `report` stored, and sums over pilots."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -57,12 +57,13 @@ def report(
 ) -> None:
     """Show the summaries that were stored, or add up what pilots did.
 
-    The task `report` stores one an hour: how many pilots have each status, the free slots, and how
-    many of the pilots that ended well in the hour before were short or empty.
+    The task `report` stores a summary each hour: how many pilots have each status, the free slots,
+    and how many of the pilots that ended well in that hour were short or empty.
 
-    With --by, what happened since then is added up from the tallies, which outlive the pilots: a
-    row for each CE, VO or day, and one for all. `start` is the time within which half of the pilots
-    started, `p90` nine of ten; both are of the newest 50,000 pilots that ended and are still kept.
+    With --by, the events since then are added up from the tallies, which are kept longer than the
+    pilots: a row for each CE, VO or day, and one for all. `start` is the time within which half of
+    the pilots started, `p90` nine of ten; both are computed from the newest 50,000 ended pilots
+    that are still kept.
     """
     if by is None:
         _refuse_without_by(ce=ce, vo=vo, csv=as_csv or None, plot=plot)
@@ -101,7 +102,7 @@ def _stored(since: datetime, limit: int, after: str | None, *, as_json: bool) ->
 
 
 def _machine(stored: Report) -> dict[str, Any]:
-    """Return a report for machines: every status has its number."""
+    """Return a summary for JSON: a number for every status."""
     pilots = stored.summary["pilots"]
     numbers = {status: pilots.get(status, 0) for status in Status}
     return {"at": stored.at, **stored.summary, "pilots": numbers}
@@ -119,5 +120,5 @@ def _row(stored: Report) -> dict[str, Any]:
 
 
 def _of_no_use(good_ends: Mapping[str, int] | None) -> int | None:
-    """Return how many ended well for nothing; a report of before that was stored says nothing."""
+    """Return how many pilots ended for nothing; `None` for an old report without this number."""
     return None if good_ends is None else sum(good_ends[use] for use in OF_NO_USE)

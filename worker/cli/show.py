@@ -1,4 +1,4 @@
-"""How answers look: tables that line up, colours only on a terminal, JSON on request."""
+"""Output of the commands: aligned tables, colours only on a terminal, JSON on request."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from worker.domain.lengths import as_option, clock
 from worker.domain.secrets import without_secrets
 
 WIDEST = 10_000
-"""The width of a picture in a pipe, where nothing is cut."""
+"""The width of the output in a pipe, where nothing is cut."""
 NARROWEST = 20
 
 COLOURS = {
@@ -43,18 +43,18 @@ COLOURS = {
     "failed": "red",
     "missing": "red",
 }
-"""The words that say how things stand."""
+"""The colours of words for states."""
 
 
 def complain(message: str, code: int) -> int:
-    """Print in one line what went wrong; return the exit code."""
+    """Print an error in one line; return the exit code."""
     colour = None if os.environ.get("NO_COLOR") else "red"
     click.echo(f"pilotage: {click.style(without_secrets(message), fg=colour)}", err=True)
     return code
 
 
 def warn(message: str) -> None:
-    """Print in one line what an operator should look at, beside the answer."""
+    """Print a warning for the operator in one line, beside the answer."""
     colour = None if os.environ.get("NO_COLOR") else "yellow"
     click.echo(f"warning: {click.style(without_secrets(message), fg=colour)}", err=True)
 
@@ -65,7 +65,7 @@ def counted(number: int, word: str) -> str:
 
 
 def width() -> int | None:
-    """Return the width of the terminal. In a pipe there is none, and lines stay whole."""
+    """Return the width of the terminal; `None` in a pipe, where lines are not cut."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)
@@ -75,14 +75,14 @@ def width() -> int | None:
 
 
 def say(message: str) -> None:
-    """Print one sentence; in a terminal its words go on in a further line, a little indented."""
+    """Print one sentence; a terminal shows its further lines slightly indented."""
     indent = len(message) - len(message.lstrip()) + 2
     for line in _folded(message, width(), indent):
         click.echo(line)
 
 
 def verbatim(text: str) -> None:
-    """Print a text of somebody else as it is."""
+    """Print a text of another origin unchanged."""
     click.echo(text)
 
 
@@ -93,10 +93,10 @@ def table(
     *,
     heading: bool = True,
 ) -> None:
-    """Print rows under their columns, or one line when there are none.
+    """Print rows under their headings, or the line `empty` if there are none.
 
-    In a terminal it is as wide as that at the most: columns of little worth are left out, long
-    texts are cut. `worker.cli.columns` says which.
+    In a terminal, the table is at most as wide as the terminal: less important columns are left
+    out, long texts are cut, as `worker.cli.columns` decides.
     """
     if rows:
         render(grid(rows, columns, width(), heading=heading), width())
@@ -111,7 +111,7 @@ def grid(
     *,
     heading: bool = True,
 ) -> Table:
-    """Lay a table out in so many characters, or in as many as it needs."""
+    """Lay out a table with a width of `span` characters, or as wide as it needs."""
     described = [column_of(column) for column in columns]
     cells = [[_cell(row[column.name]) for column in described] for row in rows]
     numbers = [all(_is_number(row[column.name]) for row in rows) for column in described]
@@ -132,7 +132,7 @@ def grid(
 
 
 def render(picture: RenderableType, span: int | None) -> None:
-    """Print a picture that was laid out in so many characters."""
+    """Print a table or picture that was laid out with this width."""
     console = Console(
         width=span or WIDEST, no_color=None if sys.stdout.isatty() else True, highlight=False
     )
@@ -143,7 +143,7 @@ def render(picture: RenderableType, span: int | None) -> None:
 
 
 def fields(values: Mapping[str, Any], *, indent: int = 0) -> None:
-    """Print one thing, a line for each of its values; a long one goes on below itself."""
+    """Print the values of one thing, one in a line; a long value continues below itself."""
     breadth = max(len(name) for name in values)
     for name, value in values.items():
         line = f"{'':{indent}}{spelled.spaced(name):<{breadth}}  {word(value)}"
@@ -152,7 +152,7 @@ def fields(values: Mapping[str, Any], *, indent: int = 0) -> None:
 
 
 def changes(was: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Return in a sentence which of these values changed, and from what to what."""
+    """Return a sentence that says which of these values changed, and how."""
     changed = (
         f"{spelled.spaced(name)} {word(was[name])} → {word(now[name])}"
         for name in names
@@ -167,13 +167,13 @@ def as_json(value: object) -> None:
 
 
 def coloured(word: str, width: int) -> str:
-    """Write a word in its colour; `say` takes colours away where there is no terminal."""
+    """Write a word in its colour; `say` removes colours if there is no terminal."""
     colour = None if os.environ.get("NO_COLOR") else COLOURS.get(word)
     return click.style(f"{word:<{width}}", fg=colour) if colour else f"{word:<{width}}"
 
 
 def legible(text: str) -> str:
-    """Make a text of unknown origin fit for a terminal, which obeys some characters."""
+    """Make a text of unknown origin safe for a terminal, which interprets some characters."""
     return texts.legible(text) if sys.stdout.isatty() else text
 
 
@@ -183,7 +183,7 @@ def written(value: object) -> str:
 
 
 def word(value: object) -> str:
-    """Write a value as people read it: in a table, a list of values or a sentence."""
+    """Write a value for people: in a table, a list of values or a sentence."""
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, timedelta):
@@ -192,7 +192,7 @@ def word(value: object) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    """Write a time: of today without the date; in a pipe, which may be read later, with it."""
+    """Write a moment: today's without the date, but in a pipe with it: it may be read later."""
     if width() is None:
         return f"{moment:%Y-%m-%d %H:%M:%S}Z"
     return clock(moment, datetime.now(UTC))
@@ -213,7 +213,7 @@ def _widths(
     *,
     heading: bool,
 ) -> dict[int, int]:
-    """Return which columns are shown, by their number, and how wide each is."""
+    """Return the columns that are shown, by their number, with their widths."""
     longest, shortest = [], []
     for number, column in enumerate(columns):
         title = cell_len(column.heading) if heading else 0
@@ -224,7 +224,7 @@ def _widths(
 
 
 def _folded(line: str, span: int | None, indent: int, *, whole_words: bool = True) -> Iterator[str]:
-    """Split a line where the terminal ends, between words."""
+    """Split a line at the width of the terminal, between words."""
     if span is None or "\n" in line or "\x1b" in line or cell_len(line) <= span:
         yield line
         return

@@ -1,4 +1,4 @@
-"""`pilotage simulate`: try policies and their numbers on a made-up world."""
+"""`pilotage simulate`: try policies and their parameters on a made-up world."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -41,8 +41,8 @@ def simulate(
 ) -> None:
     """Compare policies on a made-up world.
 
-    The scenario is a name, a file that ends in .toml, or else all of ours. The numbers of the
-    policy are those of the settings.
+    The scenario is a name or a file that ends in .toml; without one, all of ours are run. The
+    parameters of the policy are those of the settings.
     """
     if list_:
         _list(as_json=as_json)

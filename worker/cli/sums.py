@@ -1,4 +1,4 @@
-"""What pilots did since a moment, as a table, CSV, JSON or a picture: for `report --by`."""
+"""Sums over pilots since a moment as a table, CSV, JSON or a picture, for `report --by`."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ NUMBERS = (
     Column(name="slot_hours", title="slot-hours", rank=5),
     Column(name="mostly", title="fails mostly by", rank=9),
 )
-"""The columns of the table beside the words."""
+"""The columns of the table beside the words of its groups."""
 
 ALL = "all"
 COLOURS = {"useful": "#2e7d32", "short": "#f9a825", "empty": "#8d6e63"} | {
@@ -38,11 +38,11 @@ COLOURS = {"useful": "#2e7d32", "short": "#f9a825", "empty": "#8d6e63"} | {
     "cancelled": "#90a4ae",
 }
 MOST_BARS = 60
-"""Bars of a picture; more could not be told apart."""
+"""The most bars of a picture; more could not be distinguished."""
 
 
 def as_table(sums: Sums, by: Sequence[ReportBy]) -> None:
-    """Print one row for each group, and one for all together."""
+    """Print one row for each group, and one for the total."""
     show.say(f"since {sums.since:%Y-%m-%d %H:%M:%S}Z, by {', '.join(by)}")
     rows = [{**one.words, **_row(one)} for one in sums.items]
     if sums.total is not None:
@@ -74,14 +74,14 @@ _FLAT = (
 
 
 def _cell(value: object) -> object:
-    """Let no name begin a formula in a program that opens CSV."""
+    """Quote a text that a spreadsheet would read as a formula."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value
 
 
 def machine(one: PilotSums) -> dict[str, Any]:
-    """Return sums for machines, its words beside its numbers."""
+    """Return sums for JSON: the words of the group beside the numbers."""
     values = asdict(one)
     return {**values.pop("words"), **values}
 
@@ -93,7 +93,7 @@ def plot(sums: Sums, by: Sequence[ReportBy], path: Path) -> None:
     pygal = _library()
     shown = sums.items[-MOST_BARS:]
     chart = pygal.StackedBar(
-        # What it would load from the network, a picture can do without.
+        # The picture needs none of the scripts that pygal would load from the network.
         js=[],
         style=pygal.style.Style(colors=tuple(COLOURS.values()), font_family="sans-serif"),
         title=f"How pilots ended since {sums.since:%Y-%m-%d %H:%M}Z",
@@ -118,14 +118,15 @@ def _library() -> Any:
             "--plot needs the library pygal", "pip install 'pilotage[plot]'"
         ) from None
     finally:
-        # It leaves a finder of a kind that newer Pythons know no longer, and warn of.
+        # pygal leaves an import finder of a kind that newer Pythons no longer support, and warn
+        # about.
         own = [one for one in sys.meta_path if type(one).__module__.startswith("pygal")]
         sys.meta_path[:] = [one for one in sys.meta_path if one not in own]
     return pygal
 
 
 def _without_scripts(root: Any) -> Any:
-    """Leave out what only a page with scripts of its own would use."""
+    """Remove the scripts, which a picture does not need."""
     for parent in root.iter():
         for child in [one for one in parent if str(one.tag).endswith("script")]:
             parent.remove(child)

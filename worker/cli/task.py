@@ -34,7 +34,7 @@ def task() -> None:
 @task.command("list", epilog=example("pilotage task list"))
 @as_json
 def list_(as_json: bool) -> None:
-    """List the tasks, when each fires, and how it last went."""
+    """List the tasks, when each fires, and its last outcome."""
     rows = [asdict(line) for line in perform(list_tasks)]
     if as_json:
         show.as_json([{name: row[name] for name in row if name != "is_stored"} for row in rows])
@@ -66,7 +66,7 @@ def run(
     debug: bool,
     as_json: bool,
 ) -> None:
-    """Run a task now, here, without a broker. Locks hold; rate limits do not."""
+    """Run a task now, in this process, without a broker. Locks hold, but no rate limits."""
     entry = catalogue.get(name)
     subject = _subject(entry, vo, ce)
     runtime = wiring.by_hand()
@@ -99,7 +99,7 @@ def run(
 @click.option("--cron", help="A cron line, in UTC.")
 @click.option("--vo", help="For this VO alone.")
 def schedule(name: str, every: float | None, cron: str | None, vo: str | None) -> None:
-    """Change when a task fires; running schedulers follow."""
+    """Change when a task fires; running schedulers notice it."""
     if every is None and cron is None:
         raise Invalid(f"schedule of {name}", "give --every or --cron")
     _set(name, vo=vo, every=every, cron=cron)
@@ -117,7 +117,7 @@ def enable(name: str, vo: str | None) -> None:
 @click.argument("name")
 @click.option("--vo", help="For this VO alone.")
 def disable(name: str, vo: str | None) -> None:
-    """Let a task fire no more."""
+    """Stop a task from firing."""
     _set(name, vo=vo, enabled=False)
 
 
@@ -128,7 +128,7 @@ def _failure(row: Mapping[str, Any]) -> str:
 
 
 def _subject(entry: catalogue.Task, vo: str | None, ce: str | None) -> str | None:
-    """Return what the task is to be run for; refuse what does not fit it."""
+    """Return the VO or CE for which the task is run; refuse an option that its scope excludes."""
     wrong = "--ce" if ce is not None and entry.scope is not Scope.CE else None
     wrong = "--vo" if vo is not None and entry.scope is not Scope.VO else wrong
     if wrong:

@@ -1,4 +1,4 @@
-"""`pilotage token`: who may come in at the API."""
+"""`pilotage token`: tokens for the API, and links to sign in to the console."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -97,11 +97,11 @@ def revoke(name: str, yes: bool) -> None:
 def link(role: str, vo: str | None) -> None:
     """Print a link by which you sign in to the console, once.
 
-    It holds for 10 minutes.
+    It is valid for 10 minutes.
     """
     runtime = wiring.current_runtime()
     new = tokens.make_link(runtime, runtime.database.actor.who, Role(role), vo)
-    # A browser never sends what stands behind a #, so no log of a server has it.
+    # A browser does not send the part of an address after a #, so no server logs the secret.
     show.verbatim(f"{wiring.settings().address_of_web}/sign-in#{new.secret}")
 
 
@@ -115,7 +115,7 @@ def _length(text: str | None) -> timedelta | None:
 
 
 def _kept(path: Path, make: Callable[[], NewToken]) -> NewToken:
-    """Write the secret to a new file that only its owner may read; without a token, to none."""
+    """Write the secret to a new file that only its owner may read; remove it after an error."""
     try:
         file = private_files.open_file(path, "x")
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""`pilotage up`: everything that is needed, as children of one parent."""
+"""`pilotage up`: all needed processes, as children of one parent."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from worker.services.operate import demo as demo_service
 from worker.services.operate import tokens
 
 LOOK = 0.5
-"""Seconds between two looks at the database."""
+"""Seconds between two reads of the database."""
 
 
 @click.command(epilog=example("pilotage up --demo --for 30s"))
@@ -37,8 +37,8 @@ LOOK = 0.5
 def up(duration: str | None, demo: bool) -> None:
     """Start workers, beat and the server of the API, and show what they do, until Ctrl-C.
 
-    With no database and broker configured, both are kept in the state folder. The demonstration
-    has a state folder of its own, 'demo' in the usual one.
+    Without a configured database and broker, both are in the state folder. The demonstration has
+    its own state folder, 'demo' in the usual one.
     """
     seconds = None if duration is None else _seconds(duration)
     if demo:
@@ -51,7 +51,7 @@ def up(duration: str | None, demo: bool) -> None:
         console = Console()
         begin = overview(wiring.runtime())
         screen = Screen(console) if console.is_terminal else Lines(begin)
-        # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
+        # A second signal must not interrupt the stopping of the processes halfway.
         with _stopped_by_signals() as stopped:
             with Children(home / "log", wiring.settings().log_size) as children:
                 with screen:
@@ -67,7 +67,7 @@ def up(duration: str | None, demo: bool) -> None:
 
 
 def _use_a_folder_of_its_own() -> None:
-    """Keep the CEs and schedules of the demonstration out of what is not one."""
+    """Keep the CEs and schedules of the demonstration apart from a real installation."""
     if not wiring.settings().is_embedded or wiring.settings().broker_url is not None:
         raise Invalid(
             "--demo", "it is not for a configured database or broker; unset their variables first"
@@ -76,7 +76,7 @@ def _use_a_folder_of_its_own() -> None:
 
 
 def _prepare(*, demo: bool) -> None:
-    """Make the embedded database, or insist on a configured one that is up to date."""
+    """Set up the embedded database, or require a configured one to be up to date."""
     database = wiring.database()
     if wiring.settings().is_embedded:
         database_service.setup(database)
@@ -87,9 +87,10 @@ def _prepare(*, demo: bool) -> None:
 
 
 def _choose_a_port() -> None:
-    """Have the server listen on another port if somebody has the usual one.
+    """Let the server listen on another port if another process uses the usual one.
 
-    Not where its address is known to others: they would give their secrets to that somebody.
+    A port or address that was configured is an error instead: clients use it, and would send their
+    secrets to that other process.
     """
     settings = wiring.settings()
     with socket.socket() as free:
@@ -105,7 +106,10 @@ def _choose_a_port() -> None:
 
 
 def _how_to_sign_in(home: Path, *, is_terminal: bool) -> str:
-    """Write where the server is, with a link to sign in by; a secret is for no file of a log."""
+    """Return the address of the server, with a link to sign in.
+
+    The output of a pipe may be a log file, so it gets no secret.
+    """
     address = wiring.settings().address_of_web
     if not is_terminal:
         where = f"PILOTAGE_HOME={shlex.quote(str(home))} PILOTAGE_WEB_URL={address}"
@@ -118,7 +122,7 @@ def _how_to_sign_in(home: Path, *, is_terminal: bool) -> str:
 def _watch(
     children: Children, watcher: Screen | Lines, stopped: list[int], seconds: float | None
 ) -> None:
-    """Show what happens and keep the children alive, until told to stop or time is up."""
+    """Show what happens and restart children that ended, until a signal or the end of the time."""
     ends = None if seconds is None else time.monotonic() + seconds
     while not stopped and (ends is None or time.monotonic() < ends):
         for sentence in children.revive():
@@ -131,7 +135,7 @@ def _watch(
 
 
 def _sleep(stopped: list[int]) -> None:
-    """Wait for the next look; a signal does not end a sleep, so it is a short one."""
+    """Wait until the next read. A signal does not end a sleep, so the sleeps are short."""
     ends = time.monotonic() + LOOK
     while not stopped and time.monotonic() < ends:
         time.sleep(LOOK / 10)

@@ -33,18 +33,18 @@ STYLES = {
 }
 BAR, SHORT_BAR = 18, 8
 ROOMY = 100
-"""From so many columns on, bars are long."""
+"""With this many columns or more, bars are long."""
 ROWS = 8
-"""Decisions and transitions that are shown, where the height does not say otherwise."""
+"""How many decisions and transitions are shown if the height does not limit them."""
 MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒", Status.RESERVED: "░"}
-"""What stands in a bar for a slot in each status."""
+"""The character in a bar for a slot in each status."""
 FREE = "·"
 
 
 def picture(
     situation: Overview, width: int | None, height: int | None = None, notes: Sequence[str] = ()
 ) -> RenderableType:
-    """Draw the picture for a terminal of this size; without one it is as large as it needs."""
+    """Draw the picture for a terminal of this size; without a size, as large as it needs."""
     head = [
         *_statuses(situation, width),
         Text(f"last hour: {ended(situation.ends)}"),
@@ -71,10 +71,10 @@ def _height(text: Text, width: int | None) -> int:
 
 
 def _rows(head: int, ces: int, height: int | None) -> tuple[int, int]:
-    """Return how many CEs are shown, and how many decisions and transitions each."""
+    """Return how many CEs are shown, and how many decisions and how many transitions."""
     if height is None:
         return ces, ROWS
-    # Beside them there are three lines of titles, three empty ones, and one for the other CEs.
+    # There are also three lines of titles, three empty lines, and one for the CEs left out.
     rest = max(0, height - head - 7)
     shown = min(ces, max(3, rest // 2))
     return shown, max(1, (rest - shown) // 2)
@@ -131,7 +131,7 @@ def _ces(
     narrow = width is not None and width < ROOMY
     bar = SHORT_BAR if narrow else BAR
     columns = [replace(c, least=8) if narrow and c.name == "free" else c for c in CES]
-    if not is_cut:  # a live picture has as many lines as the terminal
+    if not is_cut:  # a live picture must not exceed the terminal
         columns = [replace(c, fold=c.name == "because") for c in columns]
     if shown < len(lines):
         lines = sorted(lines, key=lambda line: line.state == NORMAL)
@@ -164,7 +164,7 @@ def _free(line: CELine) -> Text:
 
 
 def _bar(line: CELine, breadth: int) -> Text:
-    """Draw a CE's slots to scale; whatever there is at all shows."""
+    """Draw a CE's slots to scale; every status with pilots has at least one character."""
     bar = Text("▕")
     drawn = 0
     for status, mark in MARKS.items():
@@ -187,7 +187,7 @@ DECISIONS = (
 
 
 def _decisions(situation: Overview, width: int | None, shown: int) -> RenderableType:
-    """Show the last decision for each VO and CE, and how often the same was decided before."""
+    """Show the last decision for each VO and CE, and how often it was the same before."""
     if not situation.decisions:
         return Text("nothing was decided yet")
     by_place: dict[tuple[str, str], list[Decision]] = {}
@@ -223,7 +223,7 @@ TRANSITIONS = (
 
 
 def _transitions(situation: Overview, width: int | None, shown: int) -> RenderableType:
-    """Show what happened last; what happened to several pilots alike is one row."""
+    """Show the last transitions; equal ones of several pilots are one row."""
     if not situation.transitions:
         return Text("nothing happened yet")
     alike = _equal(
@@ -252,5 +252,5 @@ def because(step: Transition) -> str:
 
 
 def _equal(items: Sequence[T], key: Callable[[T], object]) -> Iterator[list[T]]:
-    """Yield runs of neighbours that are alike."""
+    """Yield runs of equal neighbours."""
     return (list(run) for _, run in groupby(items, key))

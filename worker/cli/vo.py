@@ -1,4 +1,4 @@
-"""`pilotage vo`: the owners of pilots."""
+"""`pilotage vo`: the VOs."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -133,7 +133,7 @@ def set_(name: str, as_json: bool, **values: Any) -> None:
 @reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
-    """Let pilots be sent for a VO; ends draining too."""
+    """Let pilots be sent for a VO again; this also ends draining."""
     _change(name, {"enabled": True, "draining": False}, as_json, reason)
 
 
@@ -158,7 +158,7 @@ def drain(name: str, reason: str | None, as_json: bool) -> None:
 @vo.command(epilog=example("pilotage vo ask lhcb"))
 @click.argument("name")
 def ask(name: str) -> None:
-    """Ask the demand source of a VO now, and say what it answered."""
+    """Ask the demand source of a VO now, and show its answer."""
     done = execute.execute(catalogue.get("ask_demand"), name, wiring.by_hand())
     if done.outcome is not Outcome.OK:
         raise TaskFailed(*done.lines)
@@ -169,7 +169,7 @@ def ask(name: str) -> None:
 @click.argument("name")
 @as_json
 def capacity_(name: str, as_json: bool) -> None:
-    """Show what a VO has, and how many more pilots it could get now."""
+    """Show the pilots of a VO, and how many more it could get now."""
     values = asdict(perform(capacity.capacity_of, name))
     show.as_json(values) if as_json else show.fields(values)
 
@@ -215,5 +215,5 @@ def _show(shown: ShownVO, as_json: bool, **more: Any) -> None:
 
 
 def _settings(shown: ShownVO) -> dict[str, Any]:
-    """Return what was set of a VO, without what was learnt of it."""
+    """Return the settings of a VO, without what was learnt about it."""
     return {name: value for name, value in asdict(shown).items() if name in inventory.SETTINGS}

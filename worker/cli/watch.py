@@ -1,4 +1,4 @@
-"""How `pilotage up` shows what happens: as a picture in a terminal, as lines in a pipe."""
+"""Output of `pilotage up`: a picture in a terminal, lines in a pipe."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from worker.services.observe.notices import notices
 from worker.services.observe.overview import Overview
 
 NOTES = 3
-"""Notes that are shown; the last ones."""
+"""How many of the last notes are shown."""
 
 
 class Screen:
-    """Draws the picture. The last notes stand in it, and stay in the terminal afterwards."""
+    """Draws the picture with the last notes. The notes stay in the terminal afterwards."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -42,7 +42,7 @@ class Screen:
         self._live.update(drawing, refresh=True)
 
     def note(self, sentence: str) -> None:
-        """Add a sentence; one that is said again takes the place of the one before."""
+        """Add a note; a repeated one replaces the earlier one."""
         self._notes.pop(sentence, None)
         self._notes[sentence] = f"{wiring.now():%H:%M:%S}Z {sentence}"
         if self._situation is not None:
@@ -55,7 +55,7 @@ class Screen:
 class Lines:
     """Prints a line for every transition from now on.
 
-    A line bears the time at which it is printed, so that none is older than the line before it.
+    A line has the time at which it is printed, so that no line is older than the one before it.
     """
 
     def __init__(self, begin: Overview) -> None:
@@ -94,7 +94,7 @@ class Lines:
         self._warned = set(lines)
 
     def note(self, sentence: str) -> None:
-        """Print a sentence, unless it was printed just before."""
+        """Print a note, unless it was printed just before."""
         if sentence != self._note:
             show.say(f"{wiring.now():%H:%M:%S}Z {sentence}")
         self._note = sentence

@@ -14,7 +14,7 @@ SERVER = (sys.executable, "-P", "-m", "pilotage.web")
 
 
 PATIENCE = 5.0
-"""Seconds in which a server that lives answers."""
+"""Seconds within which a running server answers."""
 
 
 @click.command(epilog=example("pilotage web --port 8017"))
@@ -26,8 +26,8 @@ PATIENCE = 5.0
 def web(check: bool, **options: str | int | None) -> None:
     """Serve the API, until SIGTERM or Ctrl-C.
 
-    It listens on this host alone, unless it is told otherwise: then put a proxy with TLS before it.
-    Sign in by a token of 'pilotage token create', or by 'pilotage token link'.
+    By default it listens on this host only; if you change that, put a proxy with TLS before it.
+    Sign in with a token of 'pilotage token create', or with 'pilotage token link'.
     """
     for name, value in options.items():
         if value is not None:

@@ -1,4 +1,4 @@
-"""`pilotage webhook`: try where events are sent."""
+"""`pilotage webhook`: test the receiver of events."""
 
 from dataclasses import asdict
 
@@ -19,7 +19,7 @@ def webhook() -> None:
 @webhook.command(epilog=example("pilotage webhook test"))
 @as_json
 def test(as_json: bool) -> None:
-    """Send one event now, and say how the receiver took it."""
+    """Send one event now, and show whether the receiver took it."""
     trial = try_webhook(wiring.by_hand())
     if as_json:
         show.as_json(asdict(trial))

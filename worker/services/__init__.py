@@ -1,17 +1,18 @@
-"""What is done and looked at.
+"""What Pilotage does: actions on the data, and reading of it.
 
-A service opens units of work and calls what is below; the runtime is its first argument.
+A service opens units of work and calls the layers below. Its first argument is the runtime.
 
-    tasks/      what the schedules fire            operate/    what people have done
-    observe/    what people and programs look at
+    tasks/      the periodic tasks                 operate/    actions of people
+    observe/    read-only, for people and programs
 
-What several of them need lies beside these:
+Code that several of them share is beside these folders:
 
-    runtime.py         the first argument          turns.py           who works alone
-    ce_calls.py        calling a CE                records.py         recording what it answered
-    facts.py           what the policy may know    closings.py        why nothing may be sent
-    current_demand.py  what VOs could use          log_lines.py       what a line is about
-    credentials.py     whose credential is used    payloads.py        what pilots run
-    allowed.py         who may have it done        requests.py        requests that are repeated
-    standstill.py      whether tasks are done      vo_work.py         whether VOs have work
+    runtime.py         the first argument          turns.py           one execution at a time
+    ce_calls.py        calling a CE                records.py         recording its answers
+    facts.py           input of the policy         closings.py        why nothing may be sent
+    current_demand.py  the demand of VOs           log_lines.py       lines of the log
+    credentials.py     states of credentials       payloads.py        what pilots run
+    allowed.py         rights of callers           requests.py        callers of the API
+    standstill.py      whether tasks are executed  vo_work.py         whether VOs have work
+    endpoints.py       the table of the API        arguments.py       arguments in a request
 """

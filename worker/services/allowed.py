@@ -1,9 +1,10 @@
-"""Whom a service serves: each action checks here what its caller may do, whatever the door.
+"""Access checks of services: each action checks what its caller may do, whatever the door.
 
     @allowed_to(Role.OPERATE)
     def pause(runtime, ce, reason): ...
 
-A caller with a role for one VO alone is let in where the service says so, and checks the VO itself.
+A caller whose role is for one VO only is admitted if the action says so with `for_one_vo`. The
+service then checks the VO itself.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ Service = Callable[Concatenate[Runtime, P], T]
 
 @dataclass(frozen=True, kw_only=True)
 class Right:
-    """What a caller of an action must have: a role, for all VOs unless one is enough."""
+    """The role that the caller of an action must have: for all VOs, or for a single one."""
 
     role: Role
     for_one_vo: bool = True
@@ -30,7 +31,7 @@ class Right:
 def allowed_to(role: Role, *, for_one_vo: bool = False) -> Callable[[Service[P, T]], Service[P, T]]:
     """Refuse callers without this role.
 
-    With `for_one_vo` the role for a single VO is enough, and the service asks `require_vo` itself.
+    With `for_one_vo` a role for a single VO is enough, and the service itself calls `require_vo`.
     """
     right = Right(role=role, for_one_vo=for_one_vo or role is Role.READ)
 
@@ -48,13 +49,13 @@ def allowed_to(role: Role, *, for_one_vo: bool = False) -> Callable[[Service[P, 
 
 
 def right_of(service: Callable[..., object]) -> Right:
-    """Return the right that an action takes."""
+    """Return the right that an action requires."""
     right: Right = service.right  # type: ignore[attr-defined]
     return right
 
 
 def require_right(who: str, access: Access, right: Right) -> None:
-    """Refuse somebody who may not have this done, whatever the request says."""
+    """Refuse a caller without this right. The arguments of the request do not matter."""
     if right.for_one_vo:
         require(who, access, right.role)
     else:

@@ -1,8 +1,9 @@
-"""Where the arguments of an action stand in a request, by its signature.
+"""The place of each argument of an action in a request, derived from its signature.
 
-A name in braces is a part of the path. An argument that is a table of values by its type is the
-body, and the others stand in the query; without one, they stand in the body unless the request only
-reads or deletes. A dataclass, such as a filter, is spread: its fields are arguments of their own.
+An argument whose name stands in braces in the path is a part of the path. An argument whose type is
+a table of values is the whole body; the others then stand in the query. Without such an argument,
+the others stand in the body, or in the query of a GET or a DELETE. A dataclass, such as a filter,
+is spread: each of its fields is an argument.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,10 +20,10 @@ from worker.services.endpoints import Endpoint
 _SEVERAL = (Collection, Sequence)
 
 FROM_ELSEWHERE = ("runtime", "yes", "unless_changed")
-"""Arguments that are not in the path, the query or the body. Who sends a request means it."""
+"""Arguments that are not in the path, the query or the body. A request needs no `yes`."""
 
 SINGULAR = {"statuses": "status", "uses": "use", "causes": "cause", "tags": "tag"}
-"""An argument that takes several values has the name of one in a query, and is repeated."""
+"""The name in a query of an argument with several values: a singular, repeated for each value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Argument:
 
     name: str
     of: str
-    """The argument that it is a field of, or itself."""
+    """The argument whose field it is, or its own name."""
     kind: Any
     default: Any = Parameter.empty
 
@@ -46,21 +47,21 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """The arguments of an action by where they stand."""
+    """The arguments of an action, grouped by their place in a request."""
 
     path: tuple[Argument, ...]
     query: tuple[Argument, ...]
     body: tuple[Argument, ...]
     whole_body: Argument | None
-    """The argument that the body is, all of it."""
+    """The argument that is the whole body."""
     spread: Mapping[str, type]
-    """What the fields of an argument are put together to."""
+    """The dataclass of each argument that is spread."""
     returns: Any
 
 
 @cache
 def arguments_of(endpoint: Endpoint) -> Arguments:
-    """Return where the arguments of the action of an endpoint stand."""
+    """Return the place in a request of each argument of an endpoint's action."""
     hints = get_type_hints(endpoint.action, include_extras=True)
     path, rest = [], []
     for name, parameter in signature(endpoint.action).parameters.items():
@@ -86,12 +87,12 @@ def arguments_of(endpoint: Endpoint) -> Arguments:
 
 
 def has_if_match(endpoint: Endpoint) -> bool:
-    """Return whether an action takes the version of what was read."""
+    """Return whether an action takes `unless_changed`, the version that the caller has read."""
     return "unless_changed" in signature(endpoint.action).parameters
 
 
 def _is_table(kind: Any) -> bool:
-    """Return whether a type is a table that refuses keys that it does not know."""
+    """Return whether a type is a table, which refuses unknown keys."""
     return isinstance(kind, type) and (hasattr(kind, "__total__") or issubclass(kind, BaseModel))
 
 
@@ -114,7 +115,7 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _as_list(argument: Argument) -> Argument:
-    """Return an argument of several values as a list, the one kind that every border knows."""
+    """Return an argument of several values as a list, which both FastAPI and a query can carry."""
     origin = get_origin(argument.kind)
     if origin not in (tuple, *_SEVERAL):
         return argument

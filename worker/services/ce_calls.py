@@ -14,8 +14,9 @@
             ...
             call.answered(tx)
 
-The claim takes the turn at the CE (`turns.py`), the record gives it back. Only who reads the output
-of a pilot takes none: a person waits for it, it changes nothing, and it is not counted.
+The claim takes the turn at the CE (`turns.py`), the record gives it back. Only reading the output
+of a pilot takes no turn: a person waits for it, it changes nothing, and it is not counted as a
+call.
 
 The back-off after failed calls and the rate of calls are kept in the database, so that they hold
 for every process.
@@ -81,7 +82,7 @@ class CECall(Turn):
     def claim(
         self, tx: Transaction, most: int, *, not_of: Collection[str]
     ) -> list[Reserved] | TaskResult:
-        """Take the right to call the CE, and up to `most` pilots to send; or return why not."""
+        """Take the right to call the CE and claim up to `most` pilots; or return why not."""
         refusal = self.start(tx)
         if refusal is not None:
             return refusal
@@ -101,8 +102,8 @@ class CECall(Turn):
     def note_part(self, tx: Transaction, missing: int, total: int) -> None:
         """Note an answer that leaves out some of the pilots in question; the turn goes on.
 
-        An answer about none of them changes no count of failed calls: it may be no fault of the CE,
-        and it is no sign that the CE is well.
+        An answer about none of them changes no count of failed calls: perhaps the CE is not at
+        fault, but the answer does not show either that the CE works.
         """
         if missing < total:
             self.note_answer(tx)
@@ -117,7 +118,7 @@ class CECall(Turn):
     def failed(
         self, tx: Transaction, error: BackendError, counts: Mapping[str, int] | None = None
     ) -> TaskResult:
-        """Note that a call failed, and give the turn back. A credential is no fault of the CE."""
+        """Note that a call failed, and give the turn back. A credential is not the CE's fault."""
         self.give_back(tx)
         if not isinstance(error, CredentialProblem):
             now = self.runtime.now()
@@ -137,7 +138,7 @@ def begin(tx: Transaction, runtime: Runtime, ce: CE) -> CECall | TaskResult:
 
 
 def unanswered(missing: int, total: int) -> str:
-    """Write of how many pilots an answer of a CE says nothing."""
+    """Write that a CE's answer leaves out `missing` of `total` pilots."""
     return f"no answer about {missing} of {total} pilots"
 
 

@@ -1,4 +1,4 @@
-"""Each CE in a line: its slots, its chance, its state in words; for lists and for `status`."""
+"""One line for each CE: its slots, its chance, its state in words; for lists and for `status`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NO_WORKER = "no worker calls it"
 
 @dataclass(frozen=True, kw_only=True)
 class CELine:
-    """One CE at a glance."""
+    """The summary of one CE."""
 
     name: str
     backend: str
@@ -39,7 +39,7 @@ class CELine:
     free: int
     chance: float
     state: str
-    """Its state in a word, since or until when, and after a colon the reason."""
+    """Its state in a word, since or until when, and the reason after a colon."""
     failed_calls: int
     answered_at: datetime | None
     unanswered_since: datetime | None
@@ -55,7 +55,7 @@ class CELine:
 
     @property
     def gets_pilots(self) -> bool:
-        """Whether it is sent pilots as usual: its state is normal, and it is in no maintenance."""
+        """Whether it is sent pilots as usual: its state is normal, and it is not in maintenance."""
         return self.state == NORMAL and self.away is None
 
     @property
@@ -65,7 +65,7 @@ class CELine:
 
     @property
     def limited(self) -> bool:
-        """Whether it has empty slots that only its waiting limit keeps empty."""
+        """Whether it has empty slots that stay empty only because of its waiting limit."""
         return self.free < self.capacity - sum(self.occupying().values())
 
     def occupying(self) -> dict[Status, int]:
@@ -111,7 +111,7 @@ def lines_of(
 
 
 def states(tx: Transaction, runtime: Runtime, ce: str | None = None) -> dict[str, str]:
-    """Return the state of every CE, or of one, in a word, without its reason."""
+    """Return the state of every CE, or of this one, in a word, without its reason."""
     now = runtime.now()
     is_asked = are_ces_asked(standstills(schedules.get_all(tx), now, runtime.lease))
     listed = slots.slots_for(tx, 0) if ce is None else slots.slots_of(tx, ce)

@@ -1,4 +1,4 @@
-"""Why a VO gets no pilots, or a CE gets none of a VO."""
+"""The reasons why a VO gets no pilots at all, or a CE gets none of a VO."""
 
 from datetime import datetime
 
@@ -58,7 +58,8 @@ def closed_to_vo(
         return Closing(ClosedBy.OTHER_VOS, "the CE is for other VOs")
     if no_credential is not None:
         return Closing(ClosedBy.CREDENTIAL, no_credential)
-    # Nothing that is sent asks a full CE again, and its slots are those that it had last.
+    # A full CE is sent nothing, so no submission tests whether it answers again. Its slots are
+    # those that it had at the last answer.
     is_not_asked = is_backing_off(ce, now) or ce.available == 0
     return _closed_by_calls(ce, now) if is_not_asked else None
 

@@ -1,7 +1,7 @@
-"""Credentials: where they lie, their state, and which VO can use a CE with them.
+"""Credentials: where their files are, their state, and which VO can use a CE with them.
 
-A decision uses the last look, so it reads no file while a unit of work is open. A call looks into
-the file itself, just before.
+A decision uses the result of the last check, so that no file is read while a unit of work is open.
+Before a call to a CE the file itself is checked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ class CredentialStanding:
 
 @allowed_to(Role.ADMIN)
 def add(runtime: Runtime, new: NewCredential) -> CredentialStanding:
-    """Add a credential, and look at it. One that cannot be used yet is added, too."""
+    """Add a credential, and check its file. A credential that cannot be used yet is added, too."""
     credential = Credential(**new)
     registry.get(runtime.backends, credential.backend)
     now = runtime.now()
@@ -64,7 +64,7 @@ def add(runtime: Runtime, new: NewCredential) -> CredentialStanding:
 
 @allowed_to(Role.READ)
 def useless(runtime: Runtime, backend: str, kind: CredentialKind) -> str | None:
-    """Return why no CE of a back-end can use a credential of a kind, or nothing."""
+    """Return why no CE of a back-end can use a credential of a kind; nothing if some can."""
     kinds = registry.get(runtime.backends, backend).options.credential_kinds()
     if kind in kinds:
         return None
@@ -81,7 +81,7 @@ def change(
     *,
     kind: CredentialKind | None = None,
 ) -> CredentialStanding:
-    """Change where a credential lies or how it is renewed, and look at it."""
+    """Change where a credential's file is or how it is renewed, and check the file."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         before = credentials.get(tx, _owner(vo), backend, kind)
@@ -113,7 +113,7 @@ def remove(
 def show(
     runtime: Runtime, vo: str, backend: str, *, kind: CredentialKind | None = None
 ) -> CredentialStanding:
-    """Show the state of a credential, by a look into its file."""
+    """Show the state of a credential, after a check of its file."""
     with runtime.database.uow() as tx:
         credential = credentials.get(tx, _owner(vo), backend, kind)
     now = runtime.now()
@@ -122,7 +122,7 @@ def show(
 
 @allowed_to(Role.READ)
 def list_all(runtime: Runtime) -> list[CredentialStanding]:
-    """List the credentials and the state of each, by a look into its file."""
+    """List the credentials with their states, after a check of each file."""
     with runtime.database.uow() as tx:
         stored = credentials.get_all(tx)
     now = runtime.now()
@@ -130,12 +130,12 @@ def list_all(runtime: Runtime) -> list[CredentialStanding]:
 
 
 def _owner(vo: str) -> str | None:
-    """Return the VO of a credential; none owns one that is for all."""
+    """Return the VO that owns a credential; `None` if it is for all VOs."""
     return None if vo == ALL_VOS else vo
 
 
 def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
-    """Return the state of every credential, by the last look into its file."""
+    """Return the state of every credential, as the last check of its file found it."""
     return [standing(credential, now) for credential in credentials.get_all(tx)]
 
 
@@ -160,7 +160,10 @@ def standing(credential: Credential, now: datetime) -> CredentialStanding:
 def unusable_ces(
     tx: Transaction, runtime: Runtime, vos: Iterable[str]
 ) -> dict[str, dict[str, str]]:
-    """Return, by VO, the CEs that it has no usable credential for, and why, by the last look."""
+    """Return, for each VO, the CEs for which it has no usable credential, and why.
+
+    The state is that of the last check; no file is read.
+    """
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
@@ -191,7 +194,7 @@ def _why(
     kind: CredentialKind,
     now: datetime,
 ) -> str | None:
-    """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
+    """Return why a VO has no usable credential. Its own one precedes the one for all VOs."""
     credential = stored.get((vo, backend, kind)) or stored.get((None, backend, kind))
     return (
         files.unknown(vo, backend, kind) if credential is None else problem_of(credential, now, vo)
@@ -199,7 +202,7 @@ def _why(
 
 
 def barred(runtime: Runtime, ce: CE, options: Options) -> dict[str, str]:
-    """Return the VOs that cannot use a CE now, and why, by the files of their credentials."""
+    """Return the VOs that cannot use a CE now, and why, after a check of the credentials' files."""
     kind = options.credential
     if kind is None:
         return {}
@@ -210,7 +213,7 @@ def barred(runtime: Runtime, ce: CE, options: Options) -> dict[str, str]:
 
 
 def plain(problem: CredentialProblem) -> str:
-    """Return what is wrong with a credential, without the sentence of its kind of error."""
+    """Return what is wrong with a credential, without the general sentence of the error's class."""
     return ": ".join(map(str, problem.details)) or str(problem)
 
 
@@ -221,7 +224,7 @@ def _may_ask(backend: Backend) -> bool:
 def _required_kind(
     runtime: Runtime, backend: str, options: Mapping[str, Any]
 ) -> CredentialKind | None:
-    """Return which credential a CE asks for; options that cannot be read ask for none."""
+    """Return which kind of credential a CE asks for; `None` if its options cannot be read."""
     try:
         return registry.check_options(runtime.backends, backend, options).credential
     except PilotageError:

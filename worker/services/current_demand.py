@@ -1,4 +1,4 @@
-"""The demand that counts now: what is set or was answered, less what there is, within bounds."""
+"""The current demand of a VO: the set or answered number, less its pilots, within bounds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,17 +25,17 @@ from worker.domain.vo import VO
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentDemand:
-    """The demand that counts now, and how it came about, if it was not set."""
+    """The demand that counts now, and how it was computed if it was not set."""
 
     demand: int | None
     note: str | None = None
     certain: bool = True
     answered: int | None = None
-    """The number before anything was counted off, where pilots were counted altogether."""
+    """The number before the VO's pilots were subtracted, where the number counts all pilots."""
     wanted: int | None = None
-    """How many pilots are wanted altogether, where they were counted so."""
+    """How many pilots are wanted in all, where the number counts all pilots."""
     has: int | None = None
-    """How many there were when they were counted: those that wait or run."""
+    """How many pilots were subtracted: those that wait or run."""
 
 
 Pilots = tuple[int, int]
@@ -45,7 +45,7 @@ NO_PILOTS: Pilots = (0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class DemandFacts:
-    """What the demand of VOs follows from, by the name of each."""
+    """The facts from which the demand of each VO is computed, by the VO's name."""
 
     answers: Mapping[str, Answer]
     counts: Mapping[str, Pilots]
@@ -74,9 +74,10 @@ class DemandFacts:
 def ended_pilots(
     tx: Transaction, owners: Iterable[VO], answers: Mapping[str, Answer]
 ) -> dict[str, EndedPilots]:
-    """Count the pilots that ended of each VO whose source counts those too; of others, none.
+    """Count the ended pilots of each VO whose source counts these too; other VOs are left out.
 
-    Read after the pilots that wait and run: one that ends meanwhile counts twice, never not at all.
+    Read this after the pilots that wait and run: a pilot that ends in between is then counted
+    twice, but is never missed.
     """
     owners = tuple(owners)
     counting = [vo.id for vo in owners if counts_ever(vo)]
@@ -99,7 +100,7 @@ def _asked_at(vo: VO, answer: Answer) -> datetime:
         raise AssertionError(f"the source of VO {vo.name} has not answered")
     if asked_at <= answered_at:
         return asked_at
-    # It was asked for once more since, and gave no answer.
+    # The source was asked again since that answer, and gave none.
     options = registry.check(vo.source or {})[1]
     return answered_at - timedelta(seconds=options.timeout)
 
@@ -109,17 +110,17 @@ def _counts_jobs(vo: VO) -> bool:
 
 
 def _how_it_counts(vo: VO) -> DemandCounts | None:
-    """Return how the source of a VO counts, if that source is installed."""
+    """Return how the source of a VO counts; `None` without a source or if it is not installed."""
     return None if vo.source is None else registry.counts(vo.source)
 
 
 def counts_ever(vo: VO) -> bool:
-    """Return whether the source of a VO counts pilots that are done, too."""
+    """Return whether the source of a VO also counts pilots that have ended."""
     return _how_it_counts(vo) is DemandCounts.EVER
 
 
 def batch_of(vo: VO, answer: Answer, ended: EndedPilots) -> BatchProgress | None:
-    """Return how far a VO is with the pilots that it wants ever, if its source says how many."""
+    """Return how far a VO is with its total number of pilots; `None` if its source gives none."""
     if vo.source is None or answer.demand is None or not counts_ever(vo):
         return None
     most_failed = registry.check(vo.source)[1].most_failed
@@ -187,7 +188,7 @@ def held_total(
     before: HeldTotal,
     now: datetime,
 ) -> HeldTotal:
-    """Return the total that is held from now on, if the VO has a delay."""
+    """Return the total to hold from now on; nothing is held if the VO has no delay."""
     if vo.scale_down_delay is None or counts_ever(vo) or _counts_jobs(vo):
         return NOTHING_HELD
     counts = registry.check(source)[1].counts

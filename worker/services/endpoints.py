@@ -1,7 +1,7 @@
-"""The API as a table: which request has which action done.
+"""The API as a table: which request calls which action.
 
-`worker.web` serves it, and a command that was given --server sends such requests. Both read the
-arguments and the answer of an action from its signature; `worker.services.arguments` says how.
+`worker.web` serves these requests, and a command with --server sends them. Both derive the
+arguments and the answer of an action from its signature, with `worker.services.arguments`.
 """
 
 from collections.abc import Callable
@@ -38,20 +38,24 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One request: its method, its path under /api, and the action that it has done."""
+    """One request: its method, its path under /api, and the action that it calls."""
 
     method: Method
     path: str
     action: Callable[..., Any]
     group: str
     makes: bool = False
-    """Whether it makes something."""
+    """Whether it creates something."""
     takes_key: bool = False
-    """Whether it takes an idempotency key. What is shown once cannot be shown to a repetition."""
+    """Whether it takes an idempotency key.
+
+    Creating a token takes none: its secret is shown only once, so a repeated request could not get
+    it again.
+    """
     is_text: bool = False
     """Whether the answer is plain text."""
     version: Callable[[Any], str] | None = None
-    """The version of what is returned, for ETag and If-Match."""
+    """Computes the version of the returned object, for ETag and If-Match."""
 
     @property
     def name(self) -> str:
@@ -64,7 +68,7 @@ class Endpoint:
 
     @property
     def status(self) -> int:
-        """The status of the answer when all went well."""
+        """The HTTP status of the answer when the action succeeded."""
         return 201 if self.makes else 200
 
 

@@ -1,4 +1,4 @@
-"""The facts of an allocation, read in a few statements and handed to the policy as its values."""
+"""The facts of an allocation: read in a few statements, and given to the policy as values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ class Situation:
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
     without_work: Mapping[str, NoWork] = field(default_factory=dict)
     unusable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By VO, the CEs that it has no credential for just now, each with a sentence."""
+    """For each VO, the CEs for which it has no usable credential now, each with the reason."""
 
     def demand_of(self, vo: VO) -> CurrentDemand:
         """Return the demand of a VO that counts now."""
@@ -55,7 +55,7 @@ def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
 
 
 def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts:
-    """Return a situation as the facts of a policy."""
+    """Convert a situation to the facts of a policy."""
     vo = situation.vo
     return Facts(
         now=situation.now,
@@ -94,7 +94,7 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
 
 
 def _worth_asking_for(vo: VO, situation: Situation, parameters: Parameters) -> CurrentDemand:
-    """Return the demand of a VO and how it came about; without work for its pilots, a trickle."""
+    """Return the demand of a VO and how it was computed; a trickle if its pilots find no work."""
     current = situation.demand_of(vo)
     missing = situation.without_work.get(vo.name)
     demand = demand_without(missing, current.demand, parameters)
@@ -150,7 +150,7 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
 
 
 def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
-    """Return the VOs that may use a CE and have a credential for it; `None` is all."""
+    """Return the VOs that may use a CE and have a credential for it; `None` means all."""
     allowed = situation.only_for.get(ce)
     if not situation.unusable:
         return allowed

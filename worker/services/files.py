@@ -1,4 +1,4 @@
-"""TOML files, and the texts beside them. One that cannot be read is refused in one line."""
+"""Reading of TOML and text files. An unreadable file is refused with a message of one line."""
 
 import tomllib
 from pathlib import Path
@@ -8,7 +8,7 @@ from worker.domain.errors import Invalid
 
 
 def read_text(path: Path, longest: int = -1) -> str:
-    """Read a file as it is; one of more characters than this is refused."""
+    """Read a text file unchanged; refuse a file of more than `longest` characters."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             text = file.read(longest + 1 if longest >= 0 else -1)
@@ -29,5 +29,5 @@ def read_toml(path: Path, longest: int = -1) -> dict[str, Any]:
         return tomllib.loads(read_text(path, longest))
     except RecursionError:
         raise Invalid(str(path), "it is nested too deeply") from None
-    except ValueError as error:  # also of a number of thousands of digits
+    except ValueError as error:  # also raised for a number of thousands of digits
         raise Invalid(str(path), f"it is not TOML: {error}") from error

@@ -1,9 +1,9 @@
-"""Log files that stay small: one that is too long becomes `.1`, `.1` becomes `.2`, the oldest goes.
+"""Rotation of log files: a long one becomes `.1`, `.1` becomes `.2`, the oldest is removed.
 
-Several processes write to one file: a worker and those of its pool. Each looks before it writes
-whether the file has another name by now, and goes on in the new one; nothing stands between a
-process and its file that could end before it, or keep it waiting. Its standard output and error,
-where they are the same file, go along.
+Several processes write to one file: a worker and those of its pool. Before each write a process
+checks whether its file was renamed, and if so continues in the new file. There is no pipe or log
+daemon between a process and its file that could end first or block it. If the standard output and
+error of the process are the same file, they move to the new file, too.
 """
 
 import fcntl
@@ -16,11 +16,11 @@ from pathlib import Path
 from worker.services import private_files
 
 KEPT = 4
-"""Older files beside the one that is written to."""
+"""Number of older files that are kept."""
 
 
 class LogFile(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes events to a file, and begins a new one when it has reached a size in bytes."""
+    """Writes events to a file, and begins a new file when this one has reached a size in bytes."""
 
     def __init__(self, path: Path, size: int) -> None:
         super().__init__(private_files.open_file(path, "a"))
@@ -36,8 +36,8 @@ class LogFile(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
 
     def follow(self) -> None:
-        """Go on in the new file, if there is one, with all that this process writes."""
-        with suppress(OSError):  # a full disk, say: it is written where the others are
+        """Continue in the new file, if there is one, with everything that this process writes."""
+        with suppress(OSError):  # such as a full disk: the current file is still used
             self._follow()
 
     def _follow(self) -> None:
@@ -52,26 +52,26 @@ class LogFile(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 def begin_anew(path: Path, size: int) -> None:
-    """Give a log file that has reached its size another name, and the older ones too."""
+    """Rename a log file that has reached its size, and the older ones with it."""
     if not _is_full(path, size):
         return
     with _alone(path.parent) as is_alone:
         if not is_alone or not _is_full(path, size):
-            return  # another process is faster, or was
+            return  # another process rotates the files now, or has done so
         for number in range(KEPT, 0, -1):
             with suppress(FileNotFoundError):
                 _older(path, number - 1).replace(_older(path, number))
 
 
 def _is_open_at(number: int, path: Path) -> bool:
-    """Return whether a file number is of a log file; it may have another name by now."""
+    """Return whether a file descriptor refers to a log file, also to a renamed one."""
     return any(_is_same(number, _older(path, age)) for age in range(KEPT + 1))
 
 
 def _is_same(number: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(number), path.stat())
-    except OSError:  # there is no such file, or the number is closed
+    except OSError:  # the file does not exist, or the descriptor is closed
         return False
 
 
@@ -88,7 +88,7 @@ def _older(path: Path, number: int) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
-    """Try to hold the folder of the log files; the lock goes with its holder. Nobody waits."""
+    """Try to lock the folder of the log files, without waiting. The lock ends with its process."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield _is_taken(descriptor)

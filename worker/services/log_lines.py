@@ -1,7 +1,8 @@
-"""Lines of a log: one event each, for people or as JSON, with what the event is about.
+"""Log lines: one event each, as text or as JSON, with the task, VO, CE and pilot of the event.
 
-Whoever begins a piece of work says once what it is about; every line that is written meanwhile, by
-whomever, has it. What looks like a secret is removed from all that is written.
+The code that begins a piece of work names these once, with `about`; every line that is written
+meanwhile, also by other modules and libraries, has them. Text that looks like a secret is removed
+from every line.
 """
 
 import json
@@ -16,7 +17,7 @@ from worker.domain.secrets import without_secrets
 from worker.domain.words import Described
 
 FACTS = ("task", "task_id", "by", "vo", "ce", "pilot", "stamp")
-"""What a line may say beside its message; `by` is what triggered the work."""
+"""The facts that a line may have beside its message; `by` is what triggered the work."""
 
 
 class Trigger(Described):
@@ -32,7 +33,7 @@ _about: ContextVar[Mapping[str, str]] = ContextVar("log_about", default={})  # n
 
 @contextmanager
 def about(**facts: str | None) -> Iterator[None]:
-    """Put what work is about on every line that is written within the block."""
+    """Add these facts to every line that is written within the block."""
     mine = {name: str(value) for name, value in facts.items() if value is not None}
     token = _about.set({**_about.get(), **mine})
     try:
@@ -74,6 +75,6 @@ class JsonLines(logging.Formatter):
 
 
 def lines_of(form: str, *, is_read_by_people: bool) -> logging.Formatter:
-    """Return what writes the lines of a log: text, json, or auto, what its readers need."""
+    """Return the formatter for a form: text, json, or auto, which depends on who reads the log."""
     is_text = is_read_by_people if form == "auto" else form == "text"
     return TextLines() if is_text else JsonLines()

@@ -1,4 +1,4 @@
-"""Payloads: what the pilots of a VO run, set, shown, and made ready for a CE.
+"""Payloads: what the pilots of a VO run. They are set, shown, and filled in for a CE.
 
 script = "pilot.sh"            or script_text = '''...'''
 arguments = ["--queue", "@{queue}", "--name", "@{stamp}"]
@@ -41,21 +41,21 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The payloads of some VOs, filled in for a CE, and the VOs that can send nothing, and why."""
+    """The payloads of some VOs, filled in for a CE; and the VOs that can send nothing, and why."""
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     graces: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that the pilots of a VO have to finish."""
+    """For each VO, the seconds that its pilots have to finish."""
     reporting: frozenset[str] = frozenset()
     """The VOs whose pilots get a secret."""
     keys: PilotKeys = NO_KEYS
     url: str | None = None
     notes: tuple[str, ...] = ()
-    """Why pilots get no secret whose payload asks for one."""
+    """Notes on pilots that get no secret though their payload asks for one."""
 
     def order(self, pilot: Reserved) -> Order:
-        """Return what a CE is asked to run for a pilot."""
+        """Return the order to the CE for a pilot: what it runs."""
         payload = self.fitted.get(pilot.vo)
         script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
         speaks, grace = pilot.vo in self.reporting, self.graces.get(pilot.vo)
@@ -68,7 +68,7 @@ class Ready:
 def ready(
     tx: Transaction, runtime: Runtime, ce: CE, vos: Collection[str], barred: Mapping[str, str]
 ) -> Ready:
-    """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO.
+    """Fill in the payloads of these VOs for a CE. An unusable payload affects only its own VO.
 
     A VO that is barred for another reason is left out, too.
     """
@@ -98,9 +98,9 @@ def ready(
 
 @allowed_to(Role.READ)
 def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
-    """Show what the pilots of a VO run: as it was set, or as it is at a CE; nothing if not set.
+    """Show the payload of a VO: as it was set, or as filled in for a CE; empty if not set.
 
-    At a CE only the stamp is left open.
+    For a CE, only the stamp is not filled in.
     """
     with runtime.database.uow() as tx:
         stored = payloads.get(tx, vo)
@@ -121,7 +121,7 @@ def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def set_(runtime: Runtime, vo: str, payload: Payload) -> dict[str, Any]:
-    """Set what the pilots of a VO run: the text of its script, and what belongs to it."""
+    """Set the payload of a VO: the text of its script, its arguments and its other values."""
     require_vo(runtime, vo)
     with runtime.database.uow() as tx:
         put(tx, vo, payload)
@@ -130,14 +130,14 @@ def set_(runtime: Runtime, vo: str, payload: Payload) -> dict[str, Any]:
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def clear(runtime: Runtime, vo: str) -> None:
-    """Take the payload of a VO away: its pilots run what the options of the CEs say."""
+    """Remove the payload of a VO: its pilots then run what the options of the CEs say."""
     require_vo(runtime, vo)
     with runtime.database.uow() as tx:
         put(tx, vo, None)
 
 
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
-    """Store the payload of a VO; with none its pilots run what the CE's options say."""
+    """Store the payload of a VO; `None` removes it."""
     if payload is not None:
         names = ces.names(tx)
         for ce in payload.at:
@@ -147,7 +147,7 @@ def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
 
 
 class PayloadTable(FileTable):
-    """A payload as a file has it: its script is the name of a file, or a text."""
+    """A payload as written in a file: its script is the name of a file, or a text."""
 
     script: str | None = None
     script_text: str | None = None
@@ -166,7 +166,7 @@ def read_file(path: Path) -> Payload:
 
 
 def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
-    """Read a payload as a file has it; a script that it names lies in this folder."""
+    """Read a payload as written in a file; a script that it names lies in this folder."""
     file = validation.read(PayloadTable, values, "payload")
     if (file.script is None) == (file.script_text is None):
         raise Invalid("payload", "it needs a script, the name of a file, or a script_text")
@@ -178,7 +178,7 @@ def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
 
 
 def _why_no_secret(runtime: Runtime, ce: CE) -> str | None:
-    """Return why no pilot at a CE gets a secret to speak for itself, or `None` if each does."""
+    """Return why pilots at a CE get no secret for their reports, or `None` if they do."""
     if not registry.get(runtime.backends, ce.backend).gives_secrets:
         return f"the back-end {ce.backend} has no safe way to hand one over"
     objection = runtime.options(ce).objection_to_secrets()

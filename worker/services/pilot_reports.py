@@ -1,4 +1,4 @@
-"""Pilot reports: what a pilot says of itself, stored. A pilot that has ended says nothing more."""
+"""Pilot reports: what a pilot says of itself is stored. Those of an ended pilot are refused."""
 
 from worker.db import pilot_reports
 from worker.db.pilot_reports import Speaker
@@ -11,7 +11,7 @@ ENDED = "this pilot has ended, as far as its CE says"
 
 
 def speaker(runtime: Runtime, stamp: str) -> Speaker:
-    """Return what is known of a pilot that speaks for itself."""
+    """Return what is known of a pilot that sends a report."""
     with runtime.database.uow() as tx:
         pilot = pilot_reports.speaker(tx, stamp)
     if pilot is None:
@@ -27,9 +27,10 @@ def note(
     payloads: int | None = None,
     reason: str | None = None,
 ) -> bool:
-    """Store what a pilot says of itself; return whether it is to end.
+    """Store a pilot report; return whether the pilot is to end.
 
-    Who calls this knows that the pilot itself says it. What it leaves out stays.
+    The caller has verified that the pilot itself sent it. Values that it leaves out stay as they
+    were.
     """
     now = runtime.now()
     line = None if reason is None else short_line(reason, LONGEST_REASON)

@@ -1,4 +1,4 @@
-"""The CEs and VOs that somebody names."""
+"""Checks of the names of CEs and VOs in requests."""
 
 from worker.db import ces, vos
 from worker.db.uow import Transaction

@@ -1,4 +1,4 @@
-"""Which policies there are: ours, and an operator's own, by the same entry point."""
+"""The installed policies: ours and the operator's own, through the same entry point."""
 
 from worker import plugins
 from worker.domain.errors import ConfigurationError
@@ -9,7 +9,7 @@ GROUP = "pilotage.policies"
 
 
 def find(name: str = DEFAULT_POLICY) -> Policy:
-    """Load a policy. One that is not ours is held to its promises."""
+    """Load a policy. The decisions of one that is not ours are checked against the contract."""
     installed = plugins.names(GROUP)
     if name not in installed:
         raise ConfigurationError(f"unknown policy {name}", nearest(name, installed))

@@ -1,7 +1,7 @@
 """Folders and files that only their owner may read and change, whatever the umask is.
 
-The mode is named where a file is made. A umask for the whole process would do it too, but Slurm and
-HTCondor hand the umask of whoever submits on to their jobs.
+The mode is given when a file is created. A umask for the whole process would also work, but Slurm
+and HTCondor pass the umask of the submitting process on to the jobs.
 """
 
 import os
@@ -17,7 +17,7 @@ _WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder if it is missing. Those above it that are missing are open to readers."""
+    """Create a missing folder, for its owner only. Missing parents are readable for all."""
     if folder.is_dir():
         return
     for above in reversed(folder.parents):
@@ -27,7 +27,7 @@ def make_folder(folder: Path) -> None:
 
 
 def close_to_others(folder: Path) -> None:
-    """Take the rights to read a folder of ours from others; refuse one that they may change."""
+    """Remove the rights of others to read a folder of ours; refuse one that others may change."""
     about = folder.stat()
     if about.st_mode & _WRITE:
         raise ConfigurationError(
@@ -35,12 +35,12 @@ def close_to_others(folder: Path) -> None:
             "look through it for files that are not yours, then close it with chmod 700",
         )
     if about.st_mode & _OF_OTHERS and about.st_uid == os.geteuid():
-        with suppress(OSError):  # a file system without modes, or one that is read-only
+        with suppress(OSError):  # a file system without modes, or a read-only one
             folder.chmod(stat.S_IMODE(about.st_mode) & ~_OF_OTHERS)
 
 
 def open_file(path: Path, mode: str) -> IO[Any]:
-    """Open a file. If it is missing it is made, and only its owner may read and change it."""
+    """Open a file. If it is missing it is created, and only its owner may read and change it."""
     return open(path, mode, opener=_opener)
 
 

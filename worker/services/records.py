@@ -1,8 +1,9 @@
-"""The record of what a CE answered, of which the database may refuse the part of one pilot.
+"""The record of a CE's answer, also if the database refuses the part about one pilot.
 
-It is one transaction, as every record. If a statement fails for what it is to store, nothing of
-it is kept, and the record is made once more in halves: a half that fails is undone, and halved
-again, until the pilot that fails is alone. That one is left out, and all others are recorded.
+It is one transaction, like every record. If a statement fails because of the values to store, the
+transaction is rolled back and the record is made again in halves: a half that fails is undone and
+halved again, until only the failing pilot is left. This pilot is left out, and all others are
+recorded.
 """
 
 import logging
@@ -27,11 +28,11 @@ Part = TypeVar("Part")
 Value = TypeVar("Value")
 
 SHOWN = 20
-"""Pilots that were left out, of which one execution tells at most."""
+"""How many of the pilots that were left out one execution names at most."""
 
 
 class Recording:
-    """One attempt at a record: in one piece, or in halves."""
+    """One attempt to make a record: as a whole, or in halves."""
 
     def __init__(self, *, in_halves: bool = False) -> None:
         self._in_halves = in_halves
@@ -39,11 +40,11 @@ class Recording:
         """Why the part of a pilot could not be stored, by its id."""
 
     def move(self, tx: Transaction, moves: Sequence[Move], now: datetime) -> Moved:
-        """Move pilots, as `mover.move` does."""
+        """Move pilots, like `mover.move`."""
         return _sum(self._write(tx, moves, lambda some: mover.move(tx, some, now)))
 
     def checked(self, tx: Transaction, checks: Sequence[Check], now: datetime) -> None:
-        """Note checks, as `pilots.checked` does."""
+        """Note checks, like `pilots.checked`."""
         self._write(tx, checks, lambda some: pilots.checked(tx, some, now))
 
     def lines(self) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class Recording:
     ) -> list[Part]:
         if not self._in_halves:
             return [write(items)]
-        # In the order of their keys, as every statement locks pilots.
+        # In the order of the pilots' ids, in which every statement locks pilots.
         return self._halved(tx, sorted(items, key=lambda item: item.pilot_id), write)
 
     def _halved(
@@ -79,7 +80,7 @@ class Recording:
 
 
 def record(database: Database, write: Callable[[Transaction, Recording], Value]) -> Value:
-    """Make a record in a transaction of its own; in halves, if it cannot be stored as a whole."""
+    """Make a record in a transaction of its own; in halves if it cannot be stored as a whole."""
     try:
         with span("record"), database.uow() as tx:
             return write(tx, Recording())
@@ -96,7 +97,7 @@ def record(database: Database, write: Callable[[Transaction, Recording], Value])
 
 
 def record_receipts(call: CECall, moves: Sequence[Move]) -> tuple[Moved, Recording]:
-    """Record what the receipts of a call mean, and give its turn back."""
+    """Record the results in the receipts of a call, and give its turn back."""
 
     def write(tx: Transaction, recording: Recording) -> tuple[Moved, Recording]:
         moved = recording.move(tx, moves, call.runtime.now())
@@ -114,5 +115,5 @@ def _sum(parts: Sequence[Moved]) -> Moved:
 
 
 def _why(error: Exception) -> str:
-    """Write what the database says, without the statement and its parameters."""
+    """Return the database's message, without the statement and its parameters."""
     return short_line(first_line(getattr(error, "orig", None) or error))

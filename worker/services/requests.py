@@ -1,4 +1,4 @@
-"""The runtime of a request that came from afar: in somebody's name, and perhaps done once only."""
+"""The runtime of a request by the API or the console: with its caller and its idempotency key."""
 
 from dataclasses import replace
 
@@ -18,6 +18,6 @@ def used_by(
     *,
     door: Door = Door.API,
 ) -> Runtime:
-    """Return the runtime in the name of somebody who came by the API or the console."""
+    """Return the runtime for a caller of the API or the console."""
     actor = Actor(who=who, door=door, access=access)
     return replace(runtime, database=runtime.database.used_by(actor, once=once), by_hand=True)

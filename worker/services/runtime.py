@@ -1,4 +1,4 @@
-"""What every service gets, and what it returns."""
+"""The first argument of every service, and the result of a task."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,16 +19,16 @@ from worker.policy.contract import Policy
 from worker.policy.parameters import DEFAULTS, Parameters
 
 Nudge = Callable[[str, str], object]
-"""Says that a task has something to do for a VO or CE. It may be lost; the next tick finds it."""
+"""Sends a nudge to a task, for a VO or CE. It may be lost; the next tick finds the same work."""
 
 
 def no_nudge(task: str, subject: str) -> None:
-    """Do nothing: a task that is run by hand starts no other."""
+    """Do nothing: a task that is run by hand nudges no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """The database, the back-ends, the clock, and how to reach the other tasks."""
+    """The database, the back-ends, the clock, and the means to reach other tasks."""
 
     database: Database
     backends: Mapping[str, Backend]
@@ -45,23 +45,23 @@ class Runtime:
     parameters: Parameters = DEFAULTS
     lease: timedelta = timedelta(seconds=180)
     longest_call: timedelta = timedelta(seconds=140)
-    """How long one call to a CE may last: then the task that makes it is ended."""
+    """How long one call to a CE may take; after that, the task that makes it is ended."""
     keep_final: timedelta = timedelta(days=30)
     keep_decisions: timedelta = timedelta(days=7)
     keep_reports: timedelta = timedelta(days=365)
     keep_changes: timedelta = timedelta(days=730)
     pilot_keys: PilotKeys = NO_KEYS
-    """What the secrets of pilots are derived from."""
+    """The keys from which the secrets of pilots are derived."""
     web_url: str | None = None
-    """Where pilots reach the server, if they do."""
+    """The URL at which pilots reach the server; `None` if they cannot."""
     webhook: Webhook | None = None
-    """Where events are sent, if they are."""
+    """The receiver of webhook events; `None` if there is none."""
 
     def options(self, ce: CE) -> Options:
         return registry.check_options(self.backends, ce.backend, ce.options)
 
     def driver(self, ce: CE) -> Guard:
-        """Make the driver of a CE; it has the options of the CE, read."""
+        """Make the driver of a CE, with the validated options of the CE."""
         uow = self.database.uow
         means = Means(
             uow=uow,
@@ -75,14 +75,14 @@ class Runtime:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """The result of one execution of a task: its counts, and a line for each thing worth saying."""
+    """The result of one execution of a task: its counts, and the lines to show."""
 
     outcome: Outcome = Outcome.OK
     counts: Mapping[str, int] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     busy: bool = False
     left: str = ""
-    """What it had to leave to its next execution, which follows at once."""
+    """The work that is left to the next execution, which follows at once."""
 
     def __str__(self) -> str:
         counted = ", ".join(f"{name} {count}" for name, count in self.counts.items())
@@ -90,7 +90,7 @@ class TaskResult:
         return f"{counted or self.outcome}{left}"
 
     def followed_by(self, other: "TaskResult") -> "TaskResult":
-        """Return the result of two executions that were one piece of work."""
+        """Return the combined result of two executions of the same work."""
         names = {**self.counts, **other.counts}
         counts = {n: self.counts.get(n, 0) + other.counts.get(n, 0) for n in names}
         return replace(other, counts=counts, lines=(*self.lines, *other.lines))
@@ -102,5 +102,5 @@ def skipped(*why: str) -> TaskResult:
 
 
 def busy(who: str) -> TaskResult:
-    """Return the result of an execution that found another one at work; it may be repeated."""
+    """Return the result of an execution that found another one running; it may be repeated."""
     return TaskResult(outcome=Outcome.SKIPPED, lines=(who,), busy=True)

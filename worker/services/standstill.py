@@ -1,4 +1,4 @@
-"""Tasks that fire and are not executed: whether workers are alive, by the schedules alone."""
+"""Standstills: tasks that fire and are not executed, detected from the schedules only."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from worker.domain.lengths import in_two_units
 from worker.services.tasks import catalogue
 
 STILL = timedelta(minutes=5)
-"""After this time without a tick no scheduler is alive."""
+"""After this time without a tick, no scheduler is considered alive."""
 
 FIRINGS = 3
-"""Firings without an execution after which something is wrong."""
+"""This many firings without an execution are a standstill."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standstill:
-    """A queue whose tasks fire and are not executed; one of the tasks with its numbers."""
+    """A queue whose tasks fire and are not executed, with the numbers of one of these tasks."""
 
     queue: str
     task: str
     firings: int
     since: datetime
     others: tuple[str, ...]
-    """Other tasks of the queue that are not done."""
+    """Other tasks of the queue that are not executed."""
     alive: bool
-    """Whether a worker has done another task of the queue lately."""
+    """Whether a worker has executed any task of the queue lately."""
 
 
 def silence(fired_at: datetime | None, now: datetime) -> str | None:
-    """Return that no scheduler fires any longer, or `None` if one does, or never did."""
+    """Return that no scheduler fires any longer; `None` if one does, or none ever did."""
     if fired_at is None or now - fired_at <= STILL:
         return None
     return f"no task has fired for {in_two_units(now - fired_at)}: no scheduler is alive"
@@ -39,7 +39,7 @@ def silence(fired_at: datetime | None, now: datetime) -> str | None:
 def standstills(
     schedules: Sequence[Schedule], now: datetime, patience: timedelta
 ) -> list[Standstill]:
-    """Return the queues that stand still. No execution lasts longer than `patience`."""
+    """Return the queues that stand still. An execution takes at most `patience`."""
     by_queue: dict[str, list[Schedule]] = {}
     for schedule in schedules:
         queue = queue_of(schedule)
@@ -55,12 +55,12 @@ def standstills(
 
 
 def are_ces_asked(standing: Sequence[Standstill]) -> bool:
-    """Return whether a worker is alive that calls CEs."""
+    """Return whether a worker that calls CEs is alive."""
     return all(one.alive for one in standing if one.queue == catalogue.CALL)
 
 
 def queue_of(schedule: Schedule) -> str | None:
-    """Return the queue of a task, if the task is installed."""
+    """Return the queue of a task; `None` if the task is not installed."""
     task = catalogue.tasks().get(schedule.task)
     return task.queue if task else None
 
@@ -94,7 +94,7 @@ def _overdue(
 def _standstill(
     queue: str, overdue: Sequence[tuple[datetime, Schedule]], *, alive: bool
 ) -> Standstill:
-    # The task that fired most often stands for all.
+    # The task with the most firings represents the queue.
     since, first = max(overdue, key=lambda pair: pair[1].pending)
     return Standstill(
         queue=queue,

@@ -1,9 +1,10 @@
-"""Turns: one execution at a time does what another must not do beside it.
+"""Turns: the right of one execution to do work that no other execution may do at the same time.
 
-That is: call a CE, ask for the demand of a VO. A turn is a lease in the database: it is taken with
-the claim and given back with the record. Whatever ends the block gives it back too; after a crash
-it runs out by itself. Two things depend on it: who stood still for longer sends nothing, for a
-listing may have given the pilots up meanwhile; and it takes no pilot for lost.
+Examples are a call to a CE and a question for the demand of a VO. A turn is a lease in the
+database: it is taken with the claim and given back with the record. It is also given back at the
+end of its `with` block, also after an error; after a crash it runs out by itself. Two rules depend
+on it. If a process stood still until its lease ran out, it sends nothing, because after a listing
+its pilots may have been given up; and it declares no pilot lost.
 """
 
 from contextlib import suppress
@@ -17,7 +18,7 @@ from worker.domain.errors import PilotageError
 from worker.services.runtime import Runtime
 
 _ENDINGS = (Exception, KeyboardInterrupt, SystemExit)
-"""What may end a block in a process that goes on, or that was asked to end."""
+"""The exceptions after which the process continues, or ends because it was asked to."""
 
 
 class Turn:
@@ -32,7 +33,7 @@ class Turn:
     def take(
         cls, tx: Transaction, runtime: Runtime, name: str, length: timedelta | None = None
     ) -> Self | None:
-        """Take a turn, of a length or as long as a task may be, unless another execution has it."""
+        """Take a turn for this time, or as long as a task may last, unless it is taken."""
         turn = cls(runtime, name)
         return turn if turn.begin(tx, length) else None
 
@@ -44,7 +45,7 @@ class Turn:
         return is_free
 
     def extend(self, tx: Transaction) -> bool:
-        """Extend the turn by its length; return whether it was still ours."""
+        """Extend the turn by as long as a task may last; return whether it was still ours."""
         now, length = self.runtime.now(), self.runtime.lease
         is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
         self._ends = now + length if is_ours else None
@@ -72,7 +73,7 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the lease back if that was not done; if that fails, it runs out."""
+        """Give the lease back if this was not done; if that fails, it runs out by itself."""
         if self._ends is None or not (error is None or isinstance(error, _ENDINGS)):
             return
         with suppress(PilotageError), self.runtime.database.uow() as tx:

@@ -1,4 +1,4 @@
-"""Work: what is learnt of the VOs' work from new outcomes, and how the use of an end is judged."""
+"""Work of the VOs: what is learnt from new outcomes, and the rules for the use of an end."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,22 +19,22 @@ Taught = tuple[str, str, Event]
 
 @dataclass(frozen=True, kw_only=True)
 class WorkLesson:
-    """What some outcomes teach of the work of the VOs."""
+    """What some outcomes show about the work of the VOs."""
 
     cohorts: Sequence[Cohort]
     records: Mapping[str, WorkRecord]
-    """Those that change, by VO."""
+    """The records that change, by VO."""
     verdicts: Verdicts
     lines: tuple[str, ...] = ()
 
 
 def rules(tx: Transaction, parameters: Parameters) -> dict[str, UseRules]:
-    """Return the rules of each VO: what its payload says, and what its pilots have shown."""
+    """Return the rules of each VO: from its payload, and from what its pilots have shown."""
     return rules_of(work.get_all(tx), parameters)
 
 
 def rules_of(records: Mapping[str, WorkRecord], parameters: Parameters) -> dict[str, UseRules]:
-    """Return the rules of each VO by what is known of its work."""
+    """Return the rules of each VO from the records of its work."""
     return {vo: _rules(record, parameters) for vo, record in records.items()}
 
 
@@ -44,7 +44,7 @@ def judged_by_reports(
     pilots: Iterable[AnyPilot],
     rules: Mapping[str, UseRules],
 ) -> Sequence[Move]:
-    """Return the moves of pilots, in which a good end has the use that its pilot reported."""
+    """Return these moves; a good end gets the use that its pilot reported, where it may report."""
     by_id = {pilot.id: rules.get(pilot.vo, NO_RULES) for pilot in pilots}
     ended = [move.pilot_id for move in moves if move.to is Status.DONE]
     reporting = [number for number in ended if by_id[number].reports]
@@ -62,10 +62,10 @@ def lesson(
     now: datetime,
     parameters: Parameters,
 ) -> WorkLesson:
-    """Return what outcomes teach beside what is known; nothing is stored.
+    """Return what new outcomes show, together with the stored records; nothing is stored.
 
-    What is taught is so whatever pilots say. `reported` is the same of the VOs whose pilots report,
-    by their own word: that counts for the work of their own VO alone.
+    `taught` does not depend on pilot reports. `reported` has the same events as the pilots reported
+    them, for the VOs whose pilots report; it counts only for the work of their own VO.
     """
     cohorts = [
         *(
@@ -107,14 +107,14 @@ def _cohorts(
 
 
 def save(tx: Transaction, learnt: WorkLesson, now: datetime) -> None:
-    """Store what was learnt, and forget what is too old to be compared."""
+    """Store what was learnt, and delete what is too old to be compared."""
     work.count(tx, learnt.cohorts)
     work.forget(tx, now - WINDOW, now + WINDOW)
     work.save(tx, learnt.records)
 
 
 def _since_it_began(before: NoWork | None, missing: NoWork | None) -> NoWork | None:
-    """Keep the moment since which a VO has no work: only later ones are looked at."""
+    """Keep the first moment of being without work: later judgements see only later outcomes."""
     if before is None or missing is None:
         return missing
     return replace(missing, since=min(before.since, missing.since))

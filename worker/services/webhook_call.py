@@ -1,7 +1,7 @@
 """One call to the receiver of the webhook.
 
-A receiver may be slow, dead or hostile: the call has one deadline, follows nothing, and reads
-nothing of an answer but its status.
+A receiver may be slow, dead or hostile: the call has one deadline, follows no redirect, and reads
+only the status of the answer.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from worker.domain.webhook import SIGNATURE, Webhook, WebhookEvent, body_of, sig
 from worker.services.runtime import Runtime
 
 DEADLINE = 10.0
-"""Seconds that one call may take."""
+"""How many seconds one call may take."""
 
 
 def send(runtime: Runtime, webhook: Webhook, event: WebhookEvent) -> str | None:
@@ -30,13 +30,14 @@ def send(runtime: Runtime, webhook: Webhook, event: WebhookEvent) -> str | None:
     except DemandUnknown as error:
         return str(error.details[-1])
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        # Its text may hold the address with what is secret in it: its kind is enough.
+        # The text of the error may contain the URL with a secret in it, so only its class is
+        # returned.
         return type(error).__name__
     return None if 200 <= status < 300 else f"it answered {status}"
 
 
 def _post(url: str, body: bytes, headers: dict[str, str], connection: Connection) -> int:
-    # A proxy of the environment would read what is not encrypted.
+    # Without encryption a proxy from the environment could read the event, so it is not used.
     with (
         httpx.Client(timeout=DEADLINE, trust_env=url.startswith("https:")) as client,
         client.stream(

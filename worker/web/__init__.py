@@ -1,4 +1,4 @@
-"""The doors of HTTP: the API, the console (`console/`), the metrics, and signing in (`pages/`).
+"""The server: the API, the console (`console/`), the metrics, and signing in (`pages/`).
 
-Each is a door like the commands: it parses a request, has one action done, shows the answer.
+Like a command, each of them parses a request, performs one action, and shows the answer.
 """

@@ -1,4 +1,4 @@
-"""The application: routes, who may use them, and how errors look."""
+"""The application: its routes, its checks of callers, and its error pages."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ def make_app(
     issuer: "Issuer | None" = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
-    """Make the application on a runtime, under the prefix of a reverse proxy."""
+    """Make the application for a runtime, under the prefix of a reverse proxy."""
     app = FastAPI(
         title="Pilotage",
         version=version("pilotage"),
@@ -54,7 +54,7 @@ def make_app(
     problems.install(app, console.error_page)
     by_token = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
     for router in (
-        pilot_reports.router(),  # before what takes 'me' for the name of a pilot
+        pilot_reports.router(),  # before the routes that take 'me' for a pilot's name
         routes.router(),
         events.router(),
         own_pilots.router(),
@@ -77,10 +77,10 @@ def make_app(
 def connect(
     app: FastAPI, runtime: Runtime, prefix: str = "", issuer: "Issuer | None" = None
 ) -> None:
-    """Put the application on a runtime; its routes know none."""
+    """Connect the application to a runtime. The routes themselves hold no runtime."""
     failures = pace_of_failures()
     app.add_middleware(Gate, runtime=runtime, failures=failures)
-    app.add_middleware(Border, prefix=prefix)  # the last one is the first that a request meets
+    app.add_middleware(Border, prefix=prefix)  # added last, so a request meets it first
     app.state.runtime = runtime
     app.state.failures = failures
     app.state.issuer = issuer

@@ -1,4 +1,4 @@
-"""The border of the server: how long a request may be, how its path is read, what answers bear."""
+"""The border of the server: the bounds of a request, its path, and the headers of every answer."""
 
 from contextlib import suppress
 from urllib.parse import unquote
@@ -11,13 +11,13 @@ from worker.web.plain_pages import error_page, is_for_a_person
 from worker.web.problems import MEDIA_TYPE
 
 LONGEST_BODY = 1 << 20
-"""Bytes of a body: more than the longest payload."""
+"""The longest body in bytes: more than the longest payload has."""
 
 NUL = b"%00"
-"""What no database stores in a text."""
+"""The character NUL in a path. No database stores it in a text."""
 
 LONGEST_ADDRESS = 8192
-"""Bytes of a path and a query together."""
+"""The longest path and query together, in bytes."""
 
 HEADERS = {
     "cache-control": "no-store",
@@ -26,15 +26,18 @@ HEADERS = {
     "referrer-policy": "same-origin",
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'",
 }
-"""What every answer bears. With no referrer at all a browser would hide the origin of our forms."""
+"""The headers of every answer. Without a referrer a browser would hide the origin of our forms."""
 
 
 class TooLong(Exception):
-    """The body of a request is longer than it may be."""
+    """The body of a request is too long."""
 
 
 class Border:
-    """Bounds what comes in. Behind a proxy the prefix of the path may be there or be taken away."""
+    """Refuses requests that are too long, and completes their path with the prefix.
+
+    A proxy may have left the prefix in the path or removed it.
+    """
 
     def __init__(self, app: ASGIApp, prefix: str = "") -> None:
         self._app = app
@@ -67,7 +70,7 @@ class Border:
             await _refusal(scope, 413, "Content Too Large")(scope, bounded.receive, bounded.send)
 
     def _path(self, scope: Scope) -> str:
-        """Return the path with the prefix, and with a slash within a name as `%2F`."""
+        """Return the path with the prefix; a slash within a name stays `%2F`."""
         raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         kept = raw.partition("?")[0].replace("%2F", "%252F").replace("%2f", "%252F")
         path = unquote(kept)
@@ -77,7 +80,7 @@ class Border:
 
 
 class _Bounded:
-    """One request, as far as it is not too long, and its answer, with our headers."""
+    """One request, whose body is bounded, and its answer, with our headers."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
@@ -102,7 +105,7 @@ class _Bounded:
         await self._send(message)
 
     async def send_unless_too_long(self, message: Message) -> None:
-        """Leave out how the framework answers a body that it could not read to its end."""
+        """Send an answer, except the framework's own answer to a body that was too long."""
         if self.has_begun or not self.is_too_long:
             await self.send(message)
 

@@ -1,4 +1,4 @@
-"""Who sends a request: known by a token before anything else of the request is read."""
+"""The caller of a request, identified by a token before the rest of the request is read."""
 
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from worker.web.plain_pages import is_for_a_person
 from worker.web.problems import plain_page, problem
 
 OPEN = frozenset({"/health/live", "/.well-known/openid-configuration", "/sign-in/style.css"})
-"""What everybody may read, even who has to wait."""
+"""The paths that everybody may read, even an address that was slowed down."""
 
 SIGNING_IN = frozenset(
     {
@@ -36,22 +36,22 @@ SIGNING_IN = frozenset(
         "/sign-in/oidc/back",
     }
 )
-"""Where somebody without a token gets one."""
+"""The paths at which somebody without a token can sign in."""
 
 OF_PILOTS = frozenset({("GET", "/api/pilots/me"), ("PATCH", "/api/pilots/me")})
-"""What a pilot may send, and nobody else."""
+"""The requests that only a pilot may send."""
 
 COOKIE = "pilotage_session"
 
 NOT_FROM_ELSEWHERE = "a session begins, and changes something, only from its own pages"
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that change nothing."""
+"""The methods that change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Somebody who sends requests."""
+    """A program or person who sends requests."""
 
     token: Token
     secret: str
@@ -66,13 +66,13 @@ class Caller:
 
     @property
     def who(self) -> str:
-        """The name that stands on what they change."""
+        """The name in the audit of what they change."""
         return f"{self.token.name} ({self.kind})"
 
 
 @dataclass(frozen=True)
 class PilotCaller:
-    """A pilot that speaks for itself."""
+    """A pilot that sends its own reports."""
 
     stamp: str
 
@@ -91,16 +91,16 @@ def caller_of(request: Request) -> Caller:
 def runtime_of(
     request: Request, once: requests.Once | None = None, door: Door = Door.API
 ) -> Runtime:
-    """Return the runtime for a request: in the name of its caller, by the door that it came by."""
+    """Return the runtime for a request, with its caller and its door."""
     caller, runtime = caller_of(request), request.app.state.runtime
     return requests.used_by(runtime, caller.who, caller.access, once, door=door)
 
 
 class Gate:
-    """Lets known callers in, and slows down those who guess secrets.
+    """Admits known callers, and slows down addresses that guess secrets.
 
-    A pilot has a door of its own. Whatever one does, its neighbours behind the same address are
-    let in as before, and so are people: its failed attempts are counted apart.
+    Failed attempts with the secret of a pilot are counted separately. So a misbehaving pilot does
+    not shut out people behind the same address, nor the pilots there with valid secrets.
     """
 
     def __init__(self, app: ASGIApp, runtime: Runtime, failures: Pace) -> None:
@@ -127,7 +127,7 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _refuse(self, scope: Scope, error: PilotageError) -> Response:
-        """Answer a request that is not let through; a person who only looks may sign in."""
+        """Return the answer to a refused request; a person who reads a page may sign in."""
         headers = Headers(scope=scope)
         if not is_for_a_person(scope) or _bearer(headers) is not None:
             return problem(error, scope)
@@ -136,7 +136,7 @@ class Gate:
         return plain_page(error, scope)
 
     def _admit_pilot(self, scope: Scope, secret: str) -> None:
-        """Let a pilot in by its secret, which is known without a look into the database."""
+        """Admit a pilot by its secret, which is verified without the database."""
         stamp = self._runtime.pilot_keys.stamp_of(secret)
         if stamp is None:
             with _slowed(self._failures_of_pilots, address_of(scope)):
@@ -164,7 +164,7 @@ class Gate:
                 require_origin(headers)
         if secret is None:
             raise NotSignedIn("send a token in the header Authorization, or sign in")
-        with _slowed(self._failures, address_of(scope)):  # who sends no secret guesses none
+        with _slowed(self._failures, address_of(scope)):  # without a secret nothing is guessed
             token = await run_sync(tokens.identify, self._runtime, secret)
         state: MutableMapping[str, object] = scope.setdefault("state", {})
         state["caller"] = Caller(token=token, secret=secret)
@@ -172,19 +172,20 @@ class Gate:
 
 @contextmanager
 def _slowed(failures: Pace, address: str) -> Iterator[None]:
-    """Let an address try that has not failed too often lately, and note whether it fails."""
+    """Refuse an address with too many recent failures; else note whether this attempt fails."""
     failures.check(address)
     try:
         yield
     except NotSignedIn as error:
-        # The page of somebody whose session is over asks again: others may share his address.
+        # A page with an expired session repeats its requests, and others may share its address. So
+        # this is not counted as a guess.
         if error.is_guess:
             failures.note(address)
         raise
 
 
 def address_of(scope: Scope) -> str:
-    """Return the address that a request comes from."""
+    """Return the IP address from which a request comes."""
     return scope["client"][0] if scope.get("client") else "?"
 
 
@@ -207,14 +208,14 @@ def _session(headers: Headers) -> str | None:
 
 
 def require_origin(headers: Headers) -> None:
-    """Refuse a change that another site has a browser send: a cookie goes with it all the same."""
+    """Refuse a change that a page of another site sends: the browser would add our cookie to it."""
     if "origin" not in headers:
         raise NotAllowed(NOT_FROM_ELSEWHERE, "use a token")
     require_own_origin(headers)
 
 
 def require_own_origin(headers: Headers) -> None:
-    """Refuse what a browser sends from a page of another site."""
+    """Refuse a request that a browser sends from a page of another site."""
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):
         raise NotAllowed(NOT_FROM_ELSEWHERE, "use a token")

@@ -1,4 +1,4 @@
-"""The requests of DiracX's pilots service, in its words: its own client can send them."""
+"""The API of DiracX's pilots service, with the same requests, so that its client can be used."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from worker.web.problems import problem
 from worker.web.rights import READING, GuardedRoute, documented
 
 DISCOVERY = "/.well-known/openid-configuration"
-"""What DiracX's client reads before anything else."""
+"""The page that DiracX's client reads first."""
 
 Scalar = Literal["eq", "neq", "gt", "lt", "like", "not like", "regex"]
 Vector = Literal["in", "not in"]
@@ -30,7 +30,7 @@ Name = Annotated[str, Field(max_length=128)]
 
 
 class Strict(BaseModel):
-    """Takes no key that it does not know."""
+    """Refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,7 +71,7 @@ class DiracOrder(Strict):
 
 
 class DiracSearch(Strict):
-    """Which pilots to read: the columns, the conditions that all hold, and the order."""
+    """A search for pilots: the columns, the conditions that must all hold, and the order."""
 
     parameters: Names | None = None
     search: Conditions = []
@@ -80,14 +80,14 @@ class DiracSearch(Strict):
 
 
 class DiracSummary(Strict):
-    """By which columns to count pilots, and which pilots."""
+    """The columns by which pilots are counted, and conditions on the pilots."""
 
     grouping: Names
     search: Conditions = []
 
 
 class DiracRegistration(Strict):
-    """A pilot that somebody else sends: DestinationSite is the name of the CE."""
+    """A pilot that another program sends: DestinationSite is the name of the CE."""
 
     pilot_stamp: Stamp
     vo: Annotated[str, Field(min_length=1, max_length=128)]
@@ -99,7 +99,7 @@ class DiracRegistration(Strict):
 
 
 class DiracMetadata(Strict):
-    """What is reported of a pilot; what is left out stays."""
+    """A report on a pilot; values that are left out do not change."""
 
     Status: DiracStatus | None = None
     StatusReason: Annotated[str, Field(max_length=255)] | None = None
@@ -117,7 +117,7 @@ class DiracMetadata(Strict):
 
 
 class DiscoveryPage(BaseModel):
-    """Where DiracX's client would get tokens: nowhere, for no grant is supported."""
+    """Where DiracX's client would get tokens. No grant is supported, so it gets none."""
 
     issuer: str
     token_endpoint: str
@@ -236,7 +236,7 @@ def summary(request: Request, body: DiracSummary) -> Response:
 
 
 def _section(request: Request, section: Section) -> Response:
-    """Write a page, and which part of the list it is; its pilots are numbered from 0."""
+    """Return a page, with the part of the list that it is; its pilots are numbered from 0."""
     number, total = len(section.pilots), section.total
     if total == number:
         return _rows(section.pilots)
@@ -258,7 +258,7 @@ def _rows(
 
 
 def discovery() -> APIRouter:
-    """Make the page without which DiracX's client does not begin; everybody may read it."""
+    """Make the page that DiracX's client needs in order to begin; everybody may read it."""
     made = APIRouter(tags=["diracx"])
 
     async def configuration(request: Request) -> DiscoveryPage:

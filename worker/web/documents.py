@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beside the signatures: roles, errors, how one signs in."""
+"""The parts of the OpenAPI document beside the signatures: roles, errors, and authentication."""
 
 from typing import Any
 
@@ -79,32 +79,32 @@ PARAMETERS = {
     "ces": "Values of CEs that are supposed to be others, by name: capacity, waiting_limit, ...",
     "vos": "Values of VOs, likewise: share, limit, demand, budget, enabled, draining.",
 }
-"""What the parameters mean, by their names, or by the names of the action and theirs."""
+"""The descriptions of parameters, by name, or by the action and the name."""
 
 PLURALS = {plural: singular for plural, singular in SINGULAR.items() if plural != "tags"}
-"""In a query a value is repeated; in a body they are one list."""
+"""The names of parameters with several values: repeated in a query, one list in a body."""
 
 
 def meaning(action: str, name: str) -> str | None:
-    """Return what a parameter of an action means."""
+    """Return the description of a parameter of an action."""
     singular = PLURALS.get(name, name)
     text = PARAMETERS.get(f"{action}.{singular}") or PARAMETERS.get(singular)
     return text if text is None or singular == name else text.removesuffix(REPEAT_IT)
 
 
 class Problem(BaseModel):
-    """What went wrong."""
+    """An error."""
 
     type: str
-    """The kind of error, as a reference; 'about:blank' for those of HTTP itself."""
+    """The kind of error, as a reference; 'about:blank' for errors of HTTP itself."""
     title: str
     status: int
     detail: str
     """The whole error in one line, and what to do."""
     details: list[str] = []
-    """Its parts."""
+    """The parts of the error."""
     wrong: list[dict[str, str]] = []
-    """All values that are wrong, if several are: where each stands, and what is wrong with it."""
+    """All wrong values, if there are several: the place of each, and what is wrong with it."""
 
 
 MEANINGS = {
@@ -124,13 +124,13 @@ MEANINGS = {
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with what its errors refer to: no answer of a route has that type."""
+    """Add the type of errors to the document: they refer to it, but no route returns it."""
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     return document
 
 
 def description(more: str, right: Right) -> str:
-    """Return what is said of an action: what its docstring adds, and the role that it takes."""
+    """Return the description of an action: the rest of its docstring, and its role."""
     text = " ".join(more.split())
     scope = "" if right.for_one_vo else ", for all VOs"
     return f"{text}\n\nIt takes the role *{right.role}*{scope}.".strip()
@@ -152,7 +152,7 @@ def responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how problems of these statuses are documented."""
+    """Return the documentation of errors with these statuses."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": MEANINGS[status], "content": content} for status in sorted(statuses)

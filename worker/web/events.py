@@ -1,7 +1,7 @@
-"""The stream of events: every move of a pilot as it is committed, as server-sent events.
+"""The stream of server-sent events: every move of a pilot, as soon as it is committed.
 
-An event has the id of its transition. A client that was cut off sends the last id that it got, and
-the stream goes on behind it, without a gap and without a repeat.
+An event has the id of its transition. A client that was disconnected sends the last id that it
+received. The stream continues after it, without a gap and without a repetition.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from worker.web.callers import runtime_of
 from worker.web.rights import READING, GuardedRoute, documented
 
 PAUSE = 1.0
-"""Seconds between two readings while nothing happens."""
+"""Seconds between two reads while there are no events."""
 
 HEARTBEAT = 15
-"""Readings of nothing after which the position is sent, so that proxies keep the connection."""
+"""After this many reads without events the position is sent, so that proxies do not disconnect."""
 
 MOST = 100
-"""Streams that one process serves at a time."""
+"""The most streams that one process serves at the same time."""
 
 _EVENT = TypeAdapter(PilotEvent)
 

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether the installation can do its work."""
+"""Health checks: whether this process is alive, and whether the installation can do its work."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ from worker.web.rights import READING, GuardedRoute, documented
 
 
 class LifeSign(BaseModel):
-    """This process lives."""
+    """This process is alive."""
 
     is_alive: bool = True
 
@@ -40,7 +40,7 @@ def open_router() -> APIRouter:
 
 
 def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
-    """Make the routes that take a role."""
+    """Make the routes that require a role."""
     made = APIRouter(tags=["health"], route_class=GuardedRoute)
 
     def ready(request: Request) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""ID tokens: who has signed in, in the words of the issuer and under its signature."""
+"""ID tokens: the issuer's signed statements about who has signed in."""
 
 from collections.abc import Mapping, Sequence
 from secrets import compare_digest
@@ -14,16 +14,19 @@ ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
-"""Signatures by a key that only the issuer has: neither none at all, nor one by a shared secret."""
+"""The accepted signatures: those with a key that only the issuer has.
+
+Tokens without a signature, or signed with a shared secret, are refused.
+"""
 
 LEEWAY = 60
-"""Seconds that the clocks of the issuer and of this host may differ by."""
+"""Seconds by which the clocks of the issuer and of this host may differ."""
 
 Key = Mapping[str, Any]
 
 
 def head_of(token: str) -> Mapping[str, Any]:
-    """Return which key and algorithm a token names; nothing of it is verified."""
+    """Return the header of a token, with its key and algorithm; nothing is verified yet."""
     try:
         head = jwt.get_unverified_header(token)
     except jwt.PyJWTError:
@@ -34,7 +37,7 @@ def head_of(token: str) -> Mapping[str, Any]:
 
 
 def key_for(head: Mapping[str, Any], keys: Sequence[Key]) -> Key | None:
-    """Return the key that a token names; one that names none has the only key."""
+    """Return the key that a token names. If it names none, return the only key."""
     signing = [key for key in keys if key.get("use", "sig") == "sig"]
     if "kid" not in head:
         return signing[0] if len(signing) == 1 else None
@@ -42,7 +45,7 @@ def key_for(head: Mapping[str, Any], keys: Sequence[Key]) -> Key | None:
 
 
 def verify(token: str, key: Key, *, issuer: str, client: str, nonce: str) -> Claims:
-    """Return the claims of a token that the issuer has made for this sign-in, and just now."""
+    """Return the claims of a token, if the issuer made it for this sign-in and it is valid now."""
     algorithm = head_of(token)["alg"]
     if key.get("alg", algorithm) != algorithm:
         raise SignInFailed("the ID token has a signature of another kind than its key")
@@ -78,7 +81,7 @@ _REASONS: Mapping[type[Exception], str] = {
 
 
 def _reason(error: Exception) -> str:
-    """Return why a token is refused, without anything of the token."""
+    """Return why a token is refused, without any part of the token."""
     return next(
         (text for kind, text in _REASONS.items() if isinstance(error, kind)), "it is malformed"
     )

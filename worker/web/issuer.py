@@ -1,6 +1,6 @@
 """The issuer: where people sign in by OpenID Connect, with the authorization code flow and PKCE.
 
-Whatever the issuer answers is bounded in time and in size. Its keys and addresses are kept for ten
+Every answer of the issuer is limited in time and in size. Its keys and addresses are kept for ten
 minutes.
 """
 
@@ -24,16 +24,16 @@ from worker.web.id_tokens import Key
 from worker.web.oidc_client import Client, PendingSignIn, word_of
 
 PATIENCE = 10.0
-"""Seconds in which a step of a sign-in must be done, with all that is asked of the issuer."""
+"""Seconds for one step of a sign-in, with all its requests to the issuer."""
 
 LARGEST_ANSWER = 1 << 20
-"""Bytes of one answer."""
+"""The largest answer, in bytes."""
 
 KEPT_FOR = 600.0
-"""Seconds for which the addresses and the keys of the issuer are used without asking again."""
+"""Seconds for which the addresses and keys of the issuer are kept."""
 
 KEYS_AGAIN_AFTER = 60.0
-"""Seconds that must lie between two questions for the keys because a token named an unknown one."""
+"""Seconds to wait before the keys are fetched again because of an unknown key in a token."""
 
 USUAL_SCOPES = ("profile", "email")
 
@@ -50,7 +50,7 @@ Address = Annotated[str, AfterValidator(_private)]
 
 
 class Discovery(BaseModel):
-    """What an issuer says of itself."""
+    """The issuer's description of itself."""
 
     issuer: str
     authorization_endpoint: Address
@@ -67,19 +67,19 @@ class Keys(BaseModel):
 
 
 class Tokens(BaseModel):
-    """What the issuer gives for a code. Nothing is done with the access token."""
+    """The issuer's answer to a code. The access token is not used."""
 
     id_token: str
 
 
 class Refusal(BaseModel):
-    """Why the issuer gives nothing."""
+    """The issuer's reason for a refusal."""
 
     error: str
 
 
 class Issuer:
-    """Asks an issuer who somebody is."""
+    """Asks an issuer who has signed in."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Issuer:
         self._tls = httpx.create_ssl_context()
 
     async def page(self, pending: PendingSignIn, back: str) -> str:
-        """Return the address of the issuer where the person signs in."""
+        """Return the address at the issuer where the person signs in."""
         with _deadline(self._patience):
             discovery = await self._discover()
         query = {
@@ -116,7 +116,7 @@ class Issuer:
         return f"{discovery.authorization_endpoint}{sign}{urlencode(query)}"
 
     async def person(self, pending: PendingSignIn, code: str, back: str) -> Person:
-        """Return who has signed in, by the code with which the issuer has sent the browser back."""
+        """Return who has signed in, by the code that the issuer gave to the browser."""
         with _deadline(self._patience):
             token = await self._token(pending, code, back)
             key = await self._key(id_tokens.head_of(token))
@@ -126,7 +126,7 @@ class Issuer:
         return person_of(claims, self.client.claim, self.client.roles)
 
     def _scopes(self, discovery: Discovery) -> list[str]:
-        """Return what is asked for: of what the issuer lists, what the claim may come with."""
+        """Return the scopes to request: of those that the issuer lists, the ones for the claim."""
         listed = discovery.scopes_supported
         if listed is None:
             return ["openid", *USUAL_SCOPES]
@@ -134,7 +134,7 @@ class Issuer:
         return ["openid", *(scope for scope in wanted if scope in listed)]
 
     async def _discover(self) -> Discovery:
-        """Return what the issuer says of itself; ask for it and for the keys if that is old."""
+        """Return the issuer's description; if it is old, fetch it and the keys again."""
         async with self._lock:
             if self._discovery is None or self._now() >= self._kept_until:
                 discovery = _read(Discovery, await self._get(self.client.address))
@@ -149,7 +149,7 @@ class Issuer:
             return self._discovery
 
     async def _key(self, head: Mapping[str, Any]) -> Key:
-        """Return the key of a token; the issuer may have made a new one."""
+        """Return the key of a token; fetch the keys again if the issuer may have a new one."""
         discovery = await self._discover()
         async with self._lock:
             key = id_tokens.key_for(head, self._keys)
@@ -199,7 +199,7 @@ class Issuer:
         form: Mapping[str, str] | None = None,
         login: httpx.Auth | None = None,
     ) -> tuple[int, bytes]:
-        """Return status and body of an answer. No redirect is followed, nothing is unpacked."""
+        """Return status and body of an answer. No redirect is followed, nothing is decompressed."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         body = bytearray()
         try:

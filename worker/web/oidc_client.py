@@ -1,6 +1,7 @@
-"""What the settings say of the issuer, and a sign-in that has begun at it.
+"""The client of the issuer: its settings, and the state of a sign-in that has begun.
 
-It is read by every process as it starts, so that it knows no HTTP: see `issuer` for what is asked.
+Every process imports this module at its start, so it imports no HTTP client. The requests are in
+`issuer`.
 """
 
 from base64 import urlsafe_b64encode
@@ -22,7 +23,7 @@ BEGIN_AGAIN = "it was not begun in this browser just now; begin again"
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """What this Pilotage is to its issuer, and what people get who come from there."""
+    """The registration of this Pilotage at its issuer, and the roles of people from there."""
 
     issuer: str
     id: str
@@ -31,7 +32,7 @@ class Client:
     roles: Mapping[str, Access]
     name: str
     home: str | None = None
-    """The address at which people reach this Pilotage, if it is not that of their requests."""
+    """The address at which people reach this Pilotage; `None` if it is that of their requests."""
 
     @property
     def address(self) -> str:
@@ -39,7 +40,7 @@ class Client:
 
 
 def client_of(settings: Settings) -> Client | None:
-    """Return what the settings say of the issuer, if they name one."""
+    """Return the client that the settings describe; `None` if they name no issuer."""
     if settings.oidc_issuer is None or settings.oidc_client_id is None:
         return None
     return Client(
@@ -55,12 +56,13 @@ def client_of(settings: Settings) -> Client | None:
 
 @dataclass(frozen=True, kw_only=True)
 class PendingSignIn:
-    """A sign-in that has begun: three random texts, which the browser of the person keeps.
+    """A sign-in that has begun: three random texts, which the person's browser keeps in a cookie.
 
-    They are kept in a cookie as they are. A signature would protect nothing: whoever changes the
-    cookie of their own browser ends their own sign-in, since the issuer has put the nonce into the
-    ID token and has the hash of the verifier. Other people cannot read or set it, and with no key
-    to share any process of the server can end what another one began.
+    The cookie is not signed, because a signature would protect nothing. A person who changes the
+    cookie only breaks their own sign-in: the issuer has put the nonce into the ID token, and has
+    the hash of the verifier. Other people can neither read nor set the cookie. Without a signature
+    there is no key to share, so any process of the server can complete a sign-in that another one
+    began.
     """
 
     state: str
@@ -76,7 +78,7 @@ class PendingSignIn:
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def require_state(self, state: str) -> None:
-        """Refuse an answer to another question than the one of this browser."""
+        """Refuse an answer that belongs to another sign-in than that of this browser."""
         if not compare_digest(self.state.encode(), state.encode("utf-8", "surrogatepass")):
             raise SignInFailed(BEGIN_AGAIN)
 
@@ -95,5 +97,5 @@ def read_pending(cookie: str | None) -> PendingSignIn:
 
 
 def word_of(error: str) -> str:
-    """Return the word of an issuer for an error, as `access_denied`; it comes from outside."""
+    """Return the issuer's word for an error, such as `access_denied`, shortened and cleaned."""
     return one_line(error, 60)

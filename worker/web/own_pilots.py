@@ -1,4 +1,4 @@
-"""The requests of the pilot system that Pilotage grew from: submit a pilot, sum pilots up."""
+"""The API of the pilot system from which Pilotage was developed: submit a pilot, count pilots."""
 
 from typing import Annotated
 
@@ -50,7 +50,7 @@ def submit(
     vo: Annotated[str, Query(description=documents.PARAMETERS["vo"])] = DEFAULT_VO,
     key: Key = None,
 ) -> int:
-    """Return the number of the pilot."""
+    """Submit a pilot; return its number."""
     once = once_for(request, key, (ce, vo), _number)
     try:
         return _number(pilot_sets.submit(runtime_of(request, once), ce.replace(SLASH, "/"), vo))

@@ -1,6 +1,7 @@
-"""How often somebody may try: a few times at once, and then once in a while.
+"""Limits on how often somebody may try: a few times at once, then once in each interval.
 
-Kept in the memory of one process: several together let through as many times more.
+The counts are in the memory of one process, so several processes together admit several times as
+many.
 """
 
 import time
@@ -11,7 +12,7 @@ from worker.domain.errors import PilotageError, TooManyAttempts, TooManyRequests
 
 
 class Pace:
-    """A bucket for each of those who try, which drains as time goes by."""
+    """A leaky bucket for each of those who try."""
 
     def __init__(
         self,
@@ -27,10 +28,10 @@ class Pace:
         self._most = most
         self._refusal = refusal
         self._empty_at: OrderedDict[str, float] = OrderedDict()
-        """When the bucket of each is empty again; who tried longest ago is forgotten first."""
+        """When each bucket is empty again. The one used longest ago is dropped first."""
 
     def check(self, who: str) -> None:
-        """Refuse somebody whose bucket has no room for one more."""
+        """Refuse a caller whose bucket has no room for one more."""
         level = self._empty_at.get(who, 0.0) - self._now()
         above = level + self._every - self._room
         if above > 0:
@@ -40,7 +41,7 @@ class Pace:
             raise refusal
 
     def note(self, who: str) -> None:
-        """Put one into the bucket of somebody."""
+        """Count one attempt of a caller."""
         now = self._now()
         self._empty_at[who] = max(now, self._empty_at.pop(who, now)) + self._every
         if len(self._empty_at) > self._most:
@@ -48,10 +49,10 @@ class Pace:
 
 
 def pace_of_failures() -> Pace:
-    """Return how often attempts of an address may fail: who guesses has to wait."""
+    """Return the limit on failed attempts from an address, which slows down guessing."""
     return Pace(burst=10, every=6.0, most=10_000, refusal=TooManyAttempts)
 
 
 def pace_of_reports() -> Pace:
-    """Return how often a pilot may say what it does."""
+    """Return the limit on the reports of a pilot."""
     return Pace(burst=5, every=10.0, most=200_000, refusal=TooManyRequests)

@@ -1,4 +1,4 @@
-"""The requests of a pilot, which may send no others: what it is, and what it says of itself."""
+"""The requests of pilots, the only ones they may send: show the pilot, and report on itself."""
 
 from typing import Annotated
 
@@ -35,14 +35,14 @@ class PilotReportBody(BaseModel):
 
 
 class PilotAnswer(BaseModel):
-    """What a pilot is told."""
+    """The answer to a pilot."""
 
     stop: bool
     """Whether it is to end."""
 
 
 class WhichPilot(BaseModel):
-    """What somebody may know who holds the secret of a pilot."""
+    """What the holder of a pilot's secret may know."""
 
     vo: str
     """The VO that the pilot is for."""

@@ -1,7 +1,7 @@
-"""Pages for people of whom nothing is known yet, and of errors: they lean on nothing that may fail.
+"""Pages for unknown callers, and error pages; they use nothing that may fail.
 
-They look as the page to sign in. Its style is open to everybody, so that even the page of somebody
-who has to wait is not bare.
+They look like the page to sign in. Its style sheet is open to everybody, so that even an address
+that was slowed down gets a styled page.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PAGE = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
 
 
 def is_for_a_person(scope: Scope) -> bool:
-    """Return whether a browser asked for a page, and no program for an answer."""
+    """Return whether the request is for a page in a browser, and not for an answer to a program."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     accept = Headers(scope=scope).get("accept", "")
     return "text/html" in accept and not path.startswith("/api")
@@ -28,7 +28,7 @@ def is_for_a_person(scope: Scope) -> bool:
 def make_page(
     scope: Scope, title: str, body: str, *, head: str = "", status: int = 200
 ) -> HTMLResponse:
-    """Make a page of a title and a body, which are HTML."""
+    """Make a page from a title and a body, both in HTML."""
     prefix = scope.get("root_path", "")
     return HTMLResponse(_PAGE.substitute(prefix=prefix, title=title, head=head, body=body), status)
 

@@ -1,4 +1,4 @@
-"""The pages that the types of problems refer to: what each kind of error is, and what to do."""
+"""The pages to which the types of problems refer: each explains a kind of error, and what to do."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel

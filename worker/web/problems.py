@@ -1,4 +1,4 @@
-"""Every error as a problem document (RFC 9457): one type for each kind of error."""
+"""Errors as problem documents (RFC 9457), with one type for each kind of error."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 PAGES = "/api/problems"
-"""Where each kind of error has a page."""
+"""The path of the pages about the kinds of errors."""
 
 STATUSES: Mapping[type[PilotageError], int] = {
     errors.NotSignedIn: 401,
@@ -49,14 +49,14 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.BrokerUnavailable: 503,
     errors.ServerBusy: 503,
 }
-"""The status of each kind of error; one that is not here has that of the next kind above it."""
+"""The status of each kind of error. One without an entry has that of its nearest base class."""
 
 BAD_REQUEST = 400
 NOT_SIGNED_IN = 401
 NO_PAGE = 404
 
 MOST_WRONG = 20
-"""Wrong values that are listed."""
+"""The most wrong values that are listed."""
 
 
 def status_of(kind: type[PilotageError]) -> int:
@@ -64,14 +64,14 @@ def status_of(kind: type[PilotageError]) -> int:
 
 
 def type_of(kind: type[PilotageError], prefix: str = "") -> str:
-    """Return the reference to a kind of error: it is the page that says what to do."""
+    """Return the reference to a kind of error: the path of the page that says what to do."""
     return f"{prefix}{PAGES}/{word_of(kind)}"
 
 
 def problem(
     error: PilotageError, scope: Scope, status: int | None = None, **more: object
 ) -> JSONResponse:
-    """Write an error as a problem. Its parts stand beside the sentence, for programs."""
+    """Return an error as a problem document. The parts are also given separately, for programs."""
     kind = type(error)
     status = status_of(kind) if status is None else status
     headers = {"WWW-Authenticate": "Bearer"} if status == NOT_SIGNED_IN else {}
@@ -98,7 +98,7 @@ def _document(
 
 
 def _of_request(request: Request, error: Exception) -> Response:
-    """Write what is wrong with a request. The value is left out: it may be a secret."""
+    """Return what is wrong with a request. The wrong value is left out: it may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
     first = errors.Invalid(wrong[0]["where"], wrong[0]["what"])
@@ -116,7 +116,8 @@ def _of_http(request: Request, error: Exception) -> Response:
         made.headers.update(error.headers or {})
         return made
     if error.status_code == BAD_REQUEST:
-        # The framework answers so if a body cannot be read: it is too deep, or no UTF-8.
+        # The framework answers with this status if it cannot read a body: nested too deeply, or not
+        # UTF-8.
         return problem(errors.Invalid("body", "it cannot be read as JSON"), request.scope)
     values = {"type": "about:blank", "title": error.detail, "status": error.status_code}
     return _document(error.status_code, {**values, "detail": error.detail}, error.headers)
@@ -130,7 +131,7 @@ def _of_ours(request: Request, error: Exception) -> Response:
 
 
 def _page(request: Request, error: PilotageError) -> Response:
-    """Show it on a page of the console; to somebody of whom nothing is known, on a plain one."""
+    """Show an error on a page of the console, or to an unknown caller on a plain page."""
     if not hasattr(request.state, "caller"):
         return plain_page(error, request.scope)
     page: Callable[[Request, PilotageError], Response] = request.app.state.error_page
@@ -138,7 +139,7 @@ def _page(request: Request, error: PilotageError) -> Response:
 
 
 def plain_page(error: PilotageError, scope: Scope) -> Response:
-    """Write an error as a page for somebody who is not let through."""
+    """Show an error on a page for a caller who is not admitted."""
     kind = type(error)
     lines = [*(" ".join(str(part).split()) for part in error.details), advice_of(kind)]
     sentences = [_sentence(line) for line in lines]
@@ -155,7 +156,7 @@ _NOT_THIS = "The server does not do what was asked of this address. Nothing was 
 
 
 def _of_a_mistake(request: Request, error: Exception) -> Response:
-    """Answer for a mistake in our own code: it is in the log, and not in the answer."""
+    """Answer after a mistake in our own code: the details are in the log, not in the answer."""
     log.error("a request failed: %s %s", request.method, request.url.path, exc_info=error)
     detail = "this is a mistake in Pilotage; its log says more"
     if is_for_a_person(request.scope):
@@ -172,7 +173,7 @@ _MISTAKE = (
 
 
 def install(app: FastAPI, page: Callable[[Request, PilotageError], Response]) -> None:
-    """Answer every error by a problem, and a person by a page that says the same."""
+    """Answer programs with a problem document after every error, and people with a page."""
     app.state.error_page = page
     app.add_exception_handler(PilotageError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_request)

@@ -1,4 +1,4 @@
-"""One process of the server: its application, and how it ends."""
+"""One process of the server: its application, and its end."""
 
 import asyncio
 import signal
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from worker.web.issuer import Issuer
 
 LOOK_AT_LEVEL = 5
-"""Seconds after which the process looks whether the level of its log is another."""
+"""Seconds between two checks of the level of the log."""
 
 
 @asynccontextmanager
 async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
-    """End the streams of events when the process is asked to end: they would never end."""
+    """End the event streams when the process is asked to end: they never end by themselves."""
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -61,7 +61,7 @@ def app() -> FastAPI:
 
 
 def _issuer(settings: Settings) -> "Issuer | None":
-    """Make what asks the issuer. Without one, its clients of HTTP are never loaded."""
+    """Make the issuer's client. Without an issuer, the HTTP client is never imported."""
     client = client_of(settings)
     if client is None:
         return None

@@ -1,4 +1,4 @@
-"""Requests that may be sent again: with a key of their sender they do their work once."""
+"""Repeated requests: with the same idempotency key, a request takes effect only once."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from worker.services.requests import Once
 from worker.web.callers import caller_of
 
 REPEATED = {"Idempotency-Replayed": "true"}
-"""What an answer bears that was given before."""
+"""The headers of an answer that is repeated."""
 
 Key = Annotated[
     str | None,
@@ -25,7 +25,7 @@ Key = Annotated[
 def once_for(
     request: Request, key: str | None, what: object, encode: Callable[[Any], Any]
 ) -> Once | None:
-    """Return what has a request done once, if it has a key. `what` is all that it asks for."""
+    """Return the idempotency key of a request, if it has one. `what` is all that it asks for."""
     if key is None:
         return None
     digest = hashlib.sha256(repr((request.method, what)).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""Who may send a request: checked before anything else of it is read.
+"""Rights to requests, checked before the rest of a request is read.
 
-The right is the one that stands in the OpenAPI document of the operation.
+The right is taken from the OpenAPI document of the operation.
 """
 
 from collections.abc import Callable, Coroutine
@@ -17,14 +17,14 @@ READING = Right(role=Role.READ)
 
 
 def documented(right: Right) -> dict[str, Any]:
-    """Return how a right stands in the OpenAPI document; there the route looks it up."""
+    """Return the entry of a right in the OpenAPI document, from which the route reads it."""
     return {"x-role": str(right.role), "x-for-one-vo": right.for_one_vo}
 
 
 class GuardedRoute(APIRoute):
-    """A route for callers with a right: the others learn nothing of what is wrong with a request.
+    """A route for callers with a right. Others do not learn what is wrong with their request.
 
-    The action checks it again, and the VO, too: it is the same for each door.
+    The action itself checks the right again, and the VO, too, as it does for every door.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

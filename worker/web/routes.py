@@ -28,7 +28,7 @@ from worker.web.repeats import REPEATED, Key, once_for
 from worker.web.rights import GuardedRoute, documented
 
 SLASH = "%2F"
-"""How a slash within a name stands in a path: as no part of the path."""
+"""A slash within a name, as it is written in a path, where it separates nothing."""
 
 
 def _read_moment(moment: datetime) -> datetime:
@@ -81,7 +81,7 @@ def _add(made: APIRouter, endpoint: Endpoint) -> None:
 
 
 def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
-    """Make the function that FastAPI calls, with the signature that it reads the request by."""
+    """Make the function that FastAPI calls. From its signature FastAPI reads the request."""
     answers = TypeAdapter(arguments.returns)
     encode = partial(answers.dump_python, mode="json")
 
@@ -104,7 +104,7 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
 
 
 def _refuse_repeated(request: Request, arguments: Arguments) -> None:
-    """Refuse a second value of what takes one: the first would be left out in silence."""
+    """Refuse a second value of a parameter that takes one: the first would be ignored silently."""
     several = {SINGULAR.get(one.name, one.name) for one in arguments.query if one.takes_several}
     for name in request.query_params:
         if name not in several and len(request.query_params.getlist(name)) > 1:
@@ -112,7 +112,7 @@ def _refuse_repeated(request: Request, arguments: Arguments) -> None:
 
 
 def _version(if_match: str) -> str | None:
-    """Return the version that a change is for; a star means whatever is there."""
+    """Return the version that a change expects; a star is any version."""
     tags = [tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(",")]
     if len(tags) > 1:
         raise Invalid("if-match", "it names several versions", "send the one that was read")
@@ -194,7 +194,7 @@ def _values(arguments: Arguments, parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_texts(value: Any) -> None:
-    """Refuse a text that no database takes."""
+    """Refuse a text that databases cannot store."""
     if isinstance(value, str):
         if "\0" in value or (not value.isascii() and not _is_unicode(value)):
             raise Invalid("text", "it has characters that cannot be stored")

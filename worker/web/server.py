@@ -1,6 +1,6 @@
-"""The server: it listens, starts its processes, and lets requests finish when it is to end.
+"""The server: it listens, starts its processes, and lets requests finish when it ends.
 
-It imports nothing of the application: that is for its processes, which all do so at once.
+It imports nothing of the application; its processes do that, all at the same time.
 """
 
 import os
@@ -15,13 +15,13 @@ from worker import logs
 from worker.settings import Settings, load
 
 LAST_REQUESTS = 20
-"""Seconds for which requests may go on after the process was asked to end."""
+"""Seconds that requests may take after the process was asked to end."""
 
 LONGEST_START = 120
-"""Seconds in which one of several processes must answer the first of them, also while it starts."""
+"""Seconds within which a process must answer the parent process, also while it starts."""
 
 MOST_REQUESTS = 1000
-"""Requests and streams that one process has at a time; more are refused."""
+"""The most requests and streams of one process at the same time; more are refused."""
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         os.environ["PILOTAGE_WEB_LOG"] = arguments[1]
     settings = load(os.environ)
     set_up_log(settings)
-    # Once all is done uvicorn sends itself the signal again, for whoever had a handler before.
+    # After its end uvicorn sends the signal to itself again, for the handlers that were set before.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     uvicorn.run(
@@ -56,5 +56,5 @@ def set_up_log(settings: Settings) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Leave as after all was done: to be asked to end is no error."""
+    """Exit normally: a signal to end is not an error."""
     sys.exit(0)

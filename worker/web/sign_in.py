@@ -1,4 +1,4 @@
-"""How people sign in, by a link or at an issuer of OpenID Connect, and sign out; and who one is."""
+"""Sign-in of people by a link or at an issuer of OpenID Connect, sign-out, and the route `/me`."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -56,13 +56,13 @@ class Link(BaseModel):
 
 
 class Me(BaseModel):
-    """Who sends the request, and what they may do."""
+    """The sender of the request, and what they may do."""
 
     name: str
     kind: Literal["token", "person"]
     role: Role
     vo: str | None
-    """The VO for which alone the role holds."""
+    """The only VO for which the role holds; null means all VOs."""
     expires_at: datetime
 
 
@@ -81,7 +81,7 @@ def pages() -> APIRouter:
 
 
 def me() -> APIRouter:
-    """Make the route that says who one is."""
+    """Make the route that returns the caller."""
     made = APIRouter(tags=["me"], route_class=GuardedRoute)
     made.add_api_route(
         "/me",
@@ -146,7 +146,7 @@ _GUESSES = (NotAllowed, NotSignedIn, SignInFailed)
 
 
 def _for_browsers(page: Page) -> Page:
-    """Show an error as a page, and count it if somebody may have guessed."""
+    """Show an error as a page, and count it as a failed attempt if it may be a guess."""
 
     @wraps(page)
     async def shown(request: Request) -> Response:
@@ -163,7 +163,7 @@ def _for_browsers(page: Page) -> Page:
 
 @_for_browsers
 async def _use_typed_link(request: Request) -> Response:
-    """Use a link that was typed into the form of a browser that runs no script."""
+    """Use a link that was typed into the form, in a browser without scripts."""
     require_own_origin(request.headers)
     fields = await read_fields(request)
     secret = "".join(fields.get("secret", [])).strip().rpartition("#")[2]
@@ -200,7 +200,7 @@ async def _go_to_issuer(request: Request) -> Response:
         path=_pending_path(request),
         secure=_is_secure(request),
         httponly=True,
-        samesite="lax",  # the issuer sends the browser back, from another site
+        samesite="lax",  # the issuer redirects the browser back, from another site
     )
     return response
 
@@ -224,17 +224,17 @@ async def _come_back(request: Request) -> Response:
 
 
 def _session_of(runtime: Runtime, issuer: str, person: Person) -> NewToken:
-    """Begin the session of a person for whom the issuer vouches."""
+    """Begin the session of a person whom the issuer has identified."""
     access = person.access
     vouching = requests.used_by(runtime, issuer, access, door=Door.CONSOLE)
     return tokens.begin_session(vouching, person.name, access.role, access.vo)
 
 
 def _signed_in(request: Request, session: NewToken) -> Response:
-    """Show a page that goes on to the console.
+    """Show a page that continues to the console.
 
-    A redirect would not do: the browser comes from the site of the issuer, and while it follows
-    redirects from there it sends no cookie that is for this site alone.
+    A redirect does not work here: the browser comes from the issuer's site, and while it follows
+    redirects from there it does not send cookies with SameSite=strict.
     """
     home = f"{_prefix(request)}/"
     response = make_page(
@@ -265,11 +265,11 @@ def _issuer(request: Request) -> "Issuer":
     return issuer
 
 
-# -- what they share
+# -- shared parts
 
 
 def _begin_session(request: Request, response: Response, session: NewToken) -> None:
-    """Give the browser the secret of a session, for this site alone and for no script."""
+    """Set the cookie with the secret of a session: for this site only, and hidden from scripts."""
     response.set_cookie(
         COOKIE,
         session.secret,
@@ -292,7 +292,7 @@ def _prefix(request: Request) -> str:
 
 
 def _path(request: Request) -> str:
-    """Return the path for which a cookie is."""
+    """Return the path of the session's cookie."""
     return _prefix(request) or "/"
 
 
@@ -301,7 +301,7 @@ def _pending_path(request: Request) -> str:
 
 
 def _address_of_back(request: Request) -> str:
-    """Return where the issuer sends the browser back to; the issuer must know it."""
+    """Return the address to which the issuer sends the browser back; it is registered there."""
     home = _issuer(request).client.home or str(request.base_url)
     return f"{home.rstrip('/')}/sign-in/oidc/back"
 

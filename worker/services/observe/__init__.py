@@ -1,1 +1,1 @@
-"""What people look at: the overview, metrics, plans, simulations. Nothing here changes anything."""
+"""Read-only services: the overview, metrics, plans, simulations. Nothing here changes anything."""

@@ -1,4 +1,4 @@
-"""What the source of a VO's demand answered last."""
+"""The last answer of a VO's demand source."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class SourceAnswer:
-    """The last answer of a source, and why it gave none since."""
+    """The last answer of a source, and why it has given none since."""
 
     source_answer: int | None
     source_counts: DemandCounts | None
@@ -23,7 +23,7 @@ class SourceAnswer:
 
     @property
     def in_words(self) -> str | None:
-        """What is wanted by it."""
+        """What is wanted, in words."""
         if self.source_answer is None or self.source_counts is None:
             return None
         return self.source_counts.of(self.source_answer)
@@ -31,7 +31,7 @@ class SourceAnswer:
 
 @allowed_to(Role.READ)
 def answer_of(runtime: Runtime, name: str) -> SourceAnswer:
-    """Return what the source of a VO answered last; nothing if it has none."""
+    """Return the last answer of a VO's demand source; empty if the VO has no source."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, name)
         answer = demands.get_all(tx).get(name, demands.NONE) if vo.source else demands.NONE

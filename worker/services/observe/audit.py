@@ -1,4 +1,4 @@
-"""Who changed what: for `audit`."""
+"""The recorded changes, for `audit`."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from worker.services.runtime import Runtime
 __all__ = ["RecordedChange", "recorded"]
 
 LONG_AGO = timedelta(days=730)
-"""So long changes are kept where nobody says otherwise."""
+"""How long changes are kept by default."""
 
 
 @allowed_to(Role.READ)

@@ -1,4 +1,4 @@
-"""How the calls to a CE went lately, and how long they took: for `ce calls`."""
+"""Outcomes and durations of the recent calls to a CE, for `ce calls`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class CallLine:
-    """The calls of one kind that went the same way."""
+    """The calls of one kind with the same outcome."""
 
     kind: CallKind
     outcome: CallOutcome
@@ -22,9 +22,9 @@ class CallLine:
     half_within: float
     """Seconds within which half of them ended, rounded up to a bound."""
     most_within: float
-    """Seconds within which nine of ten ended, likewise."""
+    """Seconds within which nine of ten ended, rounded up to a bound."""
     last_at: datetime
-    """The minute, hour or day of the last of them; the older, the coarser."""
+    """The minute, hour or day of the last of them: the older, the less exact."""
 
 
 @allowed_to(Role.READ)

@@ -1,4 +1,4 @@
-"""What a demand source may expect: what a VO has, and how many more pilots it could get now."""
+"""The capacity of a VO, for its demand source: its pilots, and how many more it could get now."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from worker.services.tasks.submit_pilots import decide, read_situation
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """The pilots of a VO, and what it could get."""
+    """The pilots of a VO, and how many more it could get."""
 
     vo: str
     occupying: int
@@ -21,22 +21,22 @@ class Capacity:
     running: int
     limit: int | None
     free: int
-    """Slots that it could get now: those of CEs that may get its pilots, within its limit."""
+    """Slots that it could get now: the free ones of CEs that are open to it, within its limit."""
     wanted: int | None
-    """Pilots that it wants altogether, where that is counted."""
+    """Pilots that it wants in all, where the number is known."""
     demand: int | None
-    """Pilots that it could use, those that wait included; null is any number."""
+    """Pilots that it could use, including those that wait; null means any number."""
     next: int
     """Pilots that the next cycle would send."""
     would_send: bool
     """Whether the next cycle would send any."""
     closed: str | None
-    """Why it gets none at all, if so."""
+    """Why it gets no pilots at all; null if it may get some."""
 
 
 @allowed_to(Role.READ)
 def capacity_of(runtime: Runtime, name: str) -> Capacity:
-    """Return what a VO has, and what it could get now; nothing is changed."""
+    """Return the pilots of a VO, and how many more it could get now; nothing is changed."""
     with runtime.database.uow() as tx:
         situation = read_situation(tx, runtime, name)
     facts = facts_of(situation, runtime.budget, runtime.parameters)

@@ -1,4 +1,4 @@
-"""What a page about a CE or a VO shows beside its settings."""
+"""What the console shows about a CE or a VO beside its settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +21,12 @@ _BOUNDS = (
     ("maximum", "at most"),
     ("exclusiveMaximum", "below"),
 )
-"""How JSON Schema calls a bound, and how people do."""
+"""The names of bounds in JSON Schema, and the words for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptionLine:
-    """An option that the CEs of a back-end have."""
+    """An option of the CEs of a back-end."""
 
     name: str
     about: str
@@ -36,7 +36,7 @@ class OptionLine:
 
 @allowed_to(Role.READ)
 def lines(runtime: Runtime) -> list[CELine]:
-    """Show each CE in a line: its slots, its chance, its state."""
+    """List the CEs, one line each, with slots, chance and state."""
     with runtime.database.uow() as tx:
         return ce_lines.ce_lines(tx, runtime)
 
@@ -59,7 +59,7 @@ def active_of(runtime: Runtime, vo: str) -> int:
 
 @allowed_to(Role.READ)
 def options_of(runtime: Runtime, backend: str) -> list[OptionLine]:
-    """List the options of a back-end: what each says, and which values it takes."""
+    """List the options of a back-end, with their descriptions and the values that they take."""
     kind = registry.get(runtime.backends, backend).options
     schema = _schema(kind)
     return [
@@ -74,14 +74,14 @@ def options_of(runtime: Runtime, backend: str) -> list[OptionLine]:
 
 
 def _default(field: FieldInfo) -> Any:
-    """Return what is so if an option is left out; nothing of one that must be given."""
+    """Return the default of an option; `None` if it is required."""
     if field.is_required():
         return None
     return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _schema(kind: type[Options]) -> dict[str, Any]:
-    """Return the schema of each option; the options of a plug-in may have none."""
+    """Return the JSON schema of each option; empty if the options of a plug-in have none."""
     try:
         properties: dict[str, Any] = kind.model_json_schema().get("properties", {})
     except PydanticInvalidForJsonSchema:

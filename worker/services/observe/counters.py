@@ -1,8 +1,8 @@
-"""What ever happened, as counters: by CE, by VO, by back-end; never by CE and VO together.
+"""Counters over all time: by CE, by VO, by back-end; never by CE and VO together.
 
-So there are as many as there are CEs and VOs, and not as many as there are pairs. They come from
-the totals in the database: whichever process is asked, and however often it was restarted, a
-counter goes on from where it was.
+So their number grows with the CEs and VOs, not with the pairs of them. They are read from the
+totals in the database, so a counter does not depend on the process that is asked, nor on its
+restarts.
 """
 
 from collections import defaultdict
@@ -108,10 +108,10 @@ _BOUNDS = {within: f"{within / 1000:g}" if within != BUCKETS[-1] else "+Inf" for
 
 
 def of_ces(totals: Iterable[CETotal], backends: Mapping[str, str]) -> Iterator[Sample]:
-    """Count for every CE, also for one where nothing has happened yet."""
+    """Yield the counters of every CE, also of a CE where nothing has happened yet."""
     by_ce: dict[str, list[CETotal]] = {name: [] for name in backends}
     for total in totals:
-        if total.ce in by_ce:  # one that was added just now is counted in the next reading
+        if total.ce in by_ce:  # a CE that was added just now is counted at the next reading
             by_ce[total.ce].append(total)
     for name, of_one in by_ce.items():
         ce = (name, backends[name])
@@ -127,7 +127,7 @@ def of_ces(totals: Iterable[CETotal], backends: Mapping[str, str]) -> Iterator[S
 
 
 def of_vos(totals: Iterable[VOTotal], names: Iterable[str]) -> Iterator[Sample]:
-    """Count for every VO, also for one of which nothing has happened yet."""
+    """Yield the counters of every VO, also of a VO without any pilots yet."""
     by_vo: dict[str, list[VOTotal]] = {name: [] for name in names}
     for total in totals:
         if total.vo in by_vo:
@@ -137,7 +137,7 @@ def of_vos(totals: Iterable[VOTotal], names: Iterable[str]) -> Iterator[Sample]:
 
 
 def of_calls(totals: Iterable[CallTotal], backends: Iterable[str]) -> Iterator[Sample]:
-    """Count the calls of every back-end that has, or had, a CE."""
+    """Yield the counters of every back-end that has, or had, a CE."""
     by_backend: dict[str, list[CallTotal]] = {name: [] for name in backends}
     for total in totals:
         by_backend.setdefault(total.backend, []).append(total)
@@ -175,7 +175,8 @@ def _ce_end(total: CETotal) -> CEEnd | None:
 
 
 def _vo_end(total: VOTotal) -> VOEnd | None:
-    # What ended well before its use was stored counts as of use, as the pilots themselves do.
+    # Pilots that ended well before the use of an end was stored count as useful, here and in the
+    # table of pilots.
     if total.became is Status.DONE:
         return VOEnd(total.cause or Use.USEFUL)
     word = str(total.became)

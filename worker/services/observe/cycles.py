@@ -1,4 +1,4 @@
-"""The cycles of VOs as they were decided: the last of each, one as a whole, those of an hour."""
+"""The stored cycles: the last one of each VO, a single one as a whole, those of an hour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 THREE_CHANCES = three_chances.__name__
-"""The policy whose every number is known."""
+"""The policy whose decisions can be explained number by number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionFacts:
-    """A decision, and what was known when it was made."""
+    """A decision, and the facts on which it is based."""
 
     decision: Decision
     vo: VOFacts
@@ -38,7 +38,7 @@ class DecisionFacts:
 
 
 def facts_behind(decision: Decision) -> DecisionFacts | None:
-    """Return what was known; `None` if another policy has not written it down."""
+    """Return the facts of a decision; `None` if its policy has not stored them."""
     if "ce" not in decision.trace or "vo" not in decision.trace:
         return None
     vo, ce = facts_of(decision)
@@ -46,7 +46,7 @@ def facts_behind(decision: Decision) -> DecisionFacts | None:
 
 
 def granted_by_ce(cycles: Sequence[Cycle]) -> dict[str, int]:
-    """Return how many pilots each CE got in all, by its name."""
+    """Return how many pilots each CE got in these cycles, by its name."""
     names = sorted({ce for cycle in cycles for ce in cycle.granted})
     return {ce: sum(cycle.granted.get(ce, 0) for cycle in cycles) for ce in names}
 
@@ -64,6 +64,6 @@ def last_cycles(
 def cycles_between(
     runtime: Runtime, vo: str, begin: datetime, end: datetime, *, ce: str | None = None
 ) -> list[Decision]:
-    """Return what was decided for a VO, at one CE or at all, cycle by cycle, the end included."""
+    """List the decisions for a VO, at one CE or at all, in order of cycles; the end is included."""
     with runtime.database.uow() as tx:
         return decisions.between(tx, begin, end + timedelta.resolution, vo=vo, ce=ce)

@@ -1,4 +1,4 @@
-"""Why pilots fail, summed up: for `failures` and `status`."""
+"""Sums of failures by cause, CE or VO, for `failures` and `status`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime
 
 LATELY = timedelta(hours=1)
-"""How far back is looked if nothing else is said."""
+"""The time that is summed up by default."""
 
 __all__ = ["LATELY", "By", "Ends", "Failures", "Summary", "summary"]
 
@@ -37,7 +37,7 @@ def summary(
     ce: str | None = None,
     vo: str | None = None,
 ) -> Summary:
-    """Sum up how pilots ended since a moment, and why those that failed did."""
+    """Sum up how pilots ended since a moment, and why some of them failed."""
     if not by:
         raise Invalid("by", f"name one of {', '.join(By)}")
     by, most = list(dict.fromkeys(by)), PageRequest(limit=limit).limit

@@ -1,12 +1,12 @@
-"""The feed of transitions: each one once, in the order of the ids, from any position on.
+"""The feed of transitions: each once, in the order of the ids, from any position.
 
     feed = Feed(runtime, after=4711)
     while True:
         reading = feed.read()
         send(reading.events, reading.position)
 
-A position is the id of a transition. Whoever goes on from one gets what follows it, without a gap
-and without a repeat.
+A position is the id of a transition. A reader that continues from a position gets the transitions
+after it, without a gap and without a repetition.
 """
 
 from collections.abc import Callable, Collection
@@ -23,16 +23,16 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime
 
 LONGEST_WRITE = timedelta(minutes=10)
-"""No transaction of ours is open for so long. A gap from before it is not filled any more."""
+"""No transaction of ours is open for longer. An older gap in the ids is never filled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Events, and the position behind them and behind those that the filters hide.
+    """Events, and the position after them and after the events that the filters hide.
 
     `begins_at` is set by the first reading if events after the position that was asked for may be
-    missing, because they were pruned or the database is another one: the feed goes on at this id.
-    If `is_full`, more may follow at once.
+    missing, because they were pruned or the database is another one: the feed continues at this id.
+    If `is_full`, more events may be ready.
     """
 
     events: tuple[PilotEvent, ...]
@@ -42,11 +42,11 @@ class Reading:
 
 
 class Feed:
-    """Reads transitions behind a position, or, without one, those that are committed from now on.
+    """Reads the transitions after a position; without one, those committed from now on.
 
-    A CE or VO that does not exist is refused at first, and matches nothing later. A reading that
-    fails can be repeated. Each reader has a feed of its own: it remembers the position and the
-    gaps behind it.
+    The first reading refuses a CE or VO that does not exist; if it is removed later, it matches
+    nothing. A reading that fails can be repeated. Each reader needs its own feed, which remembers
+    the position and the gaps before it.
     """
 
     def __init__(
@@ -69,11 +69,14 @@ class Feed:
 
     @property
     def position(self) -> int | None:
-        """The position; before the first reading, the one that was asked for."""
+        """The current position; before the first reading, the one that was asked for."""
         return self._after if self._passage is None else self._passage.position
 
     def read(self, limit: int = 500) -> Reading:
-        """Read what may be given out now, in one unit of work and, but at first, one statement."""
+        """Read the events that are safe to return now, in one unit of work.
+
+        Except for the first reading this is a single statement.
+        """
         if not 1 <= limit <= MOST:
             raise Invalid("limit", f"{limit} is not between 1 and {MOST}")
         begins_at = None
@@ -93,7 +96,7 @@ class Feed:
         )
 
     def _begin(self, tx: Transaction) -> tuple[Passage, int | None]:
-        """Return where to begin, and the first id that is kept if some may be forgotten."""
+        """Return where to begin, and the first id still kept if earlier ones may be deleted."""
         require_places(tx, self._ce, self._vo)
         now = self._runtime.now()
         since = now - LONGEST_WRITE

@@ -1,4 +1,4 @@
-"""A kind of number for a monitoring system, and a number of it."""
+"""Types of the metrics for a monitoring system: a metric, and a sample of it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from worker.domain.words import Described
 
 
 class MetricKind(Described):
-    """What a number does, in the words of Prometheus."""
+    """The behaviour of a metric, in the words of Prometheus."""
 
     GAUGE = "gauge", "It goes up and down."
     COUNTER = "counter", "It only grows."
@@ -16,7 +16,7 @@ class MetricKind(Described):
 
 
 class Metric(NamedTuple):
-    """A kind of number: its name, its labels, and what it means."""
+    """A metric: its name, its labels, and what it means."""
 
     name: str
     labels: tuple[str, ...]
@@ -25,18 +25,18 @@ class Metric(NamedTuple):
 
 
 class Lengths(NamedTuple):
-    """How many lasted up to each bound in seconds, the last without one; all together."""
+    """A histogram: the numbers up to each bound in seconds, the last without one; and the sum."""
 
     counts: Sequence[tuple[str, int]]
     seconds: float
 
 
 class Mean(NamedTuple):
-    """How many there were, and how long they took together."""
+    """A count, and the sum of the durations."""
 
     number: int
     seconds: float
 
 
 Sample = tuple[Metric, tuple[str, ...], float | Mean | Lengths | None]
-"""A number by the values of its labels; `None` if it is not known."""
+"""A metric, the values of its labels, and the number; `None` if it is not known."""

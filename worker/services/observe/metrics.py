@@ -1,7 +1,8 @@
-"""The numbers of each CE, VO, credential and task for a monitoring system, Prometheus.
+"""Metrics of each CE, VO, credential and task for Prometheus.
 
-All of it is read from the database now, in a few statements whose cost does not grow with the
-pilots that are over. No number is of a CE and a VO together: of 500 and 20 there would be 10,000.
+They are read from the database on each request, in a few statements whose cost does not grow with
+the number of ended pilots. No metric has both a CE and a VO as labels: 500 CEs and 20 VOs would
+make 10,000 series.
 """
 
 import re
@@ -248,7 +249,7 @@ def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sa
 
 
 def _demand(runtime: Runtime, vo: VO, record: WorkRecord, facts: DemandFacts) -> int | None:
-    """Return the demand that counts now; that of a source which is not installed is not known."""
+    """Return the demand of a VO that counts now; `None` if its source is not installed."""
     try:
         current = facts.of(vo, runtime.now())
     except PilotageError:
@@ -264,7 +265,7 @@ def _connections(connections: tuple[int, int] | None) -> Iterator[Sample]:
 
 def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
     for standing in credentials:
-        # What nobody has looked into yet is neither good nor bad.
+        # A credential whose file was not checked yet is neither usable nor unusable.
         if standing.state != State.UNSEEN:
             labels = (standing.vo, standing.backend, standing.kind)
             yield LEFT, labels, standing.seconds_left
@@ -273,7 +274,7 @@ def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
 
 
 def _word(state: str) -> str:
-    """Return a state without its reason and its moment: the label must take few values."""
+    """Return a state without its reason and its moment: a label must have few values."""
     return _SINCE.split(without_reason(state).partition(",")[0], maxsplit=1)[0]
 
 

@@ -1,4 +1,4 @@
-"""What an operator must know first: what is full, stands still, does not answer, expires."""
+"""Notices for the operator: full disks, standstills, silent CEs, expiring credentials."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,11 +15,11 @@ from worker.services.observe.failing import Ends
 from worker.services.observe.overview import Overview
 
 SILENT = 5
-"""Up to this number, CEs that do not answer have a notice each, and VOs without work."""
+"""Up to this number, each CE that does not answer has its own notice; VOs without work likewise."""
 
 
 class Notice(NamedTuple):
-    """What it is about, which stays the same, its line, which changes with time, and how bad."""
+    """A notice: its subject, which stays the same; its line, which changes; and its urgency."""
 
     subject: str
     line: str
@@ -27,7 +27,7 @@ class Notice(NamedTuple):
 
 
 def notices(situation: Overview) -> list[Notice]:
-    """List what is full or stands still, who does not answer or has no work, what expires."""
+    """List the notices on disks, standstills, silent CEs, VOs without work and credentials."""
     silence = standstill.silence(situation.fired_at, situation.at)
     still = [Notice("beat", silence)] if silence else []
     queues = [
@@ -76,7 +76,7 @@ def _of_credential(standing: CredentialStanding) -> Notice:
 
 
 def ended(ends: Ends) -> str:
-    """Write in a line how many pilots ended, how many for nothing, and why others failed."""
+    """Write in one line how many pilots ended, how many for nothing, and why others failed."""
     parts: dict[Status, Mapping[Any, int]] = {
         Status.DONE: ends.of_no_use,
         Status.FAILED: ends.causes,

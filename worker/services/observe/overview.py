@@ -1,4 +1,4 @@
-"""What there is at a glance, and why: for `status`, `top`, `explain`."""
+"""The overview of an installation and its decisions, for `status`, `top` and `explain`."""
 
 import shutil
 from contextlib import suppress
@@ -23,12 +23,12 @@ from worker.services.runtime import Runtime
 from worker.services.standstill import Standstill, are_ces_asked, standstills
 
 LEAST_FREE = 16 << 20
-"""The free bytes below which a disk is called full."""
+"""A disk with fewer free bytes counts as full."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Everything at a glance."""
+    """The state of the whole installation."""
 
     at: datetime
     pilots: dict[Status, int]
@@ -37,20 +37,20 @@ class Overview:
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
     ends: Ends
-    """How pilots ended lately."""
+    """How pilots ended in the last hour."""
     fired_at: datetime | None
-    """When a task fired last."""
+    """When any task fired last."""
     standstills: list[Standstill]
     without_work: list[WithoutWork]
     batches: dict[str, BatchProgress]
-    """By VO, how far those are that want a number of pilots to be done."""
+    """The progress of each VO that wants a fixed number of pilots in all."""
     full_disk: str | None
-    """The state folder of this host, if its disk is full."""
+    """The state folder of this host if its disk is full, else null."""
 
 
 @allowed_to(Role.READ)
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
-    """Show everything at a glance: the CEs, the pilots, what happened last, and why."""
+    """Show the state of the installation: the CEs, the pilots, what happened last, and why."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         fired = schedules.get_all(tx)
@@ -72,7 +72,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether the disk of a folder has no room; a folder that is absent is not full."""
+    """Return whether the disk of a folder has no room; `False` if there is no such folder."""
     with suppress(OSError):
         return shutil.disk_usage(folder).free < LEAST_FREE
     return False
@@ -82,7 +82,7 @@ def is_full(folder: Path) -> bool:
 def explain(
     runtime: Runtime, ce: str, *, vo: str | None = None, at: datetime | None = None
 ) -> list[Decision]:
-    """Read the last decision about a CE for each VO, as of a moment."""
+    """Read the last decision about a CE for each VO, up to a moment."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce)
         if vo is not None:
@@ -99,7 +99,7 @@ def list_decisions(
     until: datetime | None = None,
     page: PageRequest = FIRST,
 ) -> Page[Decision]:
-    """List why CEs and VOs got so many pilots. Equal decisions in a row are one."""
+    """List the decisions: how many pilots CEs got for VOs, and why. Equal ones in a row are one."""
     with runtime.database.uow() as tx:
         return decisions.find(tx, ce=ce, vo=vo, until=until, asked=page)
 
@@ -113,7 +113,8 @@ def _batches(tx: Transaction) -> dict[str, BatchProgress]:
     with_source = [vo for vo in vos.get_all(tx) if vo.source is not None]
     if not with_source:
         return {}
-    # Only here: the kinds of sources take long to load, and most installations have none.
+    # Imported only here: the modules of the sources take long to load, and most installations have
+    # no source.
     from worker.services.current_demand import batch_of, counts_ever, ended_pilots
 
     owners = [vo for vo in with_source if counts_ever(vo)]

@@ -1,7 +1,7 @@
-"""What the next cycle would do, as things are or as one supposes them to be. Nothing is changed.
+"""The plan: what the next cycle would do, with present or supposed values. Nothing is changed.
 
-The VOs are gone through in the order of their names, as a cycle may, and what one would get is
-gone for the next.
+The VOs are planned in the order of their names, which is one possible order of their cycles. Slots
+that one VO would get are no longer free for the next.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from worker.services.tasks.submit_pilots import decide, read_situation
 
 
 class SupposedCE(FileTable):
-    """What may be supposed of a CE."""
+    """The values of a CE that may be supposed."""
 
     capacity: int = 0
     waiting_limit: int | None = None
@@ -36,7 +36,7 @@ class SupposedCE(FileTable):
 
 
 class SupposedVO(FileTable):
-    """What may be supposed of a VO."""
+    """The values of a VO that may be supposed."""
 
     share: float = 1.0
     limit: int | None = None
@@ -50,7 +50,7 @@ class SupposedVO(FileTable):
 
 @dataclass(frozen=True, kw_only=True)
 class Supposed:
-    """What is supposed to be otherwise, by name of the CE or VO."""
+    """The supposed values, by the name of the CE or VO."""
 
     ces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     vos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def plan(
 ) -> dict[str, list[Decision]]:
     """Show what the next cycle would do, for one VO or for all, and change nothing.
 
-    Values of CEs and VOs may be supposed to be others, and the policy another one.
+    Other values of CEs and VOs, and another policy, may be supposed.
     """
     if policy is not None:
         runtime = replace(runtime, policy=policies.find(policy))
@@ -89,7 +89,7 @@ def plan(
 
 
 def _check(situation: Situation, supposed: Supposed) -> None:
-    """Refuse what is not there, and values that no CE or VO could have."""
+    """Refuse unknown CEs and VOs, and values that a CE or VO cannot have."""
     known_ces, known_vos = {ce.name for ce in situation.ces}, {vo.name: vo for vo in situation.vos}
     for name, values in supposed.ces.items():
         if name not in known_ces:
@@ -117,20 +117,20 @@ def _suppose(situation: Situation, supposed: Supposed) -> Situation:
 def _other_vo(vo: VO, supposed: Supposed) -> VO:
     values = dict(supposed.vos.get(vo.name, {}))
     if "demand" in values:
-        values["source"] = None  # it is told, whatever its source says
+        values["source"] = None  # a supposed demand replaces the source's answer
     return replace(vo, **values)
 
 
 def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
     if "success_rate" in values:
-        return replace(ce, **{**values, "learned": {}})  # it is told, whatever was learnt
+        return replace(ce, **{**values, "learned": {}})  # a supposed rate replaces what was learnt
     return replace(ce, **values)
 
 
 def _after(
     situation: Situation, granted_at: Mapping[str, int], granted_to: Mapping[str, int]
 ) -> Situation:
-    """Return a situation after the pilots of the VOs before this one."""
+    """Return a situation as it would be after the pilots that were planned for earlier VOs."""
     counts = {
         name: (occupying + granted_to.get(name, 0), waiting + granted_to.get(name, 0))
         for name, (occupying, waiting) in {

@@ -31,7 +31,7 @@ class Readiness:
 
 @allowed_to(Role.READ)
 def readiness(runtime: Runtime, checks: Mapping[str, Callable[[], object]]) -> Readiness:
-    """Look at every part; of some, whoever builds them knows the check."""
+    """Check every part. `checks` has the checks of the parts that a service cannot reach itself."""
     parts = [
         _part("database", lambda: _reach(runtime)),
         *(_part(name, check) for name, check in checks.items()),

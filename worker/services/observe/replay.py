@@ -1,7 +1,8 @@
-"""Replay: let another policy decide over the facts of a stored day, and compare.
+"""Replay: another policy decides on the stored facts of a day, and the results are compared.
 
-Each tick is decided anew from the facts that it had. What the other policy would have changed for
-the ticks after it is not in them: this compares judgements, not worlds; `simulate` does the other.
+Each tick is decided again from its own stored facts. These do not show how earlier decisions of the
+other policy would have changed them: a replay compares single decisions. `simulate` compares whole
+courses of events.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from worker.services import policies
 from worker.services.runtime import Runtime
 
 PIECE = timedelta(minutes=10)
-"""The part of a day that is read at once."""
+"""The part of a day that is read in one statement."""
 
 
 @dataclass(kw_only=True)
@@ -64,7 +65,7 @@ def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
 
 
 def _facts(stored: list[Decision]) -> Facts | None:
-    """Return the facts of a tick; `None` for an older version, or one cut by retention."""
+    """Return the facts of a tick; `None` if an older version stored them or some were pruned."""
     try:
         return facts_from(stored)
     except (Invalid, KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The stored summaries, and what pilots did, added up: for `report`."""
+"""The stored summaries, and sums over pilots, for `report`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ def stored(
 
 @dataclass(frozen=True, kw_only=True)
 class Sums:
-    """What pilots did since a moment: all together, and by some words."""
+    """What pilots did since a moment: in all, and in groups."""
 
     since: datetime
-    """The moment that was asked for, or the begin of its hour or day if no less is kept of it."""
+    """The requested moment, or the begin of its hour or day if nothing finer is kept of it."""
     total: PilotSums | None
     items: list[PilotSums]
     is_cut: bool
-    """There are more than are listed; the total is that of all."""
+    """Whether there are more groups than are listed; the total is that of all."""
 
 
 @allowed_to(Role.READ)

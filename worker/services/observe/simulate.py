@@ -18,7 +18,7 @@ from worker.simulation.scenario import Scenario, parse
 from worker.simulation.score import Score, score
 
 ORACLE = "oracle"
-"""It knows the truth; what it gets is what every other is measured by."""
+"""The policy that knows the truth; its result is the measure for the others."""
 
 COMPARED = (DEFAULT_POLICY, "proportional", "fill_all")
 """The policies that are compared when none is named."""
@@ -33,9 +33,9 @@ class PolicyResult:
     policy: str
     score: Score
     goodput: float
-    """Useful slot-hours, by the oracle's."""
+    """Useful slot-hours, divided by the oracle's."""
     net: float
-    """Useful slot-hours less the price of what went wrong, by the oracle's."""
+    """Useful slot-hours less the price of failures, divided by the oracle's."""
     samples: list[Sample]
 
 

@@ -1,4 +1,4 @@
-"""The periodic tasks: when each fires, and how it last went."""
+"""The periodic tasks: when each fires, and its last outcome."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from worker.services.tasks import catalogue, ticks
 
 @dataclass(frozen=True, kw_only=True)
 class TaskLine:
-    """When a task fires, for all VOs or for one, and how it last went."""
+    """When a task fires, for all VOs or for one, and its last outcome."""
 
     name: str
     scope: Scope
@@ -24,7 +24,7 @@ class TaskLine:
     cron: str | None
     enabled: bool
     is_stored: bool
-    """Whether a scheduler has begun to fire it."""
+    """Whether its schedule is stored in the database; a scheduler stores it at its start."""
     fired: datetime | None
     done: datetime | None
     next: datetime | None
@@ -41,7 +41,7 @@ class TaskLine:
 
 @allowed_to(Role.READ)
 def list_tasks(runtime: Runtime) -> list[TaskLine]:
-    """List the tasks, when each fires, and how it last went."""
+    """List the tasks, when each fires, and its last outcome."""
     stored = {(one.task, one.vo): one for one in ticks.list_schedules(runtime)}
     return [
         _line(task, stored.get((name, vo)), vo)

@@ -1,6 +1,6 @@
-"""How long an installation takes to answer what its tasks and its people ask often.
+"""Timings of the frequent queries of tasks and of people.
 
-Nothing is changed and no CE is called. Times are compared with a round trip to the database, so
+Nothing is changed and no CE is called. Each time is also given in round trips to the database, so
 that a slow network is not taken for a slow statement.
 """
 
@@ -22,7 +22,7 @@ NEWEST_FIRST = PageRequest(descending=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is asked about: a CE and a VO of the installation."""
+    """The CE and the VO of the installation that the queries are about."""
 
     ce: str
     vo: str
@@ -30,17 +30,17 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Something that is asked often."""
+    """A query that is made often."""
 
     name: str
     by: str
-    """The task or the command that asks it."""
+    """The task or the command that makes it."""
     ask: Callable[[Runtime, Subject], object]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long the answers to a question took, in milliseconds."""
+    """How long a query took, in milliseconds."""
 
     question: str
     by: str
@@ -177,7 +177,7 @@ QUESTIONS = (
 
 
 def subject_of(runtime: Runtime) -> Subject | None:
-    """Choose what to ask about: the CE with the most pilots, and the first VO; `None` if empty."""
+    """Choose the CE with the most pilots, and the first VO; `None` if there is no CE or no VO."""
     with runtime.database.uow() as tx:
         occupying: dict[str, int] = dict.fromkeys(ces.names(tx), 0)
         for (ce, _), number in pilot_reads.count_occupying(tx).items():
@@ -189,7 +189,7 @@ def subject_of(runtime: Runtime) -> Subject | None:
 
 
 def timings(runtime: Runtime, subject: Subject, repeat: int) -> Iterator[Timing]:
-    """Ask each question so many times, after a first time that opens and compiles."""
+    """Time each query `repeat` times, after a first run that connects and compiles."""
     round_trip = Question(name="a round trip", by="any", ask=_read(lambda tx, *_: tx.ask_nothing()))
     base: float | None = None
     for question in (round_trip, *QUESTIONS):

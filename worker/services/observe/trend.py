@@ -1,4 +1,4 @@
-"""How many pilots ran, waited and failed in the last hours: for the chart of the overview."""
+"""The numbers of pilots that ran, waited and failed in the last hours, for the overview's chart."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
 MOST_HOURS = 48
-"""Minutes are kept so long; older tallies are by the hour."""
+"""How long tallies by the minute are kept; older ones are by the hour."""
 
 MOST_POINTS = 180
 
@@ -61,7 +61,7 @@ def trend(runtime: Runtime, *, hours: int = 3) -> Trend:
 
 
 def _points(course: Course, begin: datetime, now: datetime, step: timedelta) -> list[TrendPoint]:
-    """Go back from what there is now, step by step."""
+    """Compute the points backwards, from the present numbers."""
     steps = (now - begin) // step + 1
     changes = [[0, 0, 0] for _ in range(steps)]
     for move in course.moves:

@@ -1,4 +1,4 @@
-"""Whether the pilots of a VO find work, and which of their ends are of use: as people read it."""
+"""Work and use of a VO in words: whether its pilots find work, and which ends are useful."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from worker.services.vo_work import rules
 
 @dataclass(frozen=True, kw_only=True)
 class WithoutWork:
-    """A VO whose pilots find no work: since when, why we think so, and what it gets meanwhile."""
+    """A VO whose pilots find no work: since when, the reason, and its trickle meanwhile."""
 
     vo: str
     since: datetime
@@ -25,19 +25,19 @@ class WithoutWork:
 
 @dataclass(frozen=True, kw_only=True)
 class UseOfVO:
-    """By what the pilots of a VO are of use, and whether they find work."""
+    """When the pilots of a VO are useful, and whether they find work."""
 
     useful_after: float
-    """Seconds after which a good end is of use where no exit code says more; 0 is at once."""
+    """A good end after these seconds is useful unless its exit code says otherwise; 0 is always."""
     useful_after_is_set: bool
-    """Whether its payload says so; else it is learnt from how long its pilots live."""
+    """Whether its payload sets this number; else it is learnt from the run times of its pilots."""
     without_work_since: datetime | None
     without_work_reason: str | None
 
 
 @allowed_to(Role.READ)
 def of_vo(runtime: Runtime, name: str) -> UseOfVO:
-    """Return what counts for a VO now."""
+    """Return the rules of use of a VO, and whether its pilots find work."""
     with runtime.database.uow() as tx:
         vos.get(tx, name)
         record, counts = work.get_all(tx)[name], rules(tx, runtime.parameters)[name]
@@ -60,7 +60,7 @@ def listed(missing: Mapping[str, NoWork], trickle: int) -> list[WithoutWork]:
 
 
 def sentence(one: WithoutWork, now: datetime) -> str:
-    """Write in one line what is known of a VO without work, and what to do if it is wrong."""
+    """Write in one line why a VO is without work, and what to do if that is wrong."""
     return (
         f"VO {one.vo}: since {clock(one.since, now, seconds=False)} {one.reason}; it gets a trickle"
         f" of {one.trickle}. If they were of use, set useful_after or exit_codes in its payload"
@@ -68,7 +68,7 @@ def sentence(one: WithoutWork, now: datetime) -> str:
 
 
 def useful_after_in_words(use: UseOfVO) -> str:
-    """Write how long a pilot must have run to be of use, and who says so."""
+    """Write how long a pilot must run to be useful, and where this length comes from."""
     if use.useful_after_is_set:
         return f"{_length(use.useful_after)}, set in its payload"
     if not use.useful_after:
@@ -77,5 +77,5 @@ def useful_after_in_words(use: UseOfVO) -> str:
 
 
 def _length(seconds: float) -> str:
-    """Write a length; that of less than a second is none for `in_two_units`."""
+    """Write a length of time; `in_two_units` would write one below a second as 0."""
     return f"{seconds:g} s" if seconds < 1 else in_two_units(timedelta(seconds=seconds))

@@ -1,4 +1,4 @@
-"""What each VO wants and has now: for the list of VOs that get nothing."""
+"""The demand and the pilots of each VO now, for the list of VOs that get nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +14,14 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a VO wants, and how many pilots it has."""
+    """The demand of a VO, and how many pilots it has."""
 
     vo: str
     demand: int | None
     """The demand that counts now; `None` is unlimited."""
     occupying: int
     problem: str | None
-    """Why its demand source gave no answer when it was asked last."""
+    """Why its demand source gave no answer at the last question; `None` if it answered."""
 
     @property
     def is_unmet(self) -> bool:
@@ -31,7 +31,7 @@ class Wish:
 
 @allowed_to(Role.READ)
 def wishes(runtime: Runtime) -> list[Wish]:
-    """Return the wish of each VO for which pilots may be sent, by name."""
+    """Return the demand and pilots of each VO to which pilots may be sent, by name."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         listed = sorted(vos.get_all(tx), key=lambda vo: vo.name)

@@ -1,1 +1,1 @@
-"""What people change: the inventory, pauses, pilots, the database."""
+"""Services for what people change: the inventory, pauses, pilots, the database."""

@@ -1,8 +1,8 @@
-"""apply: make the inventory and the schedules what a file says, and show the difference first.
+"""apply: change the inventory and the schedules to what a file says, and show the differences.
 
-What the file leaves out of a VO or CE has its default. A VO or CE that it does not name is
-disabled, not removed: its pilots and its history stay. A credential or a payload that it does not
-name stays as it is. Everything happens in one unit of work.
+A value of a VO or CE that the file leaves out has its default. A VO or CE that the file does not
+name is disabled, not removed: its pilots and its history stay. A credential or a payload that the
+file does not name stays as it is. Everything happens in one unit of work.
 """
 
 import shlex
@@ -29,7 +29,7 @@ from worker.services.tasks import ticks
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One line of the difference, and what makes it so."""
+    """One line of the difference, and the function that makes the change."""
 
     what: str
     was: str
@@ -38,7 +38,7 @@ class Change:
 
 
 def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -> list[Change]:
-    """Find what differs, and unless it is a dry run make it so."""
+    """Return the differences; unless it is a dry run, also make the changes."""
     with database.uow() as tx:
         changes = [
             *_vo_changes(tx, wanted),
@@ -66,7 +66,7 @@ def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
 
 
 def _with_secrets(vo: VO, present: Mapping[str, VO]) -> VO:
-    """Return a VO with the secrets of its source that an export has left out."""
+    """Return a VO with the secrets of its source, which an export leaves out."""
     if vo.source is None:
         return vo
     stored = present[vo.name].source if vo.name in present else None

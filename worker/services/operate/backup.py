@@ -1,7 +1,7 @@
-"""backup, restore: the whole database as a file, and a file as the whole database.
+"""backup, restore: write the whole database to a file, and make a file the whole database.
 
-Both are done beside what is there, which is replaced when all has gone well. What was restored is
-brought up to date and settled before anybody can work on it.
+Both write to a temporary file or database, which takes its final place only after everything has
+succeeded. A restored database is migrated and made safe before any process can use it.
 """
 
 import os
@@ -28,7 +28,7 @@ from worker.services.operate.database import Migrated, confirm, migrate
 from worker.services.operate.roles import names
 
 RESTORING = "restoring_"
-"""How the name of a database begins into which a backup is read."""
+"""The beginning of the name of the temporary database into which a backup is read."""
 LONGEST_NAME = 63
 
 
@@ -43,7 +43,7 @@ class Backup:
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """A database that was restored, and what was made of it for a safe begin."""
+    """A database that was restored, and what was changed in it so that it is safe to start."""
 
     database: str
     file: str
@@ -53,11 +53,11 @@ class Restored:
     held: list[str]
     chains: list[Migrated] = field(default_factory=list)
     has_roles: bool | None = None
-    """Whether its roles have their rights; `None` where there are none."""
+    """Whether its roles have their rights; `None` if there are no such roles."""
 
 
 def back_up(database: Database, file: Path) -> Backup:
-    """Write the database into a new file, which only its owner may read."""
+    """Write the database to a new file that only its owner may read."""
     if not server.exists(database.url):
         raise DatabaseUnavailable(str(database), "it does not exist")
     if file.exists():
@@ -79,7 +79,7 @@ def restore(
     yes: bool,
     force: bool = False,
 ) -> Restored:
-    """Make the database what a backup says, and hold its CEs."""
+    """Replace the database by a backup, and hold its CEs."""
     dumps.check_kind(file, database.url)
     if server.exists(database.url):
         confirm(database, f"replace, by {file},", yes=yes, force=force)
@@ -129,7 +129,7 @@ def _restore_sqlite(database: Database, file: Path, now: datetime) -> Restored:
 
 
 def _settle(made: Database, file: Path, now: datetime) -> Restored:
-    """Bring what was read up to date, and make it safe to work on."""
+    """Migrate the restored database, and make it safe to use."""
     with translated(made.url), made.engine.connect() as connection:
         standings = chains.standings(connection, made.chains)
     if standings[0].place is ChainState.ABSENT:
@@ -155,7 +155,7 @@ def _settle(made: Database, file: Path, now: datetime) -> Restored:
 
 
 def _grant(made: Database, database: Database, prefix: str | None) -> bool | None:
-    """Give its roles their rights again, where there are some: a backup holds none."""
+    """Give the roles their rights again, if there are roles: a backup contains no rights."""
     named = names(database, prefix)
     with translated(made.url), made.engine.connect() as connection:
         if not roles.is_there(connection, named):
@@ -170,7 +170,7 @@ def _grant(made: Database, database: Database, prefix: str | None) -> bool | Non
 
 @contextmanager
 def _beside(file: Path) -> Iterator[Path]:
-    """Make an empty file beside another, which only we may read; what is left of it is removed."""
+    """Make an empty file beside another, which only we may read; remove it at the end."""
     try:
         number, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Whether a call to a CE may outlast the task that makes it.
+"""Warnings about calls to CEs that may take longer than the task that makes them.
 
-A back-end gives up a call after the option `call_timeout`, if it has one. A task that is ended
-first records nothing of what the CE did: its pilots do not move.
+A back-end gives up a call after the time in its option `call_timeout`, if it has one. If the task
+is ended before that, nothing that the CE did is recorded: the pilots do not move.
 """
 
 from worker.db import ces
@@ -11,7 +11,7 @@ from worker.services.runtime import Runtime
 
 
 def warnings(runtime: Runtime, ce_name: str | None = None) -> list[str]:
-    """Return a line for each CE, or for this one, whose calls may last too long."""
+    """Return a line for each CE, or for this one, whose calls may take too long."""
     with runtime.database.uow() as tx:
         checked = (
             ces.of_backends(tx, runtime.backends) if ce_name is None else [ces.get(tx, ce_name)]
@@ -23,7 +23,7 @@ def warnings(runtime: Runtime, ce_name: str | None = None) -> list[str]:
 def _warning(runtime: Runtime, ce: CE) -> str | None:
     try:
         timeout = getattr(runtime.options(ce), "call_timeout", None)
-    except Invalid:  # options of another version: each call of the CE says so
+    except Invalid:  # the options are of another version: each call of the CE reports that
         return None
     most = runtime.longest_call.total_seconds()
     if not isinstance(timeout, int | float) or timeout <= most:

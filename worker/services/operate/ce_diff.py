@@ -1,6 +1,6 @@
-"""diff: the jobs of a CE against the pilots of the database; adopted or cancelled on request.
+"""diff: compare the jobs of a CE with the pilots in the database; adopt or cancel on request.
 
-It takes the turn of the CE, acts, and records as the periodic tasks do.
+Like the periodic tasks, it takes the turn of the CE, calls it, and records the answer.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -23,12 +23,12 @@ from worker.services.runtime import Runtime, TaskResult
 ENDED_HERE = "ended in our database, still alive at the CE"
 NEXT_CHECK = "the next check will record it"
 OF_ANOTHER_CE = "of another CE, which has no living pilot for it"
-"""Only that CE may adopt or end it."""
+"""Only that other CE may adopt or end the job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobDifference:
-    """One job or pilot about which the CE and the database do not agree."""
+    """A job or pilot about which the CE and the database disagree."""
 
     stamp: str
     pilot_id: int | None
@@ -41,7 +41,7 @@ class JobDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class CEDiff:
-    """The differences, and what was done about them. `expected` are for the next check."""
+    """The differences, and what was done about them. The next check settles those in `expected`."""
 
     complete: bool
     differences: list[JobDifference]
@@ -122,7 +122,10 @@ def _insist_on_yes(
 
 
 def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> set[str]:
-    """Make pilots of unknown jobs, and give pilots in doubt the status that the CE reports."""
+    """Make pilots of unknown jobs, and give pilots in doubt the status that the CE reports.
+
+    Return the stamps of all these.
+    """
     now, ce = call.runtime.now(), call.ce
     by_vo: dict[str, list[Observed]] = {}
     for job in comparison.strangers:
@@ -170,7 +173,7 @@ def _differences(
 def _ours(
     ours: Sequence[Pilot], listed: dict[str, Observed], listing: Listing
 ) -> Iterator[JobDifference]:
-    """Yield the pilots that the CE should have and does not list, or lists in another status."""
+    """Yield the pilots that the CE should list and does not, or lists with another status."""
     for pilot in ours:
         job = listed.get(pilot.stamp)
         if job is None and covers(listing, pilot):
@@ -188,7 +191,7 @@ def _ours(
 
 
 def _is_too_new(pilot: Pilot, listing: Listing, delay: timedelta) -> bool:
-    """Return whether a pilot was sent so recently that the CE need not list it yet."""
+    """Return whether a pilot was sent so recently that a listing may not show it yet."""
     sent_at = pilot.submitted_at or pilot.claimed_at
     return sent_at is not None and listing.as_of <= sent_at + delay
 

@@ -25,7 +25,7 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class ListedCE:
-    """A CE in a list: its settings, and its state in a word."""
+    """A CE as a row of a list: its settings, and its state in a word."""
 
     name: str
     state: str
@@ -45,15 +45,15 @@ class ListedCE:
     tags: tuple[str, ...]
     options: Mapping[str, Any]
     set_by: Mapping[str, Setter]
-    """Who keeps pilots away from it, when and why, by the value that does so."""
+    """Who keeps pilots away from the CE, since when and why, for each value that does so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownCE(ListedCE):
-    """A CE: its settings, its state, how its calls go, and what was learnt of it."""
+    """A CE: its settings, its state, the state of its calls, and what was learnt about it."""
 
     only_for: list[str]
-    """The VOs that may use it alone; none means all."""
+    """The only VOs that may use it; an empty list means all VOs."""
     calls: str | None
     failed_calls: int
     answered_at: datetime | None
@@ -72,13 +72,13 @@ SETTINGS = frozenset(field.name for field in fields(ListedCE)) - {"state", "set_
 
 
 def version(ce: ShownCE) -> str:
-    """Return a word for the settings of a CE, another one for other settings."""
+    """Return a hash of the settings of a CE, which changes when they change."""
     return version_of({name: getattr(ce, name) for name in SETTINGS})
 
 
 @allowed_to(Role.ADMIN)
 def add_ce(runtime: Runtime, new: NewCE) -> ShownCE:
-    """Add a CE, open to all VOs or only for some."""
+    """Add a CE, open to all VOs or only to some."""
     values: dict[str, Any] = dict(new)
     only_for = values.pop("only_for", ())
     ce = CE(**values)
@@ -94,11 +94,11 @@ def add_ce(runtime: Runtime, new: NewCE) -> ShownCE:
 def change_ce(
     runtime: Runtime, name: str, changes: CEValues, *, unless_changed: str | None = None
 ) -> ShownCE:
-    """Change some values of a CE. Options are changed key by key; null takes one away.
+    """Change some values of a CE. Options are changed key by key; null removes an option.
 
-    Who may *operate* changes `enabled`, `draining`, `drain_by` and `end_running`; for all else the
-    role *admin* is needed. With the version of what was read it is changed only if nobody else has
-    changed it since.
+    The role *operate* may change `enabled`, `draining`, `drain_by` and `end_running`; all other
+    values need the role *admin*. If the version that was read is given, the CE is changed only if
+    nobody else has changed it since.
     """
     if not OF_STEERING.issuperset(changes):
         _require_admin(runtime, name)
@@ -130,7 +130,7 @@ def remove_ce(runtime: Runtime, name: str, *, yes: bool = True) -> None:
 
 @allowed_to(Role.READ)
 def show_ce(runtime: Runtime, name: str) -> ShownCE:
-    """Show a CE: its settings, its state, and what was learnt of it."""
+    """Show a CE: its settings, its state, and what was learnt about it."""
     with runtime.database.uow() as tx:
         return _shown(tx, runtime, name)
 
@@ -164,7 +164,7 @@ def list_ces(
 
 @allowed_to(Role.READ)
 def ce_names(runtime: Runtime) -> list[str]:
-    """Name every CE."""
+    """List the names of all CEs."""
     with runtime.database.uow() as tx:
         return ces.names(tx)
 

@@ -1,8 +1,8 @@
-"""`ce test`: a live check of a CE, from its options to a pilot end to end, in plain words.
+"""`ce test`: a live check of a CE, from its options to the whole life of a pilot, in plain words.
 
-Each step says whether it went well, what was found, and what to do if not. One after a failure
-that it leans on is left out. Nothing of what is known of the CE is changed: a probe neither backs
-it off nor takes a pause from it. A pilot is reserved as any other is, so every limit holds.
+Each step reports whether it succeeded, what was found, and what to do if it failed. Steps that
+depend on a failed step are left out. The stored state of the CE is not changed: a check neither
+starts a back-off nor ends a pause. Its pilot is reserved like any other, so every limit holds.
 """
 
 import time
@@ -45,14 +45,14 @@ from worker.services.turns import Turn
 Answer = TypeVar("Answer")
 
 LAST_LINES = 5
-"""Lines of a pilot's output that are shown."""
+"""How many lines of a pilot's output are shown."""
 TURN = 30.0
-"""Seconds to wait for another execution that calls the CE."""
+"""Seconds to wait while another execution calls the CE."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeStep:
-    """One step of a check: how it went, its finding, and advice. `ok` is `None` for progress."""
+    """One step of a check: its result, its finding, and advice. `ok` is `None` for progress."""
 
     name: str
     finding: str
@@ -62,7 +62,7 @@ class ProbeStep:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeRequest:
-    """What is to be checked."""
+    """What to check."""
 
     vo: str | None = None
     pilot: bool = False
@@ -104,7 +104,7 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
 
 
 def _gate(ce: CE, ce_health: Health, now: datetime) -> ProbeStep:
-    """Report a state in which the CE gets no pilots though it works; it is no failure."""
+    """Report the state of the CE. One in which it gets no pilots is no failure: the CE may work."""
     verb = None
     if not ce.enabled or ce.draining:
         state, verb = "disabled" if not ce.enabled else "draining", "enable"
@@ -174,7 +174,7 @@ def _covered(listing: Listing) -> str:
 
 
 def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], request: ProbeRequest) -> Answer:
-    """Call a CE while nobody else does."""
+    """Call a CE with its turn, so that no other execution calls it meanwhile."""
     name, waited = ce_calls.lease_name(ce.name), 0.0
     while True:
         with runtime.database.uow() as tx:
@@ -254,7 +254,7 @@ def _follow(runtime: Runtime, ce: CE, pilot_id: int, request: ProbeRequest) -> I
 
 
 def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
-    """Do for a pilot what its next task would do; return what hindered it."""
+    """Do for a pilot what its next task would do; return what prevented its submission."""
     if pilot.status is Status.RESERVED:
         done = dispatch(runtime, ce.name)
         return None if done.busy else "; ".join(done.lines) or None

@@ -1,4 +1,4 @@
-"""Care of the database: make it, bring it up to date, look at it, empty it, remove it."""
+"""Maintenance of the database: create, migrate, verify, show, empty and remove it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, Schem
 
 @dataclass(frozen=True, kw_only=True)
 class Migrated:
-    """How the migration of one chain went. `revision` is where it stands now."""
+    """The result of the migration of one chain. `revision` is where the chain stands now."""
 
     chain: str
     status: str
@@ -30,7 +30,7 @@ class Migrated:
 
 @dataclass(frozen=True, kw_only=True)
 class ChainStatus:
-    """Where one chain stands, and how many rows each of its tables has."""
+    """The revision of one chain, and how many rows each of its tables has."""
 
     chain: str
     place: str
@@ -56,7 +56,7 @@ def create(database: Database) -> DatabaseAction:
 
 
 def migrate(database: Database, *, stamp: bool = False) -> list[Migrated]:
-    """Bring every chain up to date, core first. The first that fails stops the rest."""
+    """Bring every chain up to date, core first. The first failure ends it."""
     return [migrate_chain(database, chain, stamp=stamp) for chain in database.chains]
 
 
@@ -74,7 +74,7 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         ChainState.FOREIGN: "stamped",
     }[before.place]
     if before.place is not ChainState.CURRENT:
-        # The migration itself is committed by now: each chain has transactions of its own.
+        # The migration itself is committed already: each chain has transactions of its own.
         with database.uow() as tx:
             was, now = {"revision": before.revision}, {"revision": before.head}
             note(tx, "database", chain.name, "migrate", was, now)
@@ -82,7 +82,7 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
 
 
 def migrate_each(database: Database, chosen: Iterable[Chain]) -> list[Migrated]:
-    """Bring these chains up to date, each on its own: one that fails stops no other."""
+    """Bring these chains up to date, each on its own: a failure does not affect the others."""
     done = []
     for chain in chosen:
         try:
@@ -93,7 +93,7 @@ def migrate_each(database: Database, chosen: Iterable[Chain]) -> list[Migrated]:
 
 
 def setup(database: Database) -> tuple[DatabaseAction, list[Migrated]]:
-    """Make the database if needed, and bring every chain up to date."""
+    """Create the database if needed, and bring every chain up to date."""
     return create(database), migrate(database)
 
 
@@ -134,7 +134,7 @@ def reset(
 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> DatabaseAction:
-    """Empty every table, except for the default VO and the changes."""
+    """Empty every table, but keep the default VO and the changes."""
     confirm(database, "empty", yes=yes, force=force, kept=server.KEPT)
     with database.uow() as tx:
         rows = server.empty(tx, database.chains)
@@ -142,7 +142,7 @@ def clean(database: Database, *, yes: bool, force: bool = False) -> DatabaseActi
 
 
 def verify(database: Database) -> list[str]:
-    """List each difference between the models and the database, an old revision among them."""
+    """List each difference between the models and the database, including old revisions."""
     with translated(database.url), database.engine.connect() as connection:
         standings = chains.standings(connection, database.chains)
     late = [
@@ -160,7 +160,7 @@ def verify(database: Database) -> list[str]:
 
 
 def recount(database: Database) -> list[str]:
-    """Write the counts of pilots anew; return what was wrong."""
+    """Count the pilots again and store the counts; return those that were wrong."""
     require_current(database)
     with database.uow() as tx:
         locks.wait_for_lock(tx, tallies.LOCK)
@@ -184,7 +184,11 @@ def _in_words(differences: tallies.Differences) -> list[str]:
 
 
 def unverifiable(database: Database) -> list[str]:
-    """List what the connected role cannot verify: the models are built in a schema of their own."""
+    """List what the connected role cannot verify.
+
+    To compare columns and the like, the models are built in a schema of their own, which the role
+    may not create.
+    """
     if database.url.get_backend_name() != POSTGRESQL:
         return []
     with translated(database.url), database.engine.connect() as connection:
@@ -194,7 +198,7 @@ def unverifiable(database: Database) -> list[str]:
 
 
 def status(database: Database) -> list[ChainStatus]:
-    """Return where each chain stands and how many rows its tables have."""
+    """Return the revision of each chain, and how many rows its tables have."""
     return [
         ChainStatus(
             chain=chain.name,
@@ -208,7 +212,7 @@ def status(database: Database) -> list[ChainStatus]:
 
 
 def list_backends(database: Database, backends: Mapping[str, Backend]) -> list[dict[str, Any]]:
-    """List the back-ends with the standing of their chains."""
+    """List the back-ends with the revisions of their chains."""
     by_name = {chain.chain: chain for chain in status(database)}
     return [
         {
@@ -231,13 +235,13 @@ def migrate_one(database: Database, backends: Mapping[str, Backend], name: str) 
 def write_revision(
     database: Database, backends: Mapping[str, Backend], name: str, message: str
 ) -> Path | None:
-    """Write the next migration of a chain, from where the database stands to the models."""
+    """Write the next migration of a chain: the difference between the database and the models."""
     chain = CORE_CHAIN if name == CORE else registry.get(backends, name).chain
     return chains.write_revision(database.engine, chain, message)
 
 
 def require_current(database: Database) -> None:
-    """Refuse to go on with a database that is older or newer than this program."""
+    """Refuse to continue with a database that is older or newer than this program."""
     if server.is_missing(database.url):
         raise SchemaAbsent(str(database))
     with translated(database.url), database.engine.connect() as connection:
@@ -262,7 +266,7 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
 def confirm(
     database: Database, action: str, *, yes: bool, force: bool, kept: Collection[str] = ()
 ) -> None:
-    """Refuse, with what would be lost, without a yes or while pilots are active."""
+    """Refuse without a yes, naming what would be lost, or while pilots are active."""
     counts = {table: n for _, _, rows in _standings(database) for table, n in rows.items()}
     lost_rows = {table: count for table, count in counts.items() if count and table not in kept}
     rows = ", ".join(f"{table} ({count})" for table, count in lost_rows.items())
@@ -285,7 +289,7 @@ def _require_core(database: Database) -> None:
 
 
 def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
-    """Refuse tables that differ from what the newest revision would make."""
+    """Refuse to stamp tables that differ from those that the newest revision makes."""
     with translated(database.url), database.engine.connect() as connection:
         if chains.standing(connection, chain).place is not ChainState.FOREIGN:
             return

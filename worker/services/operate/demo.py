@@ -19,7 +19,7 @@ from worker.services.tasks import ticks
 from worker.services.tasks.check_pilots import check_pilots
 
 END_SECONDS = 5.0
-"""The longest wait for the processes of this host to end."""
+"""Seconds to wait at most for the processes on this host to end."""
 
 OFTEN = {"check_soonest": 1.0, "check_latest": 3.0}
 SHORT = {**OFTEN, "queue_time": 3.0, "run_time": 8.0}

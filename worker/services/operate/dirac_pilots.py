@@ -1,4 +1,4 @@
-"""Pilots for programs that speak to DiracX: registered, reported on, looked for and counted."""
+"""Pilots for programs that use the API of DiracX: registration, reports, search and counts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,11 +19,11 @@ from worker.services.runtime import Runtime
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def register(runtime: Runtime, new: Registration) -> int:
-    """Register a pilot that somebody else sends; return its number.
+    """Register a pilot that another program sends; return its number.
 
-    It holds a slot of its CE, so every limit holds as for a pilot that Pilotage sends. Its job has
-    to bear the stamp in its name at the CE: two complete listings without it, and it is Aborted.
-    What is said of its status and reference is noted, and its CE is asked for both.
+    It holds a slot of its CE, so every limit holds as for a pilot that Pilotage sends. The name of
+    its job at the CE must contain the stamp: after two complete listings without it, the pilot is
+    Aborted. The given status and reference are only noted; both are taken from the CE.
     """
     require_vo(runtime, new.vo)
     check_stamp(new.stamp)
@@ -47,10 +47,10 @@ def register(runtime: Runtime, new: Registration) -> int:
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def report(runtime: Runtime, changes: Mapping[str, PilotChange]) -> None:
-    """Write down what somebody reports of pilots, by their stamps: of all of them, or of none.
+    """Record what a program reports about pilots, by their stamps: of all of them, or of none.
 
-    Only a status that frees no slot of a job that may be alive is taken from others. A reason stays
-    until the CE says something new of the pilot.
+    A reported status is accepted only if it frees no slot whose job may be alive. A reason stays
+    until the CE reports something new about the pilot.
     """
     if len(changes) > dirac.MOST_CHANGED:
         raise Invalid("pilots", f"{len(changes)} are more than {dirac.MOST_CHANGED} at once")
@@ -90,7 +90,7 @@ def _note(tx: Transaction, pilot: Pilot, status: str, reason: str | None) -> Non
 
 @allowed_to(Role.READ)
 def search(runtime: Runtime, question: Search) -> Section:
-    """Read a page of the pilots that somebody looks for."""
+    """Return a page of the pilots that match a search."""
     with runtime.database.uow() as tx:
         return dirac_search.search(tx, question)
 
@@ -99,7 +99,7 @@ def search(runtime: Runtime, question: Search) -> Section:
 def summary(
     runtime: Runtime, grouping: Sequence[str], conditions: Sequence[Condition]
 ) -> list[dict[str, Any]]:
-    """Count the pilots that somebody looks for, by the values of some columns."""
+    """Count the pilots that match a search, grouped by the values of some columns."""
     dirac.check_conditions(conditions)
     groups = dirac.check_grouping(grouping)
     with runtime.database.uow() as tx:

@@ -1,6 +1,6 @@
 """export: write the inventory and the schedules as the file that `apply` reads.
 
-What has its default is left out. Credentials are told by their paths; no file of a secret is read.
+Default values are left out. Credentials are written as their paths; no file with a secret is read.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ HEADING = (
 )
 
 ELSEWHERE = ("name", "id", "open_to_all", "options", "source")
-"""Fields that are written as the name of a table, as a table, or not at all."""
+"""Fields that are not written as values, but as the name of a table, as a table, or not at all."""
 
 
 def export(database: Database) -> str:
@@ -77,7 +77,7 @@ def _schedules(tx: Transaction) -> Tables:
 
 
 def _changed(thing: VO | CE) -> dict[str, Any]:
-    """Return the values of a VO or CE that are not those of a new one."""
+    """Return the values of a VO or CE that differ from the defaults."""
     values = {field: getattr(thing, field.name) for field in fields(thing)}
     return {
         field.name: value

@@ -1,8 +1,8 @@
-"""Fleets: a recipe, the answers to its questions and some clusters make a folder to apply.
+"""Fleets: a folder for `apply`, made of a recipe, the answers to its questions and some clusters.
 
 A recipe is a folder with `recipe.toml`, its questions; `fleet.toml`, a template of the file for
-`apply`; a README; and what its workers run. What is written is read as `apply` reads it before it
-is put in its place: a mistake leaves nothing behind.
+`apply`; a README; and what its workers run. A new fleet is first written to a temporary folder and
+read as `apply` would read it, so a mistake leaves no files behind.
 """
 
 import json
@@ -34,13 +34,13 @@ _OF_THIS_HOST = ("here", "local")
 
 
 class RecipeQuestion(Variable):
-    """One value that a recipe needs, and what it is where nobody says."""
+    """A value that a recipe needs, and its default."""
 
     question: str
 
 
 class Recipe(FileTable):
-    """What a recipe is for, and what it asks."""
+    """The purpose of a recipe, and its questions."""
 
     name: str = ""
     about: str
@@ -49,7 +49,7 @@ class Recipe(FileTable):
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A place for workers: its name, its kind, what is said of it, and the options of its kind."""
+    """A cluster for workers: its name, back-end and settings, and the options of its back-end."""
 
     name: str
     backend: str
@@ -58,12 +58,12 @@ class Cluster:
 
 
 def recipes() -> list[Recipe]:
-    """Return the recipes, by their names."""
+    """Return the recipes, sorted by name."""
     return [_read(path.parent) for path in sorted(FOLDER.glob(f"*/{QUESTIONS}"))]
 
 
 def recipe(name: str) -> Recipe:
-    """Return a recipe."""
+    """Return a recipe by its name."""
     names = [path.parent.name for path in FOLDER.glob(f"*/{QUESTIONS}")]
     if name not in names:
         raise UnknownRecipe(name, nearest(name, names))
@@ -71,7 +71,7 @@ def recipe(name: str) -> Recipe:
 
 
 def cluster(text: str) -> Cluster:
-    """Read a cluster as it is typed: `fir backend=slurm capacity=20 partition=main`."""
+    """Parse a cluster as it is typed: `fir backend=slurm capacity=20 partition=main`."""
     try:
         name, *words = shlex.split(text)
     except ValueError:
@@ -88,7 +88,10 @@ def cluster(text: str) -> Cluster:
 
 
 def plain(text: str) -> Any:
-    """Read a value as it is typed: what is JSON is that, and all else is text."""
+    """Parse a value as it is typed: as JSON if possible, else as text.
+
+    An object or `null` stays text, too.
+    """
     try:
         value = json.loads(text)
     except ValueError:
@@ -103,7 +106,7 @@ def write(
     clusters: Sequence[Cluster],
     backends: Mapping[str, Backend],
 ) -> list[Path]:
-    """Write a fleet into a folder that is not there yet; return its files."""
+    """Write a fleet into a new folder; return its files."""
     if folder.exists():
         raise AlreadyExists(str(folder), "name a folder that is not there yet")
     answers = {**_answers(chosen, values), "clusters": list(clusters) or [_this_host()]}
@@ -122,7 +125,7 @@ def write(
 
 
 def shortage(file: Path) -> str | None:
-    """Return that the clusters of a fleet take fewer workers than it may have, if that is so."""
+    """Return a warning if the clusters take fewer workers than the fleet may have, else `None`."""
     values = read_toml(file)
     room = sum(one["capacity"] for one in values.get("ce", {}).values())
     limits = [one["limit"] for one in values.get("vo", {}).values() if "limit" in one]

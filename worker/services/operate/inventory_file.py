@@ -51,14 +51,14 @@ from worker.services.tasks import ticks
 
 
 class CredentialTable(FileTable):
-    """Where a credential lies, and the command that renews it."""
+    """The path of a credential's file, and the command that renews it."""
 
     path: str
     renew: tuple[str, ...] | None = None
 
 
 class CredentialTables(FileTable):
-    """The credentials for one kind of CE: a path, or a path and how it is renewed."""
+    """The credentials for one kind of CE: for each its path, or its path and how it is renewed."""
 
     proxy: CredentialTable | None = None
     token: CredentialTable | None = None
@@ -81,7 +81,7 @@ class CredentialTables(FileTable):
         return self
 
     def named(self) -> dict[CredentialKind, CredentialTable]:
-        """Return the credentials by their kinds."""
+        """Return the credentials that are given, by their kinds."""
         kinds = {kind: getattr(self, kind) for kind in CredentialKind}
         return {kind: one for kind, one in kinds.items() if one is not None}
 
@@ -94,11 +94,11 @@ def _length(value: object) -> timedelta:
 
 
 Length = Annotated[timedelta, BeforeValidator(_length)]
-"""A length of time, typed as for the commands."""
+"""A length of time, written as for the commands."""
 
 
 class VOTable(FileTable):
-    """A VO, with what it shows to CEs and what its pilots run."""
+    """A VO, with its credentials and its payload."""
 
     share: float = 1.0
     limit: int | None = None
@@ -120,7 +120,7 @@ class VOTable(FileTable):
 
 
 class CETable(FileTable):
-    """A CE, and the VOs that may use it; without a list all may."""
+    """A CE, and the VOs that may use it; without a list all VOs may."""
 
     backend: str
     capacity: int
@@ -150,7 +150,7 @@ class InventoryTable(FileTable):
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a file says. A CE that is only for no list of VOs is open to all."""
+    """The content of a file. A CE whose `only_for` is `None` is open to all VOs."""
 
     vos: Mapping[str, VO]
     ces: Mapping[str, CE]
@@ -161,7 +161,7 @@ class Wanted:
 
 
 def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
-    """Read a file and refuse what cannot be. A script that it names lies beside it."""
+    """Read a file; refuse values that cannot be. A script that it names lies in the same folder."""
     file = validation.read(InventoryTable, read_toml(path))
     schedules = list(ticks.of_settings(file.schedules))
     for schedule in schedules:
@@ -193,7 +193,7 @@ def _ce(name: str, table: CETable, backends: Mapping[str, Backend]) -> CE:
 
 
 def _values(table: FileTable, *left_out: str) -> dict[str, Any]:
-    """Return the values that the file gives; of the others there are defaults."""
+    """Return only the values that the file gives; the others keep their defaults."""
     return {key: getattr(table, key) for key in table.model_fields_set if key not in left_out}
 
 

@@ -1,7 +1,7 @@
-"""The pilots that somebody names: by number, stamp, beginning of a stamp, or id at the CE.
+"""Pilots by name: by number, stamp, beginning of a stamp, or id at the CE.
 
-A number names the pilot of this number. With a CE, a word is first looked up among the ids of that
-CE, as its batch system shows them.
+A number is the number of a pilot. If a CE is given, a word is first looked up among the ids that
+the batch system of this CE shows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,16 +15,16 @@ from worker.domain.lengths import in_two_units
 from worker.domain.pilot import STAMP_LENGTH, Pilot
 
 CERTAIN = 12
-"""Characters from which on a word of digits alone is taken for the beginning of a stamp."""
+"""The least length at which a word of digits only is taken for the beginning of a stamp."""
 
 LISTED = 4
-"""Pilots that an ambiguous name lists at most."""
+"""How many pilots the error about an ambiguous name lists at most."""
 
 
 def pilots_named(
     tx: Transaction, words: Sequence[str], now: datetime, ce: str | None = None
 ) -> list[Pilot]:
-    """Return the pilots that these words name, each once; a word that names none is an error."""
+    """Return the pilots with these names, each once; a name without a pilot is an error."""
     numbers = {word: int(word) for word in words if _is_number(word)}
     by_number = pilot_reads.by_ids(tx, numbers.values())
     by_word = {word: by_number[i] for word, i in numbers.items() if i in by_number}
@@ -63,7 +63,7 @@ def _is_number(word: str) -> bool:
 
 def _begin_with(tx: Transaction, word: str, ce: str | None) -> list[Pilot]:
     beginning = word.lower()
-    # Few digits are the number or the id of a pilot that is gone, not the stamp of another.
+    # A few digits are the number or the id of a pilot that is gone, not the stamp of another pilot.
     if not is_beginning(beginning) or (_is_number(word) and len(word) < CERTAIN):
         return []
     return pilot_reads.by_beginning(tx, beginning, ce, LISTED + 1)

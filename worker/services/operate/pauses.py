@@ -1,4 +1,4 @@
-"""When CEs get nothing: pauses by hand, and their end; maintenances, which are known before."""
+"""Pauses by hand and their end; maintenances, which are planned pauses."""
 
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -46,9 +46,10 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
 def resume(
     runtime: Runtime, ce: str, reason: str = "resumed by hand", *, force: bool = False
 ) -> None:
-    """End a pause, whoever made it; if the CE earned it, its old failures lose weight.
+    """End a pause or a hold. Failures that would pause the CE again at once lose weight.
 
-    A restored CE may have pilots that nobody counts: it is resumed after they were looked for.
+    After a restore a CE may have pilots that the database does not know. Such a CE can be resumed
+    only after `reconcile` has looked for them, or with `force`.
     """
     now = runtime.now()
     with runtime.database.uow() as tx:
@@ -83,7 +84,7 @@ def _not_yet(ce: str, restored_at: datetime) -> str:
 
 
 def state(tx: Transaction, runtime: Runtime, ce: str) -> dict[str, Any]:
-    """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
+    """Return whether a CE is sent pilots, the state of its calls, and its learnt chances."""
     ce_health, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
     evaluation = evaluate(
@@ -117,7 +118,7 @@ def history(runtime: Runtime, ce: str, *, page: PageRequest = FIRST) -> Page[Sen
 def add_maintenance(
     runtime: Runtime, ce: str, reason: str, ends_at: datetime, begins_at: datetime | None = None
 ) -> Maintenance:
-    """Add a maintenance: the CE is sent nothing then. Without a begin it begins now."""
+    """Add a maintenance, during which the CE is sent nothing. Without a begin it begins now."""
     begins_at = begins_at or runtime.now()
     new = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
     with runtime.database.uow() as tx:

@@ -1,7 +1,7 @@
-"""What somebody does to many pilots at once: cancel all that a filter means, or send some by hand.
+"""Actions on many pilots at once: cancel all that match a filter, or send some by hand.
 
-The set is fixed when it begins. Each batch is a unit of work of its own, so that ticks go on
-beside it, and whoever stops in between leaves whole batches.
+The set of pilots is fixed at the start. Each batch is a unit of work of its own, so that ticks go
+on in between, and an interrupted action has done whole batches only.
 """
 
 from collections import Counter
@@ -24,17 +24,17 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime, TaskResult
 
 BATCH = 1000
-"""Pilots of one unit of work."""
+"""Number of pilots in one unit of work."""
 
 MOST = 10_000
-"""Pilots that somebody may send at once."""
+"""The largest number of pilots that can be sent at once."""
 
 Batch = Sequence[tuple[int, str, Status]]
 
 
 @dataclass(frozen=True)
 class PilotSet:
-    """The active pilots that a filter meant at one moment: number, CE and status of each."""
+    """The active pilots that matched a filter at one moment: number, CE and status of each."""
 
     pilots: Batch
 
@@ -42,7 +42,7 @@ class PilotSet:
         return in_words(self.by_ce())
 
     def by_ce(self) -> dict[str, Counter[Status]]:
-        """Count them by CE and status."""
+        """Count the pilots by CE and status."""
         counts: dict[str, Counter[Status]] = {}
         for _, ce, status in self.pilots:
             counts.setdefault(ce, Counter())[status] += 1
@@ -50,7 +50,7 @@ class PilotSet:
 
 
 def in_words(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
-    """Write how many pilots, by status, and at how many CEs."""
+    """Write how many pilots these are, by status, and at how many CEs."""
     counts: Counter[Status] = Counter()
     for of_ce in by_ce.values():
         counts.update(of_ce)
@@ -61,12 +61,12 @@ def in_words(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
 
 @allowed_to(Role.READ)
 def count_active(runtime: Runtime, chosen: PilotFilter) -> dict[str, dict[Status, int]]:
-    """Count the active pilots that a filter means now, by CE and status."""
+    """Count the active pilots that match a filter now, by CE and status."""
     return {ce: dict(counts) for ce, counts in _active(runtime, chosen).by_ce().items()}
 
 
 def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
-    """Return the active pilots that a filter means now. One that means every pilot is refused."""
+    """Return the active pilots that match a filter now. An empty filter is refused."""
     if not chosen.values():
         raise Invalid("filter", "it means every pilot", "name a CE, a VO, a status or an age")
     with runtime.database.uow() as tx:
@@ -76,7 +76,7 @@ def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def cancel_matching(runtime: Runtime, chosen: PilotFilter) -> TaskResult:
-    """Cancel all pilots that a filter means now: unsent ones at once, others by their next check.
+    """Cancel all pilots that match a filter now: unsent ones at once, others at their next check.
 
     No CE is called.
     """
@@ -90,7 +90,7 @@ def cancel_with_progress(
     yes: bool,
     each: Callable[[Sequence[Batch]], Iterable[Batch]],
 ) -> TaskResult:
-    """Cancel pilots in batches and show the progress: `each` goes through the batches."""
+    """Cancel pilots in batches; `each` iterates over the batches, and may show the progress."""
     require_vo(runtime, chosen.vo)
     meant = _active(runtime, chosen)
     if meant.pilots and not yes:
@@ -103,9 +103,9 @@ def cancel_with_progress(
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def cancel_in_batches(runtime: Runtime, chosen: PilotFilter) -> Iterator[Counter[str]]:
-    """Cancel them batch by batch, each when the next sum of what was done is read.
+    """Cancel pilots batch by batch, and yield the counts so far after each batch.
 
-    Who reads no further leaves those that are left.
+    A batch is cancelled only when its counts are read: a caller that stops reading leaves the rest.
     """
     require_vo(runtime, chosen.vo)
     return accumulate(_cancel_each(runtime, chosen, _active(runtime, chosen), iter))
@@ -128,12 +128,12 @@ def _cancel_each(
 
 @dataclass(frozen=True, kw_only=True)
 class HeldSlots:
-    """The pilots that are to be sent, by their numbers; there may be fewer than were asked for."""
+    """The pilots that will be sent, by their numbers; there may be fewer than requested."""
 
     ce: str
     vo: str
     count: int
-    """How many were asked for."""
+    """How many were requested."""
     pilots: list[int]
 
 
@@ -141,8 +141,8 @@ class HeldSlots:
 def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> HeldSlots:
     """Hold slots of a CE for a VO by hand; the next dispatch sends the pilots.
 
-    Every limit holds as for a tick: `pilots` may be fewer than `count`; where no slot is free it
-    is refused. No policy is asked: whoever does it knows why.
+    Every limit holds as for a tick: `pilots` may be fewer than `count`, and without a free slot the
+    request is refused. No policy is asked: the operator decides.
     """
     require_vo(runtime, vo)
     if not 1 <= count <= MOST:
@@ -172,13 +172,13 @@ def _cancel(tx: Transaction, runtime: Runtime, batch: Batch) -> int:
     now, ids = runtime.now(), [number for number, _, _ in batch]
     unsent = [number for number, _, status in batch if status is Status.RESERVED]
     cancelled = pilots.cancel_reserved(tx, unsent, ASKED_FOR, now)
-    # One that was sent meanwhile is asked for like those that were sent before.
+    # This includes reserved pilots that were sent meanwhile.
     pilots.request_cancel(tx, dict.fromkeys(ids, ASKED_FOR), now)
     pilots.check_soon(tx, ids, now)
     return cancelled
 
 
 def _note(tx: Transaction, chosen: PilotFilter, meant: PilotSet) -> None:
-    """Note that pilots are to end, as one change: how many, and which were meant."""
+    """Record the cancellation as one change: how many pilots, and the filter."""
     after = {"count": len(meant.pilots), **chosen.values()}
     note(tx, "pilot", f"{len(meant.pilots)} pilots", "cancel", after=after)

@@ -1,4 +1,4 @@
-"""Pilots, for those who look at them or end them."""
+"""Pilots: list, show, read their output, and cancel."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -29,11 +29,11 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime, TaskResult
 
 PAUSES = (1.0, 3.0)
-"""Seconds before the output of a pilot is asked for again."""
+"""Seconds to wait before each further attempt to fetch the output of a pilot."""
 ASKED_FOR = "asked for"
-"""Why a pilot was cancelled that somebody named."""
+"""The reason of a cancellation by an operator."""
 LONGEST = 1 << 20
-"""Characters of output that are shown."""
+"""How many characters of output are shown at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +67,15 @@ class ShownPilot:
     cancel_reason: str | None
     updated_at: datetime
     age: Seconds
-    """Since its slot was reserved."""
+    """The time since its slot was reserved."""
     wait: Seconds | None
-    """At its CE, until it started or ended."""
+    """The time at its CE until it started or ended."""
     run_time: Seconds | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PilotDetails(ShownPilot):
-    """A pilot with its history, and what it said of itself last."""
+    """A pilot with its history and its last pilot report."""
 
     report: PilotReport | None
     history: list[Transition]
@@ -85,9 +85,9 @@ class PilotDetails(ShownPilot):
 def list_pilots(
     runtime: Runtime, chosen: PilotFilter = ALL_PILOTS, *, page: PageRequest = FIRST
 ) -> Page[ShownPilot]:
-    """List the pilots that a filter means now.
+    """List the pilots that match a filter now.
 
-    They are sorted by `id` or `ended_at`, and active ones alone by `age`, `wait`, `run_time`,
+    They can be sorted by `id` or `ended_at`; active pilots also by `age`, `wait`, `run_time`,
     `status`, `reserved_at`, `submitted_at` or `started_at`.
     """
     now = runtime.now()
@@ -98,7 +98,7 @@ def list_pilots(
 
 
 def restricted_to(sort: str | None) -> frozenset[Status]:
-    """Return the statuses of the pilots that an order applies to; empty if it applies to all."""
+    """Return the statuses of the pilots for which a sort order is possible; empty if for all."""
     return restriction(sort, ())
 
 
@@ -106,7 +106,7 @@ def restricted_to(sort: str | None) -> frozenset[Status]:
 def show_pilot(runtime: Runtime, which: str, *, ce: str | None = None) -> PilotDetails:
     """Show a pilot with its history.
 
-    It is named by its number, its stamp or the beginning of it, or its id at the CE.
+    `which` is its number, its stamp or the beginning of it, or its id at the CE.
     """
     now = runtime.now()
     with runtime.database.uow() as tx:
@@ -123,7 +123,7 @@ def _values(pilot: Pilot, now: datetime) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """The output of a pilot: from its CE, or the end that was kept when it failed."""
+    """The output of a pilot, from its CE; or the end of the output, kept when the pilot failed."""
 
     text: str
     truncated: bool = False
@@ -136,8 +136,8 @@ def output(
 ) -> Written:
     """Fetch the output of a pilot, as far as its CE keeps it: all, or its last lines.
 
-    A CE that cannot be reached is tried a few times. If it gives nothing, there may be the end that
-    was kept when the pilot failed.
+    If the CE cannot be reached, the call is repeated a few times. If the CE gives no output, the
+    end of it that was kept when the pilot failed is returned, if there is one.
     """
     return read_output(runtime, which, ce=ce, tail=tail)
 
@@ -179,7 +179,7 @@ def _fetch(driver: Guard, job: Job, pause: Callable[[float], None]) -> Output:
 
 
 def bounded(whole: Output, tail: int | None) -> Output:
-    """Cut an output for showing: to its last lines, or without the middle of a very long text."""
+    """Shorten an output: to its last lines, or by removing the middle of a very long text."""
     text = whole.text
     if tail is not None:
         lines = text.splitlines(keepends=True)
@@ -198,8 +198,8 @@ def cancel(
 ) -> TaskResult:
     """End pilots: unsent ones at once, the others by their CE, in one call for each CE.
 
-    The request is stored before the CE is called. If the CE cannot be called now, every check of
-    the pilot calls it again; a check also records the result.
+    The request is stored before the CE is called. If the CE cannot be called now, each check of the
+    pilot asks it again; a check also records the result.
     """
     with runtime.database.uow() as tx:
         by_id = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
@@ -231,7 +231,7 @@ def cancel(
 def _note_cancel(
     tx: Transaction, which: Sequence[str], ce: str | None, chosen: Sequence[Pilot]
 ) -> None:
-    """Note that pilots are to end, as one change: how many, and how they were named."""
+    """Record the cancellation as one change: how many pilots, and how they were named."""
     if chosen:
         name = str(chosen[0].id) if len(chosen) == 1 else f"{len(chosen)} pilots"
         after = {"count": len(chosen), "named": which, "ce": ce}

@@ -23,14 +23,14 @@ class RoleSetup:
 
 
 def names(database: Database, prefix: str | None, owner: str | None = None) -> Roles:
-    """Name the roles of a database; they begin with its own name unless a prefix is given."""
+    """Return the names of the roles of a database; they begin with its name or a prefix."""
     return roles.name_roles(prefix or str(database.url.database), owner)
 
 
 def set_up(
     database: Database, prefix: str | None = None, owner: str | None = None, *, yes: bool = False
 ) -> RoleSetup:
-    """Write the statements that make the roles; with a yes run them, all or none."""
+    """Return the statements that make the roles; with a yes also run them, all or none."""
     if database.url.get_backend_name() != POSTGRESQL:
         raise DatabaseRefused(
             str(database), "SQLite has no roles; who may write the file may do all"
@@ -49,7 +49,10 @@ def set_up(
 
 
 def missing_rights(database: Database, prefix: str | None = None) -> list[str]:
-    """List the rights that the worker and the reader lack or should not have, if they exist."""
+    """List the rights that the worker and the reader lack, or have and should not have.
+
+    A role that does not exist is left out.
+    """
     if database.url.get_backend_name() != POSTGRESQL:
         return []
     named = names(database, prefix)

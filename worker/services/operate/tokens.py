@@ -1,4 +1,4 @@
-"""tokens: who may come in at the API, made, listed and revoked; and how a person signs in."""
+"""tokens: create, list and revoke the tokens of programs; sign people in by links and sessions."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,12 +23,12 @@ from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
 ADVICE = "it is unknown, has expired, or was revoked"
-"""The same of every secret, so that nobody learns which it is."""
+"""One message for every invalid secret, so that it does not reveal which case it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewToken:
-    """A token that was made just now, and its secret, which nobody can read again."""
+    """A new token, and its secret, which cannot be read again."""
 
     token: Token
     secret: str
@@ -75,17 +75,17 @@ def revoke(runtime: Runtime, name: str, *, yes: bool = True) -> Token:
 
 
 def make_link(runtime: Runtime, who: str, role: Role, vo: str | None = None) -> NewToken:
-    """Make a link by which a person signs in, once and soon."""
+    """Make a link with which a person can sign in once, within a few minutes."""
     return _make(runtime, LIFE_OF_LINK, kind=TokenKind.LINK, name=who, role=role, vo=vo)
 
 
 def begin_session(runtime: Runtime, who: str, role: Role, vo: str | None) -> NewToken:
-    """Begin the session of a person who has proven who they are."""
+    """Begin the session of a person whose identity was proven."""
     return _make(runtime, LIFE_OF_SESSION, kind=TokenKind.SESSION, name=who, role=role, vo=vo)
 
 
 def use_link(runtime: Runtime, secret: str) -> NewToken:
-    """Begin the session of the person for whom a link was made; the link is used up by it."""
+    """Begin the session of the person for whom a link was made. The link cannot be used again."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         link = tokens.take_link(tx, hash_of(secret), now)
@@ -107,7 +107,7 @@ def use_link(runtime: Runtime, secret: str) -> NewToken:
 
 
 def identify(runtime: Runtime, secret: str) -> Token:
-    """Return whose secret this is: the token of a program, or the session of a person."""
+    """Return the token or session to which a secret belongs: that of a program or of a person."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         token = tokens.find_by_hash(tx, hash_of(secret))
@@ -129,7 +129,7 @@ def end_session(runtime: Runtime, secret: str) -> None:
 def _make(
     runtime: Runtime, life: timedelta, *, kind: TokenKind, name: str, role: Role, vo: str | None
 ) -> NewToken:
-    """Make a token that may do no more than whoever makes it."""
+    """Make a token whose rights do not exceed those of its maker."""
     actor, now = runtime.database.actor, runtime.now()
     require_for(actor.who, actor.access, role, vo)
     token = Token(
@@ -146,6 +146,6 @@ def _make(
 
 
 def _add(tx: Transaction, token: Token) -> NewToken:
-    """Store a token with a secret of its own."""
+    """Store a token with a new secret."""
     secret = make_secret()
     return NewToken(token=tokens.add(tx, token, hash_of(secret)), secret=secret)

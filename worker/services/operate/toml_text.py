@@ -1,4 +1,4 @@
-"""Writes plain values as the text of a TOML file. Python reads such files and writes none."""
+"""Writing of plain values as TOML. Python's standard library only reads TOML."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def document(tables: Mapping[Sequence[str], Mapping[str, Any]]) -> str:
-    """Write tables by their paths. `None` is left out: TOML has no word for it."""
+    """Write tables, each under its path. `None` is left out: TOML has no such value."""
     return "\n".join("\n".join(_table(path, values)) + "\n" for path, values in tables.items())
 
 
@@ -47,7 +47,7 @@ def value(item: Any) -> str:
 
 
 def text(item: str) -> str:
-    """Write a text in quotes; what cannot be seen is written by its number."""
+    """Write a text in quotes; a character that cannot be printed is written as its number."""
     return f'"{"".join(map(_character, item))}"'
 
 
@@ -58,7 +58,7 @@ def _character(character: str) -> str:
 
 
 def _long(item: str) -> str:
-    """Write a text of several lines as it is, if nothing in it needs another form."""
+    """Write a text of several lines between triple quotes, if it needs no escapes."""
     plain = all(c.isprintable() or c in "\n\t" for c in item)
     if "\n" in item and plain and "'''" not in item and not item.endswith("'"):
         return f"'''\n{item}'''"

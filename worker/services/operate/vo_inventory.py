@@ -21,7 +21,7 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class ShownVO:
-    """A VO as it may be shown: without the secrets of its source."""
+    """A VO as it may be shown: without the secrets of its demand source."""
 
     name: str
     share: float
@@ -40,14 +40,14 @@ class ShownVO:
     scale_down_delay: Seconds | None
     source: Mapping[str, Any] | None
     without_work_since: datetime | None
-    """Since when its pilots find no work, if they find none."""
+    """Since when its pilots find no work; null if they find some."""
 
 
 SETTINGS = frozenset(field.name for field in fields(ShownVO)) - {"without_work_since"}
 
 
 def version(vo: ShownVO) -> str:
-    """Return a word for the settings of a VO, another one for other settings."""
+    """Return a hash of the settings of a VO, which changes when they change."""
     return version_of({name: getattr(vo, name) for name in SETTINGS})
 
 
@@ -67,7 +67,8 @@ def change_vo(
 ) -> ShownVO:
     """Change some values of a VO.
 
-    With the version of what was read it is changed only if nobody else has changed it since.
+    If the version that was read is given, the VO is changed only if nobody else has changed it
+    since.
     """
     _require_right(runtime, name, changes)
     values: dict[str, Any] = dict(changes)
@@ -85,7 +86,7 @@ def change_vo(
 
 @allowed_to(Role.READ)
 def above_limit(runtime: Runtime, name: str) -> str | None:
-    """Return what becomes of the pilots of a VO that has more than its limit, if it has."""
+    """Return a note if a VO has more pilots than its limit, else `None`."""
     with runtime.database.uow() as tx:
         limit, active = vos.get(tx, name).limit, pilot_reads.count_active(tx, vo=name)
     if limit is None or active <= limit:
@@ -129,7 +130,7 @@ def list_vos(
 
 @allowed_to(Role.READ)
 def vo_names(runtime: Runtime) -> list[str]:
-    """Name every VO."""
+    """List the names of all VOs."""
     with runtime.database.uow() as tx:
         return vos.names(tx)
 
@@ -150,7 +151,7 @@ def _as_shown(vo: VO, since: datetime | None) -> ShownVO:
 def _source(
     new: Mapping[str, Any] | None, stored: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """Return what is to be stored of a source, or say what is wrong with it."""
+    """Return the source to store, with its secrets, or refuse it with what is wrong."""
     if new is None:
         return None
     whole = sources.with_secrets(new, stored)

@@ -1,4 +1,4 @@
-"""Try the webhook: send one event now."""
+"""Test of the webhook: one event is sent now."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from worker.services.webhook_call import send
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookTrial:
-    """How the receiver took an event."""
+    """A test event that was accepted: its receiver, its id, and how long the receiver took."""
 
     receiver: str
     event_id: str

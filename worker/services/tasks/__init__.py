@@ -1,1 +1,1 @@
-"""The tasks that fire by themselves: one file for each, and what runs them."""
+"""The periodic tasks: one file for each, and the code that schedules and executes them."""

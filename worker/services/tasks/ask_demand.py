@@ -1,9 +1,9 @@
-"""ask_demand: ask the source of a VO how many pilots it could use.
+"""ask_demand: ask the demand source of a VO how many pilots it could use.
 
-Claim (the lease, committed), ask, record (committed). The answer is kept; the allocation reads what
-is kept and never waits for a source. Where more are wanted than before, or a source answers again,
-the allocation is nudged: its own tick, which fires with this one, has read the answer before. While
-no answer is young enough, the rule of the VO says what is done.
+Claim (the lease, committed), ask, record (committed). The answer is stored; the allocation reads
+the stored answer and never waits for a source. If the demand has grown, or a source answers again
+after a failure, the allocation is nudged: its own tick, which fires at the same time as this task,
+has read the previous answer. While no answer is recent enough, the rule of the VO decides.
 """
 
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ from worker.services.runtime import Runtime, TaskResult, busy, skipped
 from worker.services.turns import Turn
 
 AROUND = timedelta(seconds=10)
-"""For what a question needs besides its answer: the claim and the record."""
+"""The time that the claim and the record need, besides the question itself."""
 
 ALLOCATION = "submit_pilots"
 """The task that reads the answers."""
 
 
 def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
-    """Ask the source of a VO."""
+    """Ask the demand source of a VO."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, vo_name)
         if vo.source is None:
@@ -42,8 +42,8 @@ def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
 
 
 def _longest(runtime: Runtime, source: Mapping[str, Any]) -> timedelta:
-    """Return how long a question takes at the most: whoever was killed holds up no other longer."""
-    with suppress(Invalid):  # the question itself says what is wrong
+    """Return how long a question takes at most: a killed execution blocks the next no longer."""
+    with suppress(Invalid):  # the question itself reports what is wrong
         timeout = timedelta(seconds=registry.check(source)[1].timeout)
         return min(runtime.lease, 2 * timeout + AROUND)
     return runtime.lease

@@ -1,9 +1,9 @@
-"""The tasks: what each is called, what it is for, when it fires, and what it runs.
+"""The table of tasks: the name, purpose, schedule and functions of each.
 
 Celery's tasks, the scheduler, `pilotage task` and the documentation all read this one table.
 Extensions add to it by the entry-point group `pilotage.tasks`.
 
-What a task runs is imported when it runs first: most commands read the table and run nothing.
+The module of a task is imported at its first run: most commands read the table and run nothing.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ CALL = "call"
 
 
 def _built_in(name: str, about: str, **more: Any) -> Task:
-    """Return a task of ours: its module has its name, and in it a function of this name."""
+    """Return a task of ours. Its module has its name, and so has the function in it."""
     module = f"{_FOLDER}.{name}"
     run, plan = on_first_use(module, name), on_first_use(module, "plan")
     return Task(name=name, about=about, run=run, plan=plan, **more)
@@ -156,14 +156,14 @@ BUILT_IN = (
 
 
 def import_all() -> None:
-    """Import what every built-in task runs, for a process that forks others that share it."""
+    """Import the modules of all built-in tasks, so that processes forked later share them."""
     for task in BUILT_IN:
         import_module(f"{_FOLDER}.{task.name}")
 
 
 @cache
 def tasks() -> dict[str, Task]:
-    """Return every task by its name, ours and those of extensions."""
+    """Return every task by its name: ours and those of plug-ins."""
     by_name = {task.name: task for task in BUILT_IN}
     for task in plugins.load("pilotage.tasks", Task, "task").values():
         if by_name.setdefault(task.name, task) is not task:

@@ -1,8 +1,8 @@
-"""check_pilots: ask a CE once after all pilots whose check is due, whatever their VO.
+"""check_pilots: query a CE once for all pilots whose check is due, whatever their VO.
 
-Claim the right to call (committed), ask, record (committed). An error, or an answer that leaves
-a pilot out, changes no status. What else the CE is called for comes after the record: to insist
-on cancellations, and to keep what failed pilots wrote.
+Claim the right to call (committed), ask, record (committed). An error, or an answer that leaves a
+pilot out, changes no status. Other calls to the CE follow the record: to request cancellations
+again, and to fetch the output of failed pilots.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from worker.services.tasks import failure_output
 
 
 def check_pilots(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Advance the statuses of a CE's pilots."""
+    """Query a CE for the pilots that are due, and move them."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         due = pilot_reads.due(tx, ce_name, runtime.now(), runtime.batch)
@@ -72,7 +72,8 @@ def _check(
     unwanted = _unwanted(due, answers, graces, call.runtime.now())
     result, failed = _record(call, due, answers, judgement, rules, is_last=not unwanted)
     if unwanted and not call.is_over:
-        # What a CE answers to this says nothing of their status; the next check asks again.
+        # The answer to a cancellation says nothing about a pilot's status, so it is ignored. The
+        # next check asks again.
         with suppress(BackendError):
             call.driver.cancel(unwanted)
     failure_output.keep(call, [pilot for pilot in due if pilot.id in failed], answers)
@@ -88,9 +89,9 @@ def _record(
     *,
     is_last: bool,
 ) -> tuple[TaskResult, frozenset[int]]:
-    """Record an answer; return how it went, and which pilots failed.
+    """Record an answer; return the result, and which pilots failed.
 
-    The turn is given back with the record where nothing else is asked of the CE.
+    The turn is given back with the record, unless the CE is called again after it.
     """
     may_fetch = failure_output.is_wanted(call, judgement.moves)
     must_extend = may_fetch or not is_last
@@ -100,7 +101,8 @@ def _record(
         valid = judgement if is_ours else judgement.without_absences()
         call.note_part(tx, len(due) - len(answers), len(due))
         now = call.runtime.now()
-        # What a pilot said as its last is read after its CE has said that it ended.
+        # A pilot's last report is read only after its CE has reported its end, so it is the final
+        # one.
         moves = vo_work.judged_by_reports(tx, valid.moves, due, rules)
         moved = recording.move(tx, moves, now)
         recording.checked(tx, valid.checks, now)
@@ -128,7 +130,7 @@ def _record(
 def _note_left_out(
     tx: Transaction, call: CECall, due: Sequence[PilotToCheck], recording: Recording
 ) -> None:
-    """Note a check without an answer of those whose answer cannot be stored."""
+    """For pilots whose answer cannot be stored, note a check without an answer."""
     left_out = [pilot for pilot in due if pilot.id in recording.left_out]
     if left_out:
         soonest, now = timedelta(seconds=call.options.check_soonest), call.runtime.now()
@@ -151,9 +153,9 @@ def _unwanted(
     graces: Mapping[str, timedelta],
     now: datetime,
 ) -> list[Job]:
-    """Return the jobs that are, or may be, alive though their end was asked for.
+    """Return the jobs that are, or may be, alive though their cancellation was requested.
 
-    A job that an answer leaves out may be alive: a CE that is silent about it may still end it.
+    A job that the answer leaves out may be alive, and the CE may still be able to end it.
     """
     over = {answer.stamp for answer in answers if answer.status not in AT_CE}
     return [

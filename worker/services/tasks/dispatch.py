@@ -1,10 +1,11 @@
 """dispatch: send the reserved pilots of a CE.
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves the
-pilots submitting; `reconcile` finds out by their stamps what became of them. If it is certain that
-nothing was sent (a program is missing, for example), they are lost at once. A VO whose
-credential cannot be used now is left out of the claim, and its pilots stay as they are. Those of a
-CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
+pilots submitting; `reconcile` finds out by their stamps whether the CE has them. If it is certain
+that nothing was sent (a program is missing, for example), the pilots become lost at once. A VO
+whose credential cannot be used now is left out of the claim, and its pilots stay as they are. If
+the CE no longer takes pilots, its reserved pilots are cancelled, as they were never sent, and their
+slots are free again.
 """
 
 from collections import Counter
@@ -31,7 +32,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
     call = CECall(runtime, ce)
-    # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
+    # The files are read before the claim: a slow file system must not delay a unit of work.
     barred = credentials.barred(runtime, ce, call.options)
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
@@ -77,7 +78,8 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
 def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult:
     orders = [ready.order(pilot) for pilot in claimed]
     if call.is_over:
-        # This process was stopped for so long that a listing may have given them up already.
+        # This process stood still for so long that, after a listing, another execution may have
+        # given the pilots up already.
         return _too_late(claimed)
     try:
         receipts = call.driver.submit(orders)
@@ -101,13 +103,13 @@ def _counts(moves: Iterable[Move], moved: Moved, in_doubt: int) -> dict[str, int
 
 
 def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
-    """Return a failure: nothing is sent, and `reconcile` will find that none arrived."""
+    """Return a failure: nothing is sent, and `reconcile` will find that no pilot arrived."""
     line = "the lease ran out between the claim and the call; nothing was sent"
     return TaskResult(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
 
 
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
-    """Record a call that failed as a whole, and what that decides of the pilots."""
+    """Record a call that failed as a whole, and what the error implies for the pilots."""
     moves = judge_failed_submission([pilot.pilot_id for pilot in claimed], error)
     what = _DECIDED[moves[0].to] if moves else "in doubt"
     with call.runtime.database.uow() as tx:

@@ -1,4 +1,4 @@
-"""One execution of a task: the same for a worker and by hand."""
+"""The execution of a task, the same for a worker and by hand."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def execute(
     task: Task, subject: str | None, runtime: Runtime, *, dry_run: bool = False
 ) -> TaskResult:
-    """Run a task for its VO or CE, or for all; note the result on its schedule."""
+    """Run a task for its VO or CE, or for all; note the outcome on its schedule."""
     arguments = _arguments(task, subject)
     if dry_run:
         return task.plan(runtime, *arguments)
@@ -69,7 +69,7 @@ def _execute(task: Task, arguments: list[str], subject: str | None, runtime: Run
 def to_the_end(
     task: Task, subject: str | None, runtime: Runtime, progress: Callable[[TaskResult], object]
 ) -> TaskResult:
-    """Run a task until it leaves nothing to its next execution; each execution stands by itself."""
+    """Run a task until it leaves nothing to a next execution; each execution is noted by itself."""
     done = execute(task, subject, runtime)
     while done.left:
         progress(done)
@@ -78,7 +78,7 @@ def to_the_end(
 
 
 def _named(runtime: Runtime, task: Task) -> Runtime:
-    """Put the name of a task on what a worker changes; by hand it is the name of the person."""
+    """Set who makes the changes of an execution: the task in a worker, the person by hand."""
     if runtime.by_hand:
         actor = replace(runtime.database.actor, door=Door.TASK, command=None)
     else:
@@ -103,8 +103,8 @@ def _note(runtime: Runtime, execution: Execution) -> None:
             if runtime.by_hand and execution.outcome is Outcome.OK:
                 after = {"for": execution.subject, "outcome": execution.outcome}
                 note(tx, "task", execution.task, "run", after=after)
-    except PilotageError as error:  # the execution stands, whether or not it is noted
-        # Of one that failed, a line is written anyway.
+    except PilotageError as error:  # the execution is valid, also if it could not be noted
+        # A failed execution is reported elsewhere anyway, so this is only a debug line.
         level = logging.DEBUG if execution.outcome is Outcome.FAILED else logging.WARNING
         log.log(level, "how %s went was not noted: %s", execution.task, error)
 

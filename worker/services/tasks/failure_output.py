@@ -1,8 +1,8 @@
-"""The output of failed pilots: a few of each check are kept, while the CE still has them.
+"""The output of failed pilots: some of it is fetched at each check, while the CE still has it.
 
 It is fetched after the record of a check, in the same turn, and for no more pilots than the
-settings allow: it is a sample, and costs no query for each pilot. It may show why a pilot failed if
-its CE did not say so.
+settings allow: a sample, so that not every pilot costs a query. It may show why a pilot failed if
+its CE did not report a cause.
 """
 
 import logging
@@ -23,13 +23,13 @@ ENOUGH = 20.0
 
 
 def is_wanted(call: CECall, moves: Iterable[Move]) -> bool:
-    """Return whether the output of some of these is to be fetched."""
+    """Return whether the output of some of these pilots is to be fetched."""
     limit = call.runtime.keep_failed_output
     return limit > 0 and any(move.to is Status.FAILED for move in moves)
 
 
 def keep(call: CECall, failed: Sequence[PilotToCheck], answers: Iterable[Observed]) -> None:
-    """Keep the output of some of the failed pilots, and read from it why they failed."""
+    """Keep the output of some of the failed pilots, and derive from it why they failed."""
     if call.is_over:
         return
     texts = _fetch(call, failed)
@@ -50,7 +50,7 @@ def _refined(
     stamps: Mapping[int, str],
     causes: Mapping[str, Cause | None],
 ) -> dict[int, Cause]:
-    """Return the causes for which the outputs show a closer one than was recorded."""
+    """Return the causes that are more precise than the recorded ones, according to the outputs."""
     closer = {
         number: refined(cause, causes.get(stamps[number]), texts[number])
         for number, cause in recorded.items()
@@ -70,7 +70,7 @@ def _fetch(call: CECall, failed: Sequence[PilotToCheck]) -> dict[int, str]:
         except BackendError as error:
             of = {"pilot": pilot.id, "stamp": pilot.stamp}
             log.info("the output of pilot %d was not kept: %s", pilot.id, error, extra=of)
-            break  # a CE that fails once is not asked again and again
+            break  # after a failure the CE is not called again
         if output.text.strip():
             texts[pilot.id] = output.text
     return texts

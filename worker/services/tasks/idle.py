@@ -1,8 +1,8 @@
-"""Idle pilots: those that say idle for longer than their VO allows, while it needs none.
+"""Idle pilots: those that report idle for longer than their VO allows, while it needs no pilots.
 
-What counts is what a pilot said itself: one that said idle once, and nothing since, may have work
-by now. A VO needs none if its demand is surely 0, or if its pilots find no work. One whose source
-counts all pilots keeps as many as that wants.
+Only a pilot's own reports count: a pilot that reported idle once, and nothing since, may have work
+by now. A VO needs no pilots if its demand is certainly 0, or if its pilots find no work. If the
+source of a VO counts all pilots, as many as it wants are kept.
 """
 
 from datetime import timedelta
@@ -17,9 +17,9 @@ from worker.services.runtime import Runtime
 
 
 def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
-    """Return the pilots to end, each with the reason: one batch at most.
+    """Return the pilots to end, with reasons: at most one batch.
 
-    Where no VO has set a longest time, no pilot is read.
+    If no VO limits the idle time, no pilot is read.
     """
     surpluses = _surpluses(tx, runtime)
     if not surpluses:
@@ -39,7 +39,7 @@ def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
 
 
 def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
-    """Return how many pilots each VO does not need now that has set a longest time."""
+    """For each VO that limits the idle time, return how many pilots it does not need now."""
     limited = [vo for vo in vos.get_all(tx) if vo.idle_at_most is not None]
     if not limited:
         return {}
@@ -51,7 +51,7 @@ def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
         is_free = vo.name in without_work
         surpluses[vo.name] = inf if is_free else _surplus(vo, current, occupying)
     if any(0 < surplus < inf for surplus in surpluses.values()):
-        # Those that are ending occupy their slots still.
+        # Pilots whose cancellation was requested still occupy slots, so they are subtracted.
         for name, ending in pilot_reads.count_ending(tx).items():
             surpluses[name] = surpluses.get(name, 0) - ending
     return {name: surplus for name, surplus in surpluses.items() if surplus > 0}

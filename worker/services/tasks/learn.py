@@ -1,8 +1,8 @@
-"""learn: fold the outcomes of pilots into what is known of each CE, its pauses included.
+"""learn: update what is known about each CE from the outcomes of pilots, and pause or resume CEs.
 
-Every transition is learnt from once, whenever it was committed; the cost is that of the new ones.
-One that cannot be judged yet is postponed, so that it never delays others. A replay of the history
-gives exactly what is stored.
+Every transition is used once, whenever it was committed; the cost depends on the number of new ones
+only. A transition that cannot be judged yet is postponed and delays no other. A replay of the
+history gives exactly the stored values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -24,12 +24,12 @@ from worker.services.runtime import Runtime, TaskResult, busy
 from worker.services.vo_work import Taught, WorkLesson
 
 AT_ONCE = 20_000
-"""New transitions that one execution learns from at most, and as many that were postponed."""
+"""How many new transitions one execution uses at most; likewise of the postponed ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
-    """What one execution learns, of all CEs."""
+    """What one execution learns about all CEs."""
 
     ids: list[int]
     postponed: dict[int, datetime]
@@ -41,7 +41,7 @@ class Lessons:
 
 
 def learn(runtime: Runtime) -> TaskResult:
-    """Bring what is known of every CE up to date."""
+    """Update what is known about every CE."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "learn"):
             return busy("another execution learns")
@@ -70,7 +70,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
-    """Read the outcomes that nothing was learnt from yet, and return what they teach."""
+    """Read the outcomes that were not used yet, and return what follows from them."""
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
     works = work.get_all(tx)
     rules = vo_work.rules_of(works, parameters)
@@ -105,7 +105,7 @@ def _postponed(
 
 @dataclass(frozen=True, kw_only=True)
 class CELesson:
-    """What one execution learns of one CE."""
+    """What one execution learns about one CE."""
 
     lesson: Lesson
     changes: list[SendingChange]
@@ -119,7 +119,7 @@ def _of_ces(
     now: datetime,
     parameters: Parameters,
 ) -> Iterator[CELesson]:
-    """Fold events and queues into what is known of each CE that has any, or had any before."""
+    """Update what is known about each CE that has events or waiting pilots, or had some before."""
     records, configured = health.get_all(tx), ces.success_rates(tx)
     queues = outcomes.queues(tx, now, parameters.stuck_after)
     stale = {
@@ -149,7 +149,8 @@ def _of_ces(
                 queue_drained=queue.drained,
                 oldest_waiting_since=queue.oldest_waiting_since,
             ),
-            # The state of a CE that is held stays; the end of the hold reads what was learnt.
+            # The sending state of a held CE does not change. When the hold ends, the learnt values
+            # are read.
             changes=[
                 SendingChange(ce=ce, by_hand=False, **asdict(change))
                 for change in learned.changes
@@ -168,13 +169,16 @@ def _in_order(events: Mapping[str, Sequence["Ordered"]]) -> list[Taught]:
 
 
 Ordered = tuple[tuple[datetime, int, int], str, Event]
-"""What puts an event in order, the VO of its pilot, and the event."""
+"""The sort key of an event, the VO of its pilot, and the event."""
 
 
 def events_from(
     unlearned: list[PilotOutcome], parameters: Parameters
 ) -> tuple[list[int], dict[str, list[Ordered]]]:
-    """Return what transitions teach, by CE; those that teach nothing yet are left out."""
+    """Return the events in transitions, by CE, and the ids of the transitions that were used.
+
+    A transition that cannot be judged yet is left out.
+    """
     ids: list[int] = []
     events: dict[str, list[Ordered]] = {}
     for outcome in unlearned:

@@ -1,12 +1,15 @@
-"""prune: forget final pilots and their history, decisions, reports and changes that are old enough,
-tokens that stopped being valid long ago, and what was answered to requests a day ago.
+"""prune: delete old rows.
 
-One execution deletes a bounded number of each kind in one short transaction. Where something is
-left it brings its own next firing forward in the same transaction, so that the executions go on
-one after the other until nothing old is left, and no lost message stops them.
+These are final pilots with their history, decisions, reports, changes, tokens that expired or were
+revoked long ago, and the answers to requests of more than a day ago.
 
-What is deleted does not come back, so a clock that was set ahead must not decide it: after days
-without any record, nothing is deleted before records of some days say that time goes on.
+One execution deletes a bounded number of rows of each kind in one short transaction. If old rows
+are left, it brings its own next firing forward in the same transaction. So the executions follow
+each other until nothing old is left, and a lost message does not stop them.
+
+Deleted rows cannot be recovered, so a clock that was set ahead by mistake must not cause deletions.
+After a week without any record, nothing is deleted until there are records of three days again,
+which show that the clock is right.
 """
 
 from collections.abc import Mapping
@@ -19,26 +22,26 @@ from worker.services.runtime import Runtime, TaskResult, busy
 
 NAME = "prune"
 AT_ONCE = 10_000
-"""Rows of a kind that one execution deletes at most."""
+"""How many rows of a kind one execution deletes at most."""
 
 COUNTED = 100_000
-"""Rows of a kind that are counted at most, to say how many are left."""
+"""How many rows of a kind are counted at most, to report how many are left."""
 
 KEPT_TOKENS = timedelta(days=30)
-"""How long a token stays after it has expired or was revoked."""
+"""How long a token is kept after it has expired or was revoked."""
 
 KEPT_ANSWERS = timedelta(hours=24)
-"""How long a request that is repeated gets the answer it got."""
+"""How long a repeated request gets its first answer again."""
 
 BELIEVED_AFTER = timedelta(days=3)
-"""How long records must go back without a gap before the clock is believed."""
+"""For how long there must be records without a gap before the clock is trusted."""
 
 GAP = timedelta(days=7)
-"""A longer time without a record is a clock that was set ahead, or a site that was off."""
+"""A longer time without a record means that the clock was set ahead, or that the site was off."""
 
 
 def prune(runtime: Runtime) -> TaskResult:
-    """Delete what is older than it is kept."""
+    """Delete the rows that are older than their retention time."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, NAME):
@@ -60,7 +63,11 @@ def prune(runtime: Runtime) -> TaskResult:
 
 
 def _doubt(tx: Transaction, now: datetime) -> str:
-    """Say why the clock is not believed yet; empty if it is. A young site has nothing to lose."""
+    """Return why the clock is not trusted yet; empty if it is.
+
+    A new site, without a record from before that time, has nothing to lose, so its clock is
+    trusted.
+    """
     last = retention.newest_record(tx, now - BELIEVED_AFTER)
     if last is None or now - BELIEVED_AFTER - last <= GAP:
         return ""
@@ -82,7 +89,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def _limits(runtime: Runtime, now: datetime) -> dict[str, datetime]:
-    """Return, for each kind, the moment before which it is old."""
+    """Return, for each kind, the moment before which a row is old."""
     own = {
         "pilots": runtime.keep_final,
         "decisions": runtime.keep_decisions,

@@ -1,12 +1,12 @@
-"""reconcile: list what a CE has by stamp, and settle every pilot in doubt.
+"""reconcile: list the jobs of a CE by stamp, and settle every pilot in doubt.
 
-Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
-taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
-listings, taken when it had to show already. Jobs that ought not to be there are reported, and
-cancelled where the operator wants it, after the record; not while the CE is held. Then the driver
-may clear away what its pilots left at the CE.
+Claim the right to call (committed), call, record (committed). A pilot in doubt or lost whose stamp
+is listed gets the status that the CE reports. A pilot in doubt whose stamp is not listed is given
+up only after two complete listings, both taken when it should have been visible. Unwanted jobs are
+reported; after the record they are cancelled if the operator has chosen so for the CE and it is not
+held. Then the driver may remove what pilots left behind at the CE.
 
-After a restore the first listing that knows no stranger says that the CE may be resumed.
+After a restore, a CE may be resumed after the first complete listing without a stranger.
 """
 
 from collections.abc import Sequence
@@ -29,15 +29,15 @@ from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult
 
 SHOWN = 20
-"""Jobs that ought not to be there, of which one execution tells at most."""
+"""How many unwanted jobs one execution names at most."""
 
 
 def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Compare what a CE has with what we remember."""
+    """Compare the jobs of a CE with the pilots in the database."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         ce_health = health.get(tx, ce_name)
-        # Who holds a CE wants to look at it first.
+        # An operator who holds a CE wants to look at its jobs first.
         cancels = ce.cancel_strangers and not ce_health.is_held(runtime.now())
         call = ce_calls.begin(tx, runtime, ce)
     if isinstance(call, TaskResult):
@@ -66,7 +66,7 @@ def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
         if restored:
             lines = _settle_restore(tx, call, listing, comparison)
             result = replace(result, lines=(*lines, *result.lines))
-        # As every call, it is about one batch; the next execution goes on.
+        # Like every call, a cancellation is about one batch; the next execution continues.
         unwanted = comparison.unwanted()[: call.runtime.batch] if cancels else []
         if unwanted or is_tidied:
             call.note_answer(tx)
@@ -81,7 +81,7 @@ def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
 
 
 def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
-    """Ask the CE to end jobs. What was recorded stands, whatever it answers."""
+    """Ask the CE to end jobs. The record is already committed, so a failure does not undo it."""
     try:
         cancelled = sum(answer.accepted for answer in call.driver.cancel(unwanted))
     except BackendError as error:
@@ -91,7 +91,7 @@ def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskRe
 
 
 def _tidy(call: CECall, result: TaskResult) -> TaskResult:
-    """Let the CE clear away what nobody needs. It can wait, so an error of it is no failure."""
+    """Let the driver remove what is no longer needed at the CE. An error here is no failure."""
     try:
         call.driver.tidy()
     except BackendError as error:
@@ -136,7 +136,7 @@ def _settle(
 def _settle_restore(
     tx: Transaction, call: CECall, listing: Listing, comparison: Comparison
 ) -> tuple[str, ...]:
-    """Allow that a restored CE is resumed; or return why not yet, as one line."""
+    """Allow that a restored CE is resumed; or return a line that says why not yet."""
     own = {one.vo for one in credentials.get_all(tx, [call.ce.backend]) if one.vo is not None}
     hidden = set() if listing.vos is None else own - listing.vos
     if not listing.complete:

@@ -1,9 +1,9 @@
-"""renew_credentials: look at every credential, renew those that are due, warn of those that end.
+"""renew_credentials: check every credential, renew those that are due, warn before they expire.
 
-Take the turn (committed), look at the files and run the commands, record what they showed
-(committed). It needs no traffic: a credential is renewed though no pilot is sent or checked. What
-a command writes is never kept: of one that failed, the exit code and the end of its last line of
-complaint, without words that could be secrets.
+Take the turn (committed), check the files and run the commands, record the results (committed). A
+credential is renewed even if no pilot is sent or checked. The output of a command is not kept; if
+it failed, only its exit code and its last line of error output are, shortened and without words
+that could be secrets.
 """
 
 import logging
@@ -37,21 +37,21 @@ log = logging.getLogger(__name__)
 
 LEASE = "renew_credentials"
 TIME_LIMIT = 30.0
-"""Seconds that a command may take."""
+"""How many seconds a command may take."""
 ENOUGH = 90.0
-"""Seconds after which no further command is begun; the next execution goes on."""
+"""After this many seconds no further command is started; the next execution continues."""
 BACK_OFF = timedelta(minutes=1)
 """The delay after the first failed renewal in a row; it doubles."""
 _SHOWN = 200
 
 
 def renew_credentials(runtime: Runtime) -> TaskResult:
-    """Bring every credential up to date."""
+    """Check every credential, and renew those that are due."""
     return renew(runtime, lambda credential: renewal_due(credential, runtime.now()))
 
 
 def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
-    """Look at every credential and renew those that are due."""
+    """Check every credential, and renew those for which `is_due` is true."""
     with runtime.database.uow() as tx:
         turn = Turn.take(tx, runtime, LEASE)
         if turn is None:
@@ -117,7 +117,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 @dataclass(frozen=True)
 class _Round:
-    """What was seen of every credential, and a line for each renewal."""
+    """The result of one execution: every credential as checked, and a line for each renewal."""
 
     looks: list[Credential] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
@@ -140,13 +140,13 @@ def _look_and_renew(
 
 
 def _urgency(credential: Credential) -> tuple[bool, float]:
-    """Sort the credentials that end first before the others, and unseen ones before all."""
+    """Sort by expiry, the earliest first; credentials without a known expiry come before all."""
     ends = credential.expires_at
     return ends is not None, ends.timestamp() if ends is not None else 0.0
 
 
 def _renewed(runtime: Runtime, before: Credential, results: _Round) -> Credential:
-    """Run a credential's command and look again: only the file shows whether it was renewed."""
+    """Run a credential's command and check the file: only the file shows whether it was renewed."""
     assert before.renew is not None
     why = _run(before.renew)
     now = runtime.now()
@@ -176,7 +176,7 @@ def _run(words: Sequence[str]) -> str | None:
 
 
 def harmless(line: str) -> str:
-    """Make a line of a program fit to be shown: short, printable, without possible secrets."""
+    """Make a line of a program's output safe to show: short, printable, without likely secrets."""
     return without_long_words(one_line(line))[:_SHOWN]
 
 

@@ -13,10 +13,10 @@ from worker.services.runtime import Runtime, TaskResult
 log = logging.getLogger(__name__)
 
 PERIOD = timedelta(hours=1)
-"""How far back the ends are counted; by default one report an hour is stored."""
+"""The time in which ends are counted; by default one report is stored each hour."""
 
 CREDENTIAL = ("vo", "backend", "kind", "state", "seconds_left")
-"""What a summary tells of each credential."""
+"""The values of each credential in a summary."""
 
 
 def report(runtime: Runtime) -> TaskResult:

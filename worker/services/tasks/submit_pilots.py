@@ -1,8 +1,8 @@
 """submit_pilots: decide how many pilots of a VO each CE gets, and hold their slots.
 
 One unit of work: the facts are read, the policy decides, the slots are reserved under locks, and
-every decision is stored with its reason. The CEs concerned are nudged after the commit. Waiting
-pilots whose demand is gone, the surplus, are cancelled if the VO allows it.
+every decision is stored with its reason. The CEs concerned are nudged after the commit. The
+surplus, which is the waiting pilots above the demand, is cancelled if the VO allows it.
 """
 
 from collections import Counter
@@ -21,11 +21,11 @@ from worker.services.runtime import Runtime, TaskResult, busy
 from worker.tracing import span
 
 SURPLUS_LASTS = timedelta(minutes=10)
-"""How long more pilots than are wanted must wait before any is cancelled."""
+"""How long there must be a surplus before any pilot is cancelled."""
 
 
 def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
-    """Reserve pilots for a VO where they fit best."""
+    """Reserve pilots for a VO at the CEs that the policy chooses."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, f"submit_pilots:{vo_name}"):
             return busy(f"another execution allocates for VO {vo_name}")
@@ -64,13 +64,13 @@ def read_situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation
 
 
 def decide(runtime: Runtime, situation: Situation) -> list[Decision]:
-    """Let the policy decide; one decision for each CE."""
+    """Let the policy decide; return one decision for each CE."""
     tick = facts.facts_of(situation, runtime.budget, runtime.parameters)
     return contract.decide(runtime.policy, tick, runtime.parameters)
 
 
 def _corrected(decision: Decision, count: int) -> Decision:
-    """Correct a decision if fewer slots were free: somebody else was quicker."""
+    """Correct a decision if fewer slots were free: another VO took some first."""
     if count == decision.granted:
         return decision
     reason = f"{decision.reason}; only {count} of {decision.granted} were still free"
@@ -78,10 +78,10 @@ def _corrected(decision: Decision, count: int) -> Decision:
 
 
 def _settle_surplus(tx: Transaction, situation: Situation) -> int:
-    """Note that more pilots wait than are wanted, or cancel some; return how many.
+    """Note since when there is a surplus, or cancel it; return how many pilots were cancelled.
 
-    The demand must have been low for some time; a short dip does not count, nor does an unknown
-    demand.
+    The surplus must have lasted for some time, so a short dip of the demand has no effect. An
+    unknown demand has none either.
     """
     vo = situation.vo
     if not vo.cancel_surplus:
@@ -101,7 +101,7 @@ def _settle_surplus(tx: Transaction, situation: Situation) -> int:
 
 
 def _cancel_surplus(tx: Transaction, situation: Situation, count: int) -> int:
-    """Cancel waiting pilots of a VO, unsent ones first; the others end at their next check."""
+    """Cancel waiting pilots of a VO, unsent ones first; sent ones end at their next check."""
     unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
     reason = "surplus: the demand has gone"
     return pilots.cancel(

@@ -1,7 +1,7 @@
-"""sweep: end pauses by hand, drains and pilots whose time is over, or that idle for nothing.
+"""sweep: end holds and drains whose time is over, and pilots that are late or idle for too long.
 
-No CE is called. A pilot that was sent is noted as unwanted, with the reason, and its next check,
-which is due then, lets its CE end it.
+No CE is called. For a pilot that was sent, the cancellation is requested with its reason; the next
+check, which is due at once, asks the CE to end it.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ DRAINED = "the CE's time to drain is over"
 
 @dataclass(frozen=True)
 class _Ends:
-    """The pilots to cancel, each with its reason: those that were never sent, and the others."""
+    """The pilots to cancel, each with its reason: never sent, or sent."""
 
     unsent: dict[int, str] = field(default_factory=dict)
     sent: dict[int, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class _Ends:
 
 
 def sweep(runtime: Runtime) -> TaskResult:
-    """End pauses, drains and pilots whose time is over."""
+    """End holds, drains, and pilots whose time is over."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")
@@ -45,7 +45,8 @@ def sweep(runtime: Runtime) -> TaskResult:
             _release(tx, runtime, ce)
         ends = _ends(tx, runtime, ces.drains_over(tx, runtime.now()))
         cancelled = pilots.cancel(tx, ends.unsent, ends.sent, runtime.now())
-        # A process that had not seen yet that the clock was set back gave moments of the old one.
+        # If the clock was set back, a process that had not noticed it yet may have stored moments
+        # of the old clock, which are far ahead. They are moved back.
         clock_set_back.clamp(tx, runtime.now(), beyond=clock_set_back.VERY_FAR)
     counts = {"resumed": len(held), "cancelled": cancelled}
     return TaskResult(counts=counts, lines=ends.lines("cancelled"))
@@ -66,7 +67,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
-    """End the pause by an operator. A pause that the CE has earned meanwhile follows it."""
+    """End a hold. If the CE's failures call for a pause meanwhile, the CE is paused instead."""
     now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
     pause = evaluate(
@@ -82,7 +83,7 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
 
 
 def _ends(tx: Transaction, runtime: Runtime, drained: Iterable[str]) -> _Ends:
-    """Return the pilots whose time is over. Without time-outs and drains no pilot is read."""
+    """Return the pilots to end. Without time-outs and drains no pilot is read."""
     now = runtime.now()
     ends = _Ends(sent={**idle_for_long(tx, runtime), **_past_timeouts(tx, now)})
     if drained:
@@ -93,7 +94,7 @@ def _ends(tx: Transaction, runtime: Runtime, drained: Iterable[str]) -> _Ends:
 
 
 def _past_timeouts(tx: Transaction, now: datetime) -> dict[int, str]:
-    """Return the pilots at CEs that are past a time-out of their CE or VO, each with the reason."""
+    """Return the pilots at CEs that are past a time-out of their CE or VO, with the reasons."""
     limits = timeouts.get_all(tx)
     ends = {}
     for pilot in timeouts.late(tx, limits, now):

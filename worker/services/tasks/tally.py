@@ -1,4 +1,4 @@
-"""tally: fold what has moved into the counts and tallies that everything else reads."""
+"""tally: fold new moves into the counts and tallies that all other code reads."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,14 +12,14 @@ KEPT: Mapping[Grain, tuple[Grain, timedelta]] = {
     Grain.MINUTE: (Grain.HOUR, timedelta(days=2)),
     Grain.HOUR: (Grain.DAY, timedelta(days=90)),
 }
-"""What each grain becomes, and after which time. Days are kept for ever."""
+"""The grain into which each grain is folded, and after which time. Days are kept for ever."""
 
 _UNTIL_FOLDED = timedelta(hours=1)
-"""About what is nearly old enough, another clock may be of another mind."""
+"""A margin for clocks that differ: another host may have folded a tally slightly earlier."""
 
 
 def grain_at(moment: datetime, now: datetime) -> Grain:
-    """Return how exactly a moment is kept: by the minute if it is new, later by hour and day."""
+    """Return the grain in which a moment is kept: minutes if it is recent, later hours and days."""
     grain = Grain.MINUTE
     for finer, (coarser, age) in KEPT.items():
         if now - moment >= age - _UNTIL_FOLDED and grain is finer:
@@ -28,7 +28,7 @@ def grain_at(moment: datetime, now: datetime) -> Grain:
 
 
 def tally(runtime: Runtime) -> TaskResult:
-    """Fold the new tallies, and those of minutes and hours that are old."""
+    """Fold new tallies, and old ones of minutes and hours into longer times."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, tallies.LOCK):

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """One message to send: a task, its VO or CE if it has one, and how long it is valid."""
+    """One message to send: a task, its VO or CE if any, and the seconds for which it is valid."""
 
     task: Task
     subject: str | None
@@ -31,7 +31,7 @@ class Firing:
 
 
 def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ()) -> None:
-    """Store the schedules that are missing: the configured ones, then the defaults."""
+    """Store missing schedules: the configured ones, then the defaults."""
     with database.uow() as tx:
         _seed(tx, now, configured)
 
@@ -51,9 +51,9 @@ def claim_due(
 ) -> tuple[list[Firing], float]:
     """Claim every tick that is due; return what to send, and the seconds until the next is due.
 
-    The first scheduler that sees that the clock was set back moves due times that are too far
-    ahead. One that sees no schedule at all, because the database was emptied or made anew, stores
-    them.
+    The first scheduler that notices that the clock was set back corrects due times that are too far
+    ahead. If there are no schedules at all, because the database was emptied or made anew, the
+    scheduler stores them.
     """
     with database.uow() as tx:
         all_schedules = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
@@ -72,7 +72,7 @@ def claim_due(
             schedule: _firings(tx, schedule, due, all_schedules, now)
             for schedule in schedules.claim(tx, due, now)
         }
-        # A tick for nobody sends nothing, so no worker is to be expected.
+        # A tick without any VO or CE to work for sends no message, so no execution is expected.
         counted = {tick.id: _was_away(tick, now) for tick, sent in firings.items() if sent}
         schedules.count_firings(tx, counted, now)
     following = [due.get(s) or s.next_at for s in all_schedules if s.enabled]
@@ -91,7 +91,7 @@ def set_schedule(
     cron: str | None = None,
     enabled: bool | None = None,
 ) -> Schedule:
-    """Change when a task fires, for all VOs or for one; a running scheduler follows at once."""
+    """Change when a task fires, for all VOs or for one; running schedulers notice it at once."""
     entry = catalogue.get(task)
     with runtime.database.uow() as tx:
         if vo is not None:
@@ -118,14 +118,14 @@ def check(schedule: Schedule) -> None:
 
 
 def first(schedule: Schedule, now: datetime) -> Schedule:
-    """Let a new interval fire at once, a new cron line at its time."""
+    """Set the first due time: of an interval at once, of a cron line at its next time."""
     if schedule.cron is None:
         return schedule
     return replace(schedule, next_at=next_tick(None, schedule.cron, None, now))
 
 
 def of_settings(settings: Mapping[str, ScheduleSetting]) -> Iterator[Schedule]:
-    """Make the schedules that a file names by their tasks; one without a time has the default."""
+    """Make the schedules that a file gives by task; one without a time has the task's default."""
     for task, setting in settings.items():
         if setting.model_fields_set - {"vo"}:
             yield _of_setting(task, None, setting)
@@ -135,7 +135,7 @@ def of_settings(settings: Mapping[str, ScheduleSetting]) -> Iterator[Schedule]:
 
 @allowed_to(Role.READ)
 def list_schedules(runtime: Runtime) -> list[Schedule]:
-    """List when each task fires and how it last went."""
+    """List when each task fires, and its last outcome."""
     with runtime.database.uow() as tx:
         return schedules.get_all(tx)
 
@@ -146,7 +146,7 @@ def _of_setting(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
 
 
 def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
-    """Return the schedule of a task and VO, or the one that stands in for it."""
+    """Return the schedule of a task and VO, or one like that for all VOs or the default."""
     by_name = {(s.task, s.vo): s for s in schedules.get_all(tx)}
     default = Schedule(task=task.name, every=task.every, cron=task.cron)
     present = by_name.get((task.name, vo)) or by_name.get((task.name, None)) or default
@@ -158,7 +158,7 @@ def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
 
 
 def _was_away(schedule: Schedule, now: datetime) -> bool:
-    """Return whether no scheduler was alive to fire this tick in time."""
+    """Return whether this tick is so late that no scheduler can have been alive in time."""
     late = timedelta(0) if schedule.next_at is None else now - schedule.next_at
     usual = 3600.0 if schedule.every is None else max(60.0, schedule.every)
     return late > timedelta(seconds=usual)
@@ -178,14 +178,14 @@ def _firings(
     if schedule.vo is not None:
         subjects = [schedule.vo]
     else:
-        # A VO with a schedule of its own fires by that one alone.
+        # For a VO with a schedule of its own, only that schedule fires.
         own = {s.vo for s in all_schedules if s.task == task.name and s.vo is not None}
         subjects = [name for name in _subjects(tx, task, now) if name not in own]
     return [Firing(task=task, subject=subject, expires=expires) for subject in subjects]
 
 
 def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
-    """Return the VOs or CEs that a task has work for. A plug-in that breaks stops no other."""
+    """Return the VOs or CEs for which a task has work; none if a plug-in's function fails."""
     try:
         with tx.savepoint():
             return task.subjects(tx, now)

@@ -1,7 +1,8 @@
-"""webhook: send the events that wait to the receiver.
+"""webhook: send the waiting events to the receiver.
 
 Take the turn and read what is due (committed), send it, record what the receiver took (committed).
-After the first failure the rest waits for the next execution: a dead receiver costs one deadline.
+After the first failure the rest waits for the next execution, so a dead receiver costs the time of
+one deadline only.
 """
 
 import logging
@@ -29,13 +30,13 @@ log = logging.getLogger(__name__)
 
 LEASE = "webhook"
 AT_ONCE = 100
-"""Events that one execution sends at the most."""
+"""How many events one execution sends at most."""
 ENOUGH = 60.0
-"""Seconds after which no further event is sent; the next execution goes on."""
+"""After this many seconds no further event is sent; the next execution continues."""
 
 
 def webhook(runtime: Runtime) -> TaskResult:
-    """Send what waits; without a webhook only what is too old is dropped."""
+    """Send the waiting events; without a webhook, only drop those that are too old."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         turn = Turn.take(tx, runtime, LEASE)
@@ -43,7 +44,7 @@ def webhook(runtime: Runtime) -> TaskResult:
             return busy("another execution sends events")
         _note_standstills(tx, runtime)
         dropped = webhook_events.bound(tx, now - MOST_AGE, MOST_WAITING)
-        # By hand no pause counts.
+        # By hand, also events that are postponed after a failure are sent.
         moment = now + MOST_AGE if runtime.by_hand else now
         events = webhook_events.due(tx, moment, AT_ONCE) if runtime.webhook else []
         if not events:
@@ -70,7 +71,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 @dataclass
 class _Delivery:
-    """What one execution sent, and why it stopped, if it did."""
+    """The events that one execution sent, and why it stopped early, if it did."""
 
     sent: list[int] = field(default_factory=list)
     failed: WebhookEvent | None = None
@@ -91,7 +92,7 @@ def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -
 
 
 def _record(tx: Transaction, runtime: Runtime, delivery: _Delivery) -> int:
-    """Delete what was taken, postpone what was not; return the number of those given up."""
+    """Delete accepted events, postpone the one that failed; return how many were given up."""
     webhook_events.remove(tx, delivery.sent)
     if delivery.failed is None:
         return 0

@@ -1,1 +1,1 @@
-"""The console: pages for people, made on the server from the same actions as the API."""
+"""The console: pages for people, rendered on the server from the same actions as the API."""

@@ -1,4 +1,4 @@
-"""What a program gets at the address of a page: the same as at that of the API."""
+"""Answers for programs at the addresses of pages: the same JSON as from the API."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def answer(kind: Any, value: Any, version: str | None = None) -> Response:
 
 
 def page_request(request: Request, *, limit: int) -> PageRequest:
-    """Return which part of a list is asked for."""
+    """Return which page of a list is requested."""
     text = request.query_params.get("limit", "")
     if text and not (text.isdecimal() and len(text) < 6):
         raise Invalid("limit", "it must be a whole number")
@@ -27,10 +27,10 @@ def page_request(request: Request, *, limit: int) -> PageRequest:
 
 
 def query_text(request: Request, name: str) -> str | None:
-    """Return a value of the query; an empty one is none."""
+    """Return a value of the query, `None` if it is missing or empty."""
     return (request.query_params.get(name) or "").strip() or None
 
 
 def name_of(part: str) -> str:
-    """Return the name that a part of a path is; a slash within it is written as in the API."""
+    """Return the name in a part of a path; as in the API, `%2F` is a slash within the name."""
     return part.replace(SLASH, "/")

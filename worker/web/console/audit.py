@@ -1,4 +1,4 @@
-"""The audit: who changed what, the latest first."""
+"""The audit page: who changed what, the latest first."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ AT_ONCE = 50
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         return answer(
             Page[RecordedChange], _recorded(request, query_text(request, "since") or USUAL)
@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
 
 
 def headline(recorded: Page[RecordedChange], since: str, *, is_later: bool) -> str:
-    """Write how much was changed, and by how many."""
+    """Write how many changes there were, and by how many accounts."""
     if not recorded.items:
         return (
             "Nothing more was changed." if is_later else f"Nothing was changed since {since} ago."

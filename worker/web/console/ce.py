@@ -1,4 +1,4 @@
-"""One CE: is it well, what did it do, what did we do to it, and the forms that change it."""
+"""The page of a CE: its state, its pilots and calls, its changes, and the forms to change it."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ from worker.web.console.forms import (
 from worker.web.problems import status_of
 
 OPEN = "open"
-"""The form that says which VOs may use a CE."""
+"""The name of the form for the VOs that may use a CE."""
 
 WHY = "say why, for whoever comes next"
 
@@ -91,7 +91,7 @@ _GROUPS = {group.name: group for group in GROUPS}
 
 
 def show(request: Request, name: str) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         shown = inventory.show_ce(render.runtime(request), name_of(name))
         return answer(ShownCE, shown, inventory.version(shown))
@@ -99,8 +99,8 @@ def show(request: Request, name: str) -> Response:
 
 
 def change(request: Request, name: str, form: ReadForm) -> Response:
-    """Do what a form of the page says."""
-    why = "" if form.does == OPEN else form.why  # there it is one of the values
+    """Perform the action of a form of the page."""
+    why = "" if form.does == OPEN else form.why  # in this form the reason is one of the values
     name, runtime = name_of(name), render.acting(request, why)
     try:
         if form.does == REMOVE:
@@ -113,7 +113,7 @@ def change(request: Request, name: str, form: ReadForm) -> Response:
     return render.back(request, "ces", name, message=message)
 
 
-# -- what the forms do
+# -- the actions of the forms
 
 
 REMOVE = "remove"
@@ -145,7 +145,7 @@ def _set(runtime: Runtime, name: str, form: Form) -> str:
 
 
 def _why_open(runtime: Runtime, name: str, form: Form, values: Mapping[str, Any]) -> str | None:
-    """Return why somebody changes which VOs may use a CE; tags need no reason."""
+    """Return the reason for a change of the VOs that may use a CE; tags need no reason."""
     was = inventory.show_ce(runtime, name).only_for
     if not form.why and sorted(values.get("only_for", was)) != sorted(was):
         raise Invalid("reason", WHY)
@@ -159,13 +159,16 @@ def _set_options(runtime: Runtime, name: str, form: Form) -> str:
 
 
 def _options(runtime: Runtime, ce: ShownCE, form: Form) -> Mapping[str, Any]:
-    """Return the options that a form changes, by their names."""
+    """Return the options that a form changes, by name."""
     lines = observed.options_of(runtime, ce.backend)
     return option_fields.read_options(option_fields.option_group(lines, ce), form)
 
 
 def _change(runtime: Runtime, name: str, form: Form, values: Mapping[str, Any]) -> None:
-    """Change a CE, unless somebody else has. An option that is no longer there is taken away."""
+    """Change a CE, unless somebody else has changed it meanwhile.
+
+    An option that the form no longer has is removed.
+    """
     changes: Any = dict(values)
     if "options" in changes:
         was = inventory.show_ce(runtime, name).options
@@ -241,7 +244,7 @@ def _draining(form: Form, now: datetime) -> dict[str, Any]:
 
 
 def _edited(form: Form, now: datetime) -> Mapping[str, Any]:
-    """Return the values that a form was to change."""
+    """Return the values that a form would have changed."""
     if form.does in _GROUPS:
         return _GROUPS[form.does].read(form)
     if form.does == "drain":

@@ -1,4 +1,4 @@
-"""CEs in a table: those in trouble first, and many normal ones as one row of sums."""
+"""Rows of CEs in a table: those in trouble first, and many normal ones as one row of sums."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from worker.services.ce_lines import CELine, without_reason
 from worker.web.console import states
 
 FOLDED = 60
-"""From so many CEs on, the normal ones are folded into one row of sums."""
+"""With this many CEs or more, the normal ones are folded into one row of sums."""
 
 AT_ONCE = 100
-"""Rows of one table at most."""
+"""The most rows of one table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CESums:
-    """Many CEs in one row."""
+    """The sums over many CEs, in one row."""
 
     ces: int
     running: int
@@ -25,7 +25,7 @@ class CESums:
 
 
 def sums(lines: Sequence[CELine]) -> CESums:
-    """Sum up CEs."""
+    """Sum up these CEs."""
     return CESums(
         ces=len(lines),
         running=sum(line.running for line in lines),
@@ -37,7 +37,7 @@ def sums(lines: Sequence[CELine]) -> CESums:
 
 @dataclass(frozen=True, kw_only=True)
 class StoppedGroup:
-    """CEs that get no new pilots for the same reason."""
+    """CEs that get no new pilots, for the same reason."""
 
     state: str
     reason: str
@@ -49,7 +49,7 @@ EACH = 12
 
 
 def stopped(lines: Sequence[CELine]) -> list[StoppedGroup]:
-    """List the CEs that get no new pilots, each with its reason; many for the same one together."""
+    """List the CEs that get no new pilots, with reasons; if there are many, grouped by reason."""
     if len(lines) <= EACH:
         return [
             StoppedGroup(
@@ -72,7 +72,7 @@ def _reason(line: CELine) -> str:
 
 
 def _cause(line: CELine) -> str:
-    """Return a reason without the moments in it, so that those that are alike are equal."""
+    """Return a reason without its moments, so that equal reasons compare equal."""
     if line.trouble is not None and line.last_error:
         return line.last_error
     if line.setter is not None:

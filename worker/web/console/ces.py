@@ -1,4 +1,4 @@
-"""The CEs: which there are, how each is, and a form that adds one."""
+"""The page of all CEs: their states and pilots, and a form that adds one."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -33,21 +33,21 @@ from worker.web.console.forms import (
 
 @dataclass(frozen=True)
 class CERow:
-    """A CE in the table: its settings and its pilots."""
+    """A row of the table: the settings of a CE and its pilots."""
 
     ce: ListedCE
     line: CELine
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         return answer(Page[ListedCE], _listed(request, page_request(request, limit=100)))
     return _page(request, Form())
 
 
 def add(request: Request, form: ReadForm) -> Response:
-    """Add the CE that was typed."""
+    """Add a CE with the values of the form."""
 
     def do() -> Response:
         runtime = render.acting(request, form.why)
@@ -74,19 +74,19 @@ def adding(runtime: Runtime) -> FormGroup:
 
 
 def rows(listed: list[ListedCE], lines: list[CELine]) -> list[CERow]:
-    """Join settings and pilots; CEs that get no new pilots come first."""
+    """Join the settings and pilots of each CE; CEs that get no new pilots come first."""
     by_name = {line.name: line for line in lines}
     joined = [CERow(ce, by_name[ce.name]) for ce in listed if ce.name in by_name]
     return sorted(joined, key=lambda row: _place(row.line))
 
 
 def _place(line: CELine) -> tuple[int, str]:
-    """Return the place of a CE in the table: what is urgent first, then by name."""
+    """Return the sort key of a CE in the table: by urgency of its state, then by name."""
     return states.PLACES[states.short(states.shown(line))], line.name
 
 
 def part_of(table: list[CERow], page: PageRequest) -> tuple[list[CERow], str | None]:
-    """Return the rows of one page, and after which CE the next one begins, if there is one."""
+    """Return the rows of one page, and the CE after which the next page begins, if there is one."""
     begin, most = 0, min(page.limit, AT_ONCE)
     if page.after is not None:
         places = [number for number, row in enumerate(table, 1) if row.ce.name == page.after]

@@ -1,4 +1,4 @@
-"""The chart of the last hours: what runs and waits above the axis, what failed below it."""
+"""The chart of the last hours: running and waiting pilots above the axis, failed ones below it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,27 +9,27 @@ from worker.web.console import words
 from worker.web.console.pilot_life import Mark, marks
 
 HEIGHT = 150
-"""Units above the axis."""
+"""The height above the axis, in units."""
 
 DEPTH = 44
-"""Units below it."""
+"""The height below the axis, in units."""
 
 LEAST = 2.0
-"""Units of a bar at least: whatever failed at all shows."""
+"""The least height of a bar in units, so that a single failure is visible."""
 
 BARS = 60
-"""Bars at most: on a phone each is still some pixels broad."""
+"""The most bars, so that on a phone each is still some pixels wide."""
 
 GAP = 0.28
-"""The part of its place that a bar leaves empty."""
+"""The part of a bar's place that stays empty."""
 
 LINES = 3
-"""Lines of a round number at most."""
+"""The most lines at round numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChartBar:
-    """What failed in the steps of a bar. Across it is percent, so that no bar is stretched."""
+    """The failures in the steps of one bar. Widths are in percent, so that no bar is stretched."""
 
     begin: float
     breadth: float
@@ -39,7 +39,7 @@ class ChartBar:
 
 @dataclass(frozen=True, kw_only=True)
 class BarFailures:
-    """What failed between two points, which are counted from the first."""
+    """The number of pilots that failed between two points, given by their places in the list."""
 
     begin: int
     end: int
@@ -49,7 +49,7 @@ class BarFailures:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartLine:
-    """A line of a round number."""
+    """A horizontal line at a round number."""
 
     y: float
     label: str
@@ -57,26 +57,26 @@ class ChartLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart as it is drawn: a unit across is a step."""
+    """A chart ready to be drawn; one unit of width is one step."""
 
     breadth: int
     running: str
-    """The points of the line of those that run."""
+    """The points of the line of running pilots."""
     active: str
-    """The points of the line of those that run or wait."""
+    """The points of the line of running and waiting pilots."""
     bars: list[ChartBar]
     lines: list[ChartLine]
     marks: list[Mark]
     labels: list[tuple[str, float]]
-    """What stands at the end of the two lines, and how high."""
+    """The texts at the ends of the two lines, and their heights."""
     failures: list[str]
-    """What stands beside the bars."""
+    """The texts beside the bars."""
     words: str
-    """What one should see."""
+    """A description of the chart in words."""
 
 
 def drawn(trend: Trend) -> Chart:
-    """Draw the last hours."""
+    """Lay out the chart of the last hours."""
     points = trend.points
     most = max(1, *(one.running + one.waiting for one in points))
     failures, breadth = together(points), max(1, len(points) - 1)
@@ -107,7 +107,7 @@ def _line(heights: Sequence[float]) -> str:
 
 
 def together(points: Sequence[TrendPoint]) -> list[BarFailures]:
-    """Put as many steps together as one bar shows; the last bar ends at the last point."""
+    """Sum up the steps that one bar shows; the last bar ends at the last point."""
     each = _steps(points)
     ends = range(len(points), 0, -each)
     return [
@@ -140,7 +140,7 @@ def _bars(failures: Sequence[BarFailures], breadth: int) -> list[ChartBar]:
 
 
 def _round_numbers(most: int) -> list[int]:
-    """Return the multiples of a round number up to the most, at most three."""
+    """Return the multiples of a round number up to `most`; there are at most three."""
     step = 1
     while most // step > LINES:
         digit = int(str(step)[0])
@@ -149,7 +149,7 @@ def _round_numbers(most: int) -> list[int]:
 
 
 def _apart(upper: tuple[str, float], lower: tuple[str, float]) -> list[tuple[str, float]]:
-    """Keep the words at the lines from standing on each other, and within the drawing."""
+    """Keep the two texts from overlapping, and within the drawing."""
     second = min(HEIGHT - 2.0, max(lower[1] + 4, 34.0))
     first = min(max(upper[1] + 4, 14.0), second - 18)
     return [(upper[0], round(first, 1)), (lower[0], round(second, 1))]

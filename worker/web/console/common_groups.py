@@ -1,4 +1,4 @@
-"""What is edited in the same way of a CE and of a VO."""
+"""Groups of form fields that the pages of CEs and of VOs share."""
 
 from worker.web.console.forms import LENGTH, FormField, FormGroup
 

@@ -1,4 +1,4 @@
-"""Two people change one thing: what the second wanted, and what is there now."""
+"""The page for two people who change the same thing: the second's values and the present ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LATELY = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Difference:
-    """A value that two people want differently."""
+    """A value that the two people want differently."""
 
     label: str
     there: str
@@ -38,7 +38,7 @@ def conflict_page(
     yours: Mapping[str, Any],
     form: Form,
 ) -> Response:
-    """Show both, and let the second do it all the same or leave it."""
+    """Show the differences, and let the second person apply the form anyway or leave it."""
     name, now = place[1], request.app.state.runtime.now()
     last = audit.recorded(render.runtime(request), now - LATELY, of=name, limit=1).items
     return render.page(
@@ -56,7 +56,7 @@ def conflict_page(
 
 
 def differences(yours: Mapping[str, Any], current: Any, now: datetime) -> list[Difference]:
-    """Compare what was wanted with what is there now."""
+    """Compare the values of the form with the present ones."""
     both = (
         Difference(
             _label(name),
@@ -69,13 +69,13 @@ def differences(yours: Mapping[str, Any], current: Any, now: datetime) -> list[D
 
 
 def _label(name: str) -> str:
-    """Return the name of a value in words; an option keeps the name that its back-end gives it."""
+    """Return the label of a value; an option keeps the name that its back-end gives it."""
     _, _, option = name.partition(".")
     return option or spelled.spaced(name).capitalize()
 
 
 def written(value: Any, now: datetime) -> str:
-    """Write a value of a setting as it stands in a table."""
+    """Write a value of a setting as in a table."""
     if value is None or value in ((), [], {}):
         return "–"
     if isinstance(value, datetime):

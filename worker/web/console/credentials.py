@@ -1,6 +1,6 @@
-"""The credentials: how each stands, how long it holds, where its file lies, and their forms.
+"""The page of credentials: their states, expiry and files, and the forms to change them.
 
-The secret itself is in a file that no page reads out.
+No page shows the secret itself, which stays in its file.
 """
 
 import shlex
@@ -52,14 +52,14 @@ CHANGE = FormGroup("change", "Change", (PATH, RENEW))
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         return answer(list[CredentialStanding], service.list_all(render.runtime(request)))
     return _page(request, Form())
 
 
 def change(request: Request, form: ReadForm) -> Response:
-    """Do what a form of the page says."""
+    """Perform the action of a form of the page."""
 
     def do() -> Response:
         message = _do(render.acting(request, form.why), form)
@@ -112,7 +112,7 @@ def _adding(runtime: Runtime) -> FormGroup:
 
 
 def headline(standings: list[CredentialStanding]) -> str:
-    """Write how many credentials there are, and how many need somebody."""
+    """Write how many credentials there are, and how many need attention."""
     if not standings:
         return "There is no credential. CEs whose back-end asks for none work without."
     number = words.counted(len(standings), "credential")

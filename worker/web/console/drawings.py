@@ -1,4 +1,4 @@
-"""What is drawn: lengths as attributes of SVG, so that no style stands in a page."""
+"""Bars of SVG, whose lengths are attributes, so that a page needs no inline styles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from worker.services.ce_lines import CELine
 from worker.services.observe.reports import PilotSums
 
 WIDTH = 100
-"""Units of a bar: all slots of a CE."""
+"""The length of a bar in units: all slots of a CE."""
 
 ORDER = (Status.RUNNING, Status.SUBMITTED, Status.SUBMITTING, Status.RESERVED)
 
 
 @dataclass(frozen=True)
 class BarPart:
-    """A part of a bar: where it begins and how broad it is, in units."""
+    """A part of a bar: its begin and its width, in units."""
 
     kind: str
     begin: float
@@ -23,12 +23,12 @@ class BarPart:
 
 
 def slots(line: CELine) -> list[BarPart]:
-    """Draw the pilots of a CE to scale; whatever there is at all shows."""
+    """Draw the pilots of a CE to scale; every status with pilots is visible."""
     return parts({str(status): getattr(line, str(status)) for status in ORDER}, line.capacity)
 
 
 def ends(sums: PilotSums, largest: int) -> list[BarPart]:
-    """Draw how pilots ended, to the scale of the largest row."""
+    """Draw how pilots ended, scaled to the largest row."""
     counts = {
         "useful": sums.useful,
         "no-use": sums.short + sums.empty,

@@ -1,4 +1,4 @@
-"""Forms: what was typed, read value by value, and shown again if it cannot be used."""
+"""Forms: their values are parsed one by one, and shown again if one is refused."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ from worker.web.problems import status_of
 from worker.web.routes import check_texts
 
 NOTHING = ("", "none")
-"""What people type for no value."""
+"""The texts that mean no value."""
 
 AT_THE_FORM = frozenset({404, 409, 422})
-"""The statuses of errors that whoever typed the values can mend."""
+"""The statuses of errors that other values in the form can correct."""
 
 WAS = "was-"
-"""How the name begins under which a form bears what was there when it was read."""
+"""The prefix of a hidden field with the value that a field had when the form was shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What was typed into one form: which form it is, and the version of what was read."""
+    """The values of a form that was sent: among them its name, and the version that was shown."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
@@ -46,7 +46,7 @@ class Form:
         return self.text("why")
 
     def confirm(self, name: str) -> None:
-        """Refuse what cannot be taken back, unless the name of what it is about was typed."""
+        """Refuse an irreversible action unless the name of its subject was typed."""
         if self.text("confirm") != name:
             raise Invalid("confirmation", f"type {name} to go on; nothing was changed")
 
@@ -67,7 +67,7 @@ ReadForm = Annotated[Form, Depends(read_form)]
 def done_or_shown(
     form: Form, do: Callable[[], Response], page: Callable[[Form, int], Response]
 ) -> Response:
-    """Do what a form says; where that is refused, show its page with what was typed, and why."""
+    """Perform the action of a form; if it is refused, show its page with the values and why."""
     try:
         return do()
     except PilotageError as error:
@@ -75,13 +75,13 @@ def done_or_shown(
 
 
 def refused(form: Form, error: PilotageError) -> Form:
-    """Return the form with what is wrong in it; an error that no other value mends is raised."""
+    """Return the form with its error; raise an error that other values cannot correct."""
     if status_of(type(error)) not in AT_THE_FORM:
         raise error
     return Form(values=form.values, error=" ".join(str(error).split()))
 
 
-# -- values: as they are typed, and as they are written into a form
+# -- values: parsed from typed text, and written into a form
 
 
 def read_whole(label: str, text: str) -> int:
@@ -138,7 +138,7 @@ def read_flag(label: str, text: str) -> bool:
 
 
 def moment(label: str, text: str, now: datetime) -> datetime | None:
-    """Read a moment in UTC, or a length of time from now; nothing typed is none."""
+    """Read a moment in UTC, or a length of time from now; `None` if nothing was typed."""
     if text.strip() in NOTHING:
         return None
     try:
@@ -180,7 +180,7 @@ def _pairs(value: Mapping[str, Any] | None) -> str:
 
 @dataclass(frozen=True)
 class ValueKind:
-    """How a value is read, how it is written, and which part of a form it is."""
+    """How a kind of value is parsed and written, and the kind of field it has."""
 
     read: Callable[[str, str], Any]
     write: Callable[[Any], str]
@@ -210,23 +210,24 @@ class FormField:
     kind: ValueKind
     hint: str = ""
     choices: Sequence[str] = ()
-    """The words of which it is one; none means that it is typed."""
+    """The words to choose from; if there are none, the value is typed."""
     nothing: str = "–"
-    """What stands on the page for no value."""
+    """The text on the page for no value."""
 
 
 @dataclass(frozen=True)
 class FormGroup:
-    """Values that are changed by one form."""
+    """Values that one form changes."""
 
     name: str
     title: str
     fields: Sequence[FormField]
 
     def read(self, form: Form) -> dict[str, Any]:
-        """Read the values that were typed anew; the error names the one that cannot be used.
+        """Parse the values that were changed; an error names the wrong one.
 
-        A form that shows what there is bears it twice, so that what is as it was stays out.
+        A form also has the value that each field had when it was shown, so unchanged values are
+        left out.
         """
         return {
             one.name: one.kind.read(one.label.lower(), form.values.get(one.name, ""))
@@ -237,18 +238,18 @@ class FormGroup:
 
 @dataclass(frozen=True)
 class FormEntry:
-    """A value of a form as it stands there: as it was typed, or as it is now."""
+    """A field of a form with its text: as it was typed, or the present value."""
 
     field: FormField
     text: str
     was: str
     read: str = ""
-    """What was there when it was read."""
+    """The value when the form was shown."""
 
 
 @dataclass(frozen=True)
 class FilledForm:
-    """A group of values as a form shows it."""
+    """A group of values, filled in for display."""
 
     group: FormGroup
     entries: Sequence[FormEntry]
@@ -261,7 +262,7 @@ class FilledForm:
 
 
 def filled(group: FormGroup, current: Any, version: str, tried: Form) -> FilledForm:
-    """Fill a form with what is now, or with what was typed and refused."""
+    """Fill a form with the present values, or with typed values that were refused."""
     is_tried = tried.error is not None and tried.does == group.name
     entries = []
     for one in group.fields:
@@ -274,7 +275,7 @@ def filled(group: FormGroup, current: Any, version: str, tried: Form) -> FilledF
 
 
 def new_form(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> FilledForm:
-    """Return the form of something new, with what was typed and refused."""
+    """Return an empty form, or one with typed values that were refused."""
     typed_in = tried.values if tried.error else usual or {}
     entries = [FormEntry(one, typed_in.get(one.name, ""), "") for one in group.fields]
     return FilledForm(group, entries, "", tried.error)

@@ -1,4 +1,4 @@
-"""The field to go to something: to the one thing that a word names, or to what it may mean."""
+"""The search field: it leads to the CE, VO or pilot that a word names, or to a list of pilots."""
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
@@ -11,7 +11,7 @@ from worker.web.console.pilot_query import LONGEST
 
 
 def to(request: Request) -> Response:
-    """Go to a CE, a VO or a pilot, or to the list of the pilots that are meant."""
+    """Redirect to a CE, a VO or a pilot, or to the list of matching pilots."""
     word = request.query_params.get("to", "").strip()
     if not word:
         return _go(request, "pilots")

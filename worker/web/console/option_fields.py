@@ -1,4 +1,4 @@
-"""The options of a CE as a form: a field each, with what it says, its bounds and its default."""
+"""The options of a CE as a form: a field for each, with its description, bounds and default."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +18,7 @@ PREFIX = "option."
 
 
 def _read(label: str, text: str) -> Any:
-    """Read a value as it stands behind the sign of a pair; an empty one is left out."""
+    """Parse a value like the right side of KEY=VALUE; `None` if it is empty."""
     if not text.strip():
         return None
     values = parse_pairs([f"value={text.strip()}"])
@@ -50,16 +50,16 @@ def _hint(option: OptionLine) -> str:
 
 
 def with_options(ce: ShownCE, options: Sequence[OptionLine]) -> Any:
-    """Return a CE whose options are values of their own, as the form names them."""
+    """Return a CE with each option as an attribute of its own, named as in the form."""
     names = {*ce.options, *(one.name for one in options)}
     each = {PREFIX + name: ce.options.get(name) for name in names}
     return SimpleNamespace(**asdict(ce), **each)
 
 
 def read_options(group: FormGroup, form: Form) -> Mapping[str, Any]:
-    """Read the options that were typed anew; one that is empty now is taken away.
+    """Parse the options that were changed; an option that is empty now is removed.
 
-    An option that the form has not is left as it is: since it was read, another may have been set.
+    An option without a field in the form does not change: it may have been added since then.
     """
     fields = [one for one in group.fields if one.name in form.values]
     values = FormGroup(group.name, group.title, fields).read(form)

@@ -1,4 +1,4 @@
-"""The first page: what runs, what waits, what is wrong, and why nothing is sent."""
+"""The first page: pilots that run and wait, problems, and why nothing is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,27 +25,27 @@ from worker.web.console.forms import read_whole
 from worker.web.console.vo_shortage import wanting
 
 MOVES = 30
-"""Moves of pilots that are shown."""
+"""The number of moves of pilots that are shown."""
 
 MOST_CES = 25
-"""CEs in trouble that have a row of their own, where there are many CEs."""
+"""If there are many CEs, the most CEs in trouble that have a row of their own."""
 
 MOST_WANTING = 12
-"""VOs that want pilots, or whose source fails, that are listed one by one."""
+"""The most VOs without pilots, or with a failing source, that are listed."""
 
 SPANS = (3, 12, 48)
-"""Hours that the chart may show."""
+"""The periods that the chart can show, in hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverviewWithTrend(Overview):
-    """What the page shows, for a program."""
+    """The data of the page, as JSON."""
 
     trend: Trend
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     runtime = render.runtime(request)
     hours = read_whole("hours", query_text(request, "hours") or str(SPANS[0]))
     situation = service.overview(runtime, latest=MOVES)
@@ -78,7 +78,7 @@ def show(request: Request) -> Response:
 
 
 def headline(situation: Overview) -> str:
-    """Write in a sentence how it is."""
+    """Write the state of the installation in a sentence."""
     running = words.counted(situation.pilots.get(Status.RUNNING, 0), "pilot runs", "pilots run")
     unsure, waits = _unsure(situation), words.counted(waiting(situation), "waits", "wait")
     first = f"{running}, {unsure}, and {waits}." if unsure else f"{running} and {waits}."
@@ -92,7 +92,7 @@ def headline(situation: Overview) -> str:
 
 
 def _unsure(situation: Overview) -> str:
-    """Write how many of the pilots that run were last heard of at CEs whose calls fail."""
+    """Write how many running pilots are at CEs whose calls fail, so that their state is old."""
     lines = [line for line in situation.ces if line.trouble is not None and line.running]
     if not lines:
         return ""
@@ -109,7 +109,7 @@ def _unsure(situation: Overview) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FreeSlots:
-    """The free slots of the CEs that may get pilots, and apart those of the others."""
+    """The free slots of CEs that may get pilots, and separately those of the other CEs."""
 
     free: int
     apart: int
@@ -117,7 +117,7 @@ class FreeSlots:
 
 
 def free_slots(lines: Sequence[CELine]) -> FreeSlots:
-    """Count the free slots, apart those of CEs that get no new pilots."""
+    """Count the free slots, separately for CEs that get no new pilots."""
     return FreeSlots(
         free=sum(line.free for line in lines if line.gets_pilots),
         apart=sum(line.free for line in lines if not line.gets_pilots),
@@ -130,7 +130,7 @@ def waiting(situation: Overview) -> int:
 
 
 def _ces(lines: Sequence[CELine]) -> dict[str, Any]:
-    """Return the CEs to show: those in trouble first; where they are many, the others in sums."""
+    """Return the CEs to show, those in trouble first; if there are many, the others as sums."""
     troubled = [line for line in lines if not line.gets_pilots]
     normal = [line for line in lines if line.gets_pilots]
     if len(lines) < FOLDED:

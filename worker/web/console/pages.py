@@ -1,4 +1,4 @@
-"""The pages and the files that belong to them, by their addresses."""
+"""The routes of the pages and of their static files."""
 
 from mimetypes import guess_type
 
@@ -28,7 +28,7 @@ _FILES = {
     path.name: (path.read_bytes(), guess_type(path.name)[0] or "text/plain")
     for path in sorted((FOLDER / "static").iterdir())
 }
-"""Every file of the pages. They are few and small, and nothing else is ever served."""
+"""All static files. They are few and small, and no other file is ever served."""
 
 
 def router() -> APIRouter:

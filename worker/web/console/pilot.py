@@ -1,4 +1,4 @@
-"""The page of a pilot: what became of it, and whose fault it is."""
+"""The page of a pilot: what happened to it, and the likely cause."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +23,15 @@ from worker.web.console.pilot_life import life
 from worker.web.routes import SLASH
 
 TAIL = 200
-"""Lines of output that are shown."""
+"""How many lines of output are shown."""
 
 MOST_GROUPS = 500
-"""Causes and nodes of a CE that are looked at."""
+"""How many groups of causes and nodes at a CE are read."""
 
 
 @dataclass(frozen=True)
 class ShownOutput:
-    """What a pilot wrote, or why it is not known."""
+    """The output of a pilot, or why it is not available."""
 
     text: str = ""
     head: str = ""
@@ -39,7 +39,7 @@ class ShownOutput:
 
 
 def show(request: Request, which: str) -> Response:
-    """Show the pilot; the same address is its details for programs."""
+    """Show the page, or return the details as JSON."""
     runtime = render.runtime(request)
     pilot = service.show_pilot(runtime, which.replace(SLASH, "/"))
     if render.wants_json(request):
@@ -76,14 +76,14 @@ def _fault(runtime: Runtime, pilot: PilotDetails) -> list[str]:
 
 
 def _alike(pilot: PilotDetails) -> dict[str, Any] | None:
-    """Return the address of those that ended in the same way at this CE."""
+    """Return the filter for pilots that ended in the same way at this CE."""
     if pilot.cause is not None:
         return {"ce": pilot.ce, "cause": str(pilot.cause)}
     return {"ce": pilot.ce, "status": "lost"} if pilot.status is Status.LOST else None
 
 
 def facts(pilot: PilotDetails) -> list[tuple[str, object]]:
-    """Return what is known of a pilot, in order; what does not exist is left out."""
+    """Return the facts about a pilot in order, without those that it does not have."""
     values = [
         ("use", pilot.use),
         ("exit code", pilot.exit_code),

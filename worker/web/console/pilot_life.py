@@ -1,4 +1,4 @@
-"""The life of a pilot to scale: lengths as percent, so that letters keep their size."""
+"""The life of a pilot, drawn to scale. Lengths are in percent, so that text is not stretched."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from worker.domain.pilot import FINAL, Status
 from worker.services.operate.pilots import PilotDetails
 
 LEAST = 0.4
-"""Percent: whatever there was at all shows."""
+"""The least width of a phase in percent, so that every phase is visible."""
 
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Seconds between the marks of an axis."""
 
 MARKS = 6
 MARGIN = 9.0
-"""Percent at each end of the axis that are for the first and the last moment."""
+"""The percent at each end of the axis that are reserved for the first and the last moment."""
 
 WORDS = {
     Status.RESERVED: "held a slot",
@@ -28,7 +28,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a life: its status, where it begins and how broad it is, and its length."""
+    """A part of a life: its status, its begin and width, and its duration."""
 
     status: Status
     begin: float
@@ -50,7 +50,7 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnLife:
-    """A life as it is drawn."""
+    """A life, ready to be drawn."""
 
     phases: list[Phase]
     marks: list[Mark]
@@ -60,7 +60,7 @@ class DrawnLife:
 
     @property
     def words(self) -> str:
-        """Write what one should see."""
+        """Describe the life in words."""
         phases = [phase.words for phase in self.phases]
         return f"{'; '.join(phases)}; {f'then {self.ended}' if self.ended else 'and goes on'}"
 
@@ -85,7 +85,7 @@ def life(pilot: PilotDetails, now: datetime) -> DrawnLife:
 
 
 def _moments(pilot: PilotDetails) -> list[tuple[Status, datetime]]:
-    """Return when each phase began: as the CE says, or with requeues as it was learnt."""
+    """Return when each phase began: as the CE reports it; after requeues, when we recorded it."""
     if pilot.requeues or (pilot.ended_at is None and pilot.status in FINAL):
         return [(step.became, step.at) for step in pilot.history if step.became not in FINAL]
     moments = (
@@ -100,7 +100,7 @@ def _moments(pilot: PilotDetails) -> list[tuple[Status, datetime]]:
 def _monotonous(
     moments: Sequence[tuple[Status, datetime]], end: datetime
 ) -> Iterator[tuple[Status, datetime]]:
-    """Let no phase begin before the one before it: the clocks of CEs differ."""
+    """Let each phase begin no earlier than the previous one: the clocks of CEs differ."""
     latest = None
     for status, at in moments:
         latest = min(end, at if latest is None else max(at, latest))
@@ -115,7 +115,7 @@ def _phase(one: tuple[Status, datetime, timedelta], birth: datetime, whole: floa
 
 
 def marks(begin: datetime, end: datetime) -> list[Mark]:
-    """Return the round moments between two, at most six of them."""
+    """Return the round moments between two moments, at most six."""
     whole = (end - begin).total_seconds()
     step = next((step for step in STEPS if whole / step <= MARKS), None)
     if step is None:

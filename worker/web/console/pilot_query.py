@@ -1,4 +1,4 @@
-"""Which pilots a page shows: read from its address, and written as an address or a command."""
+"""The query for pilots of a page: parsed from its address, written as an address or a command."""
 
 import shlex
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ ROWS = 25
 MOST_ROWS = 100
 
 LONGEST = 512
-"""Characters of a value of a filter."""
+"""The most characters of a value of a filter."""
 
 TEXTS = ("search", "handle", "node", "ce", "tag", "vo")
 
@@ -27,13 +27,13 @@ SEVERAL: dict[str, tuple[str, type[StrEnum]]] = {
     "use": ("uses", Use),
     "cause": ("causes", Cause),
 }
-"""What may be repeated: its name in the filter, and its words."""
+"""The values that may be repeated: their names in the filter, and their words."""
 
 Word = TypeVar("Word", bound=StrEnum)
 
 
 class Values(Protocol):
-    """The values of an address or of a form that was posted."""
+    """The values of an address, or of a form."""
 
     def get(self, name: str, /) -> str | None: ...
 
@@ -42,14 +42,14 @@ class Values(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """The pilots that are meant, and the part of the list that is shown."""
+    """A filter for pilots, and the page of the list."""
 
     chosen: PilotFilter
     page: PageRequest
 
     @property
     def active(self) -> PilotFilter | None:
-        """Those that are meant and may be active; `None` if there are surely none."""
+        """The filter, restricted to pilots that may be active; `None` if certainly none is."""
         if self.chosen.causes or self.chosen.uses:
             return None
         if not self.chosen.statuses:
@@ -67,11 +67,11 @@ class Query:
 
     @property
     def only(self) -> frozenset[Status]:
-        """The statuses that the list is restricted to; none if it is restricted to none."""
+        """The statuses to which the list is restricted; empty if to none."""
         return frozenset(self.chosen.statuses) or service.restricted_to(self.page.sort)
 
     def can_be_sorted(self, sort: str) -> bool:
-        """Return whether these pilots have an order of this name."""
+        """Return whether these pilots can be sorted by this order."""
         statuses = set(self.chosen.statuses)
         if self.chosen.causes or self.chosen.uses:
             statuses = set(FINAL)
@@ -96,7 +96,7 @@ class Query:
         }
 
     def order(self) -> dict[str, Any]:
-        """Return the order as the values of an address; that of the newest is not said."""
+        """Return the order as the values of an address; empty for the usual one, newest first."""
         if self.page.sort is None and self.page.descending:
             return {}
         return {"sort": self.page.sort, "descending": str(self.page.descending).lower()}
@@ -117,7 +117,7 @@ NEWEST = Query(chosen=PilotFilter(), page=PageRequest(descending=True, limit=ROW
 
 
 def read(values: Values, most: int = MOST_ROWS) -> Query:
-    """Read the address of a list. Without an order the newest come first."""
+    """Parse the address of a list. Without an order, the newest come first."""
     sort = _text(values, "sort")
     descending = _text(values, "descending")
     is_descending = sort is None if descending is None else _truth(descending)
@@ -131,7 +131,7 @@ def read(values: Values, most: int = MOST_ROWS) -> Query:
 
 
 def read_filter(values: Values) -> PilotFilter:
-    """Read which pilots are meant. An empty field of a form narrows nothing."""
+    """Parse a filter. An empty field of a form does not restrict it."""
     parts: dict[str, Any] = {name: _text(values, name) for name in TEXTS}
     for name, (field, kind) in SEVERAL.items():
         parts[field] = [_word(kind, name, word) for word in values.getlist(name) if word]

@@ -1,4 +1,4 @@
-"""What the pages about pilots say, as sentences. Nothing here knows a request or a database."""
+"""Sentences for the pages about pilots. Nothing here depends on a request or a database."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from worker.web.console.pilot_query import Query
 from worker.web.console.words import counted, listed, number
 
 TO_TYPE = 100
-"""From so many pilots on, the number is typed before they are cancelled."""
+"""To cancel this many pilots or more, one has to type their number."""
 
 GROWN = 1.1
-"""How much a set may have grown since it was shown before it is asked about again."""
+"""If a set has grown by more than this factor since it was shown, a new confirmation is needed."""
 
 SEVERAL = 3
-"""So many others that ended alike are no chance."""
+"""This many others that ended in the same way are no coincidence."""
 
 _DOING = {
     Status.RESERVED: ("holds a slot", "hold a slot"),
@@ -32,7 +32,7 @@ _DOING = {
     Status.LOST: ("is lost", "are lost"),
 }
 _ENDED_BADLY = {Cause.EXIT_CODE, Cause.FAILED_FAST, Cause.FAILED_LATE, Cause.UNKNOWN}
-"""Causes that say less than the exit code, or than the words of the CE."""
+"""Causes that are less precise than the exit code or the CE's own words."""
 
 _OF_NO_USE = {Use.SHORT: "It was too short to be of use.", Use.EMPTY: "It had no work."}
 
@@ -57,7 +57,7 @@ def of_list(
     counts: Counter[Status] | None,
     active: Counter[Status],
 ) -> str:
-    """Answer what a list is asked for: how many there are, or at least which these are."""
+    """Write how many pilots match a list; if they were not counted, which ones are listed."""
     if counts is None and is_last and query.page.after is None:
         counts = Counter(pilot.status for pilot in rows)
     if counts is None:
@@ -71,7 +71,7 @@ def of_list(
 
 
 def which(query: Query, rows: int) -> str:
-    """Write which pilots are listed where nobody has counted all of them."""
+    """Write which pilots are listed if their total was not counted."""
     pilots = "pilot" if rows == 1 else f"{number(rows)} pilots"
     words = ["The", _place(query), pilots, describe(query.chosen)]
     return " ".join(word for word in words if word) + f"{_order(query)}."
@@ -128,7 +128,7 @@ def _words(before: str, words: Sequence[Cause] | Sequence[Use]) -> str:
 
 
 def of_pilot(pilot: ShownPilot) -> str:
-    """Write what became of a pilot."""
+    """Write what happened to a pilot."""
     say = _SENTENCES[pilot.status].format(
         ce=pilot.ce,
         age=in_two_units(pilot.age),
@@ -171,7 +171,7 @@ def cause_of(pilot: ShownPilot) -> str:
 
 
 def _reason(pilot: ShownPilot) -> str:
-    """Write why a pilot was cancelled, or is to be."""
+    """Write why a pilot was cancelled, or why its cancellation was requested."""
     if pilot.cancel_reason is None:
         return ""
     by_hand = pilot.cancel_reason == ASKED_FOR
@@ -193,7 +193,7 @@ def _length(value: timedelta | None) -> str:
 
 
 def more_of(pilot: ShownPilot) -> list[str]:
-    """Write what else one should know of a pilot that is active, or ended well for nothing."""
+    """Write more about a pilot that is active, or that ended well for nothing."""
     sentences = []
     if pilot.use in _OF_NO_USE:
         sentences.append(_OF_NO_USE[pilot.use])
@@ -211,7 +211,7 @@ def more_of(pilot: ShownPilot) -> list[str]:
 
 
 def whose_fault(pilot: ShownPilot, groups: Sequence[Failures], since: datetime) -> str | None:
-    """Write how many others ended in the same way lately, and what that points to."""
+    """Write how many others ended in the same way lately, and what that suggests."""
     if pilot.status not in (Status.FAILED, Status.LOST):
         return None
     word = str(pilot.cause or pilot.status)
@@ -256,17 +256,17 @@ def _points_to(
     return ""
 
 
-# -- acting
+# -- actions
 
 
 def sentence(error: object) -> str:
-    """End what is said of an error as a sentence ends."""
+    """Return an error's text with the end of a sentence."""
     text = str(error)
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def objection(shown: int | None, typed: int | None, now: int) -> str | None:
-    """Write why a set is not cancelled yet: it has grown, or the number was not typed."""
+    """Return why a set is not cancelled yet: it has grown, or its number was not typed."""
     if shown is None or now > shown * GROWN:
         before = "" if shown is None else f"{counted(shown, 'pilot')} matched, and now "
         return f"Look again: {before}{number(now)} match. Nothing was cancelled."
@@ -276,7 +276,7 @@ def objection(shown: int | None, typed: int | None, now: int) -> str | None:
 
 
 def question(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
-    """Ask whether so many pilots are to be cancelled."""
+    """Ask whether these pilots are to be cancelled."""
     total = sum(sum(of_ce.values()) for of_ce in by_ce.values())
     if not total:
         return "No active pilot matches: there is nothing to cancel."
@@ -285,7 +285,7 @@ def question(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
 
 
 def cancelling(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
-    """Write that so many pilots are being cancelled."""
+    """Write that these pilots are being cancelled."""
     return question(by_ce).replace("Cancel ", "Cancelling ").replace("?", ".")
 
 
@@ -327,13 +327,13 @@ OF_NAMED = (
     "The CE accepted the end of {pilots}; a later check confirms it.",
     "The request is stored; the next check asks the CE.",
 )
-"""What is said of pilots that their CE must end, and what where there is nothing to say."""
+"""The sentence for pilots that their CE must end, and the sentence if nothing else is said."""
 
 
 def cancelled(
     counts: Mapping[str, int], lines: Sequence[str] = (), *, by_name: bool = False
 ) -> str:
-    """Write what became of pilots that were cancelled: of a set, or of those named."""
+    """Write what happened to cancelled pilots, of a filter or by name."""
     asked, nothing = OF_NAMED if by_name else OF_A_SET
     sentences = []
     if counts.get("cancelled"):

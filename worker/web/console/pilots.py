@@ -1,4 +1,4 @@
-"""The pages of many pilots: which ones, and what is done to all of them."""
+"""The pages of many pilots: lists, and the actions on all of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -51,15 +51,15 @@ COLUMNS = (
     ("ended_at", "Ended", "num"),
     (None, "Because", ""),
 )
-"""By what each column can be sorted, its head, and how it stands."""
+"""For each column: its sort order if there is one, its head, and its style."""
 
 IS_LONGEST_FIRST = frozenset({"id", "age", "wait", "run_time", "ended_at"})
-"""What is sorted downwards at first."""
+"""The orders that are descending at the first click."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a column: where it leads to, and how the list is sorted by it now."""
+    """The head of a column: the query for its link, and the present sort direction."""
 
     word: str
     kind: str
@@ -69,16 +69,16 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class PilotCounts:
-    """How many pilots there are by status; `None` where nobody has counted."""
+    """Numbers of pilots by status; `None` if they were not counted."""
 
     every: Counter[Status] | None = None
     matching: Counter[Status] | None = None
     active: Counter[Status] = field(default_factory=Counter)
-    """Of those that match."""
+    """Of the pilots that match."""
 
 
 def show(request: Request) -> Response:
-    """Show the pilots that match; the same address is a list for programs."""
+    """Show the pilots that match, or return the list as JSON."""
     runtime = render.runtime(request)
     values = request.query_params
     if render.wants_json(request):
@@ -102,7 +102,7 @@ def show(request: Request) -> Response:
 
 
 def _counts(runtime: Runtime, query: Query) -> PilotCounts:
-    """Count what can be counted without reading the history."""
+    """Count the pilots that can be counted without reading the history."""
     if set(query.chosen.values()) <= {"statuses"}:
         every = Counter(pilot_sets.count_by_status(runtime))
         only = query.only or frozenset(Status)
@@ -162,7 +162,7 @@ def _list_page(
 
 
 def _typed(values: Values) -> dict[str, Any]:
-    """Return what stands in the fields of the form: what was typed, be it right or wrong."""
+    """Return the texts in the fields of the form, as they were typed, valid or not."""
     typed: dict[str, Any] = {name: values.get(name) or "" for name in (*TEXTS, "older_than")}
     return typed | {name: values.getlist(name) for name in ("status", "use", "cause")}
 
@@ -183,7 +183,7 @@ def _head(query: Query, sort: str | None, word: str, kind: str) -> Head:
 
 
 def following(query: Query, after: str | None) -> dict[str, Any] | None:
-    """Return the address of the next page, if there is one."""
+    """Return the query of the next page, if there is one."""
     if after is None:
         return None
     limit = None if query.page.limit == NEWEST.page.limit else query.page.limit
@@ -191,7 +191,7 @@ def following(query: Query, after: str | None) -> dict[str, Any] | None:
 
 
 def why_not_all(access: Access, query: Query) -> str | None:
-    """Write why somebody cannot cancel all that match; `None` if they can."""
+    """Write why the caller cannot cancel all that match; `None` if the caller can."""
     if not access.may(Role.OPERATE):
         return "You may only look. Ask somebody with the role operate to cancel or send pilots."
     if query.active is None:
@@ -203,11 +203,11 @@ def why_not_all(access: Access, query: Query) -> str | None:
     return None
 
 
-# -- cancelling
+# -- cancellation
 
 
 def ask(request: Request) -> Response:
-    """Ask whether pilots are to be cancelled: those that are named, or all that match."""
+    """Ask whether pilots are to be cancelled: named ones, or all that match."""
     runtime = render.runtime(request)
     ids = request.query_params.getlist("id")
     chosen = read_filter(request.query_params)
@@ -246,7 +246,7 @@ def _question(
 
 
 def cancel(request: Request, form: Posted) -> Response:
-    """Cancel all that match, if they are about as many as were shown."""
+    """Cancel all that match, if their number is still about the one that was shown."""
     runtime = render.runtime(request)
     chosen = read_filter(form)
     require_vo(runtime, chosen.vo)
@@ -268,7 +268,7 @@ def _cancel_slowly(
     by_ce: dict[str, dict[Status, int]],
     filters: dict[str, Any],
 ) -> Response:
-    """Cancel batch by batch while the page is sent: whoever leaves it stops after a batch."""
+    """Cancel batch by batch while the page is sent; leaving the page stops it after a batch."""
     batches = pilot_sets.cancel_in_batches(render.runtime(request), chosen)
     return render.growing_page(
         request,
@@ -311,7 +311,7 @@ def _ask_for_named(
 
 
 def cancel_named(request: Request, form: Posted) -> Response:
-    """Cancel the pilots that are named, by a call of their CEs."""
+    """Cancel named pilots by a call to their CEs."""
     ids = _checked(form.getlist("id"))
     done = service.cancel(render.runtime(request), ids)
     message = pilot_words.cancelled(done.counts, done.lines, by_name=True)
@@ -332,7 +332,7 @@ def _checked(ids: Sequence[str]) -> list[str]:
 
 
 def submit(request: Request, form: Posted) -> Response:
-    """Send pilots by hand; the form that is sent twice holds one set of slots."""
+    """Send pilots by hand. A form that is sent twice holds its slots only once."""
     ce, vo = form.get("ce") or "", form.get("vo") or ""
     count = form.number("count")
     if count is None:

@@ -1,4 +1,4 @@
-"""What a form has sent, and what is done once however often it is sent."""
+"""Posted forms: their fields, and a key so that a repeated form acts only once."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class PostedForm:
 
 
 async def read_fields(request: Request) -> dict[str, list[str]]:
-    """Read the fields of a form; the border bounds how long it is."""
+    """Read the fields of a form; the border limits its length."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind != KIND:
         raise Invalid("body", f"it is not {KIND}")
@@ -61,5 +61,5 @@ def number(text: str) -> int | None:
 
 
 def new_key() -> str:
-    """Make a key for a form: sent twice, it does once what it says."""
+    """Make a key for a form, with which a form that is sent twice acts once."""
     return token_urlsafe(16)

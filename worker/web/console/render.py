@@ -1,4 +1,4 @@
-"""How a page is made: its template, what every page has, and its problem if there is one."""
+"""Rendering of pages: templates, the values of every page, and error pages."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,12 +58,12 @@ _templates.globals.update(
 
 
 def runtime(request: Request, once: Once | None = None) -> Runtime:
-    """Return the runtime in the name of who looks at a page of the console or sends a form."""
+    """Return the runtime for the caller of a page or a form of the console."""
     return runtime_of(request, once, Door.CONSOLE)
 
 
 def acting(request: Request, reason: str) -> Runtime:
-    """Return the runtime in the name of who sends a form, with the reason that the audit keeps."""
+    """Return the runtime for the sender of a form, with the reason for the audit."""
     used = runtime(request)
     if not reason:
         return used
@@ -83,14 +83,14 @@ def page(
 def growing_page(
     request: Request, name: str, *, title: str, here: str, **values: Any
 ) -> StreamingResponse:
-    """Make a page whose parts are sent as its template makes them."""
+    """Make a page whose parts are sent while its template produces them."""
     template = _templates.get_template(f"{name}.html")
     parts = template.generate(**values, **_everywhere(request, title, here))
     return StreamingResponse(parts, media_type="text/html")
 
 
 def _everywhere(request: Request, title: str, here: str) -> dict[str, Any]:
-    """Return what every page has."""
+    """Return the values of every page."""
     caller = caller_of(request)
     return {
         "title": title,
@@ -108,7 +108,7 @@ def _everywhere(request: Request, title: str, here: str) -> dict[str, Any]:
 
 
 def error_page(request: Request, error: PilotageError) -> Response:
-    """Write what went wrong, and what to do."""
+    """Show an error, and what to do."""
     kind = type(error)
     made = page(
         request,
@@ -127,7 +127,7 @@ def error_page(request: Request, error: PilotageError) -> Response:
 
 
 def path_of(request: Request) -> Any:
-    """Return what writes the address of a page: the prefix, the path, and a query."""
+    """Return a function that writes the address of a page: prefix, path and query."""
     prefix = request.scope.get("root_path", "")
 
     def path(*parts: object, **query: object) -> str:
@@ -147,11 +147,11 @@ def _here(request: Request) -> str:
 
 
 def back(request: Request, *parts: object, message: str, **query: object) -> Response:
-    """Go to a page after something was done, and say there what was done."""
+    """Redirect to a page after an action, with a message about it."""
     return RedirectResponse(path_of(request)(*parts, **query, message=message), 303)
 
 
 def wants_json(request: Request) -> bool:
-    """Return whether the same address is asked for by a program."""
+    """Return whether a program requests this address, and wants JSON."""
     accept = request.headers.get("accept", "")
     return "application/json" in accept and "text/html" not in accept

@@ -1,4 +1,4 @@
-"""The report: what pilots did since a moment, by CE, VO and day, as `report --by` adds it up."""
+"""The report page: sums over pilots since a moment, by CE, VO and day, as in `report --by`."""
 
 import shlex
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ GROUPINGS = tuple(
     group for size in range(1, len(ReportBy) + 1) for group in combinations(ReportBy, size)
 )
 AT_ONCE = 200
-"""Rows on the page."""
+"""The most rows on the page."""
 FOR_PROGRAMS = 1000
-"""Rows for a program that does not say how many."""
+"""The usual number of rows in JSON."""
 MOST_CAUSES = 2
-"""Causes of failures beside a row, the largest ones."""
+"""How many causes of failures a row shows: the largest ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportChoice:
-    """What the address of the page asks for."""
+    """The choices in the address of the page."""
 
     since: str = USUAL
     by: tuple[ReportBy, ...] = (ReportBy.CE,)
@@ -40,7 +40,7 @@ class ReportChoice:
     vo: str | None = None
 
     def query(self, **others: str) -> dict[str, str | None]:
-        """Write it as the query of an address, with some of it replaced."""
+        """Return the choices as the query of an address, some of them replaced."""
         own = {"since": self.since, "by": ",".join(self.by), "ce": self.ce, "vo": self.vo}
         return {**own, **others}
 
@@ -51,7 +51,7 @@ class ReportChoice:
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         limit = page_request(request, limit=FOR_PROGRAMS).limit
         return answer(Sums, _sums(request, _choice(request), limit))
@@ -81,7 +81,7 @@ def show(request: Request) -> Response:
 
 
 def headline(sums: Sums | None, now: datetime) -> str:
-    """Write how many pilots ended, and how many of them were of use."""
+    """Write how many pilots ended, and the part of them that was useful."""
     if sums is None:
         return "There is no such report."
     if sums.total is None or not sums.total.ended:

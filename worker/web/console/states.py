@@ -1,4 +1,4 @@
-"""The state of a CE in sentences: what it is, why, and what happens next."""
+"""Sentences about the state of a CE: the state, its reason, and what happens next."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ _VERBS = (
     (REFUSING, "refuses our calls"),
     (NOT_ASKED, "is not asked"),
 )
-"""States in which calls fail, and how a sentence says them."""
+"""States in which calls fail or none are made, and the words for them in a sentence."""
 
 
 MAINTENANCE = "in maintenance"
@@ -28,7 +28,7 @@ SHORT = (
     "draining",
     "disabled",
 )
-"""The states of CEs that get no new pilots, in one word or two: what is urgent first."""
+"""The states of CEs that get no new pilots, in one or two words, the most urgent first."""
 
 PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
 
@@ -40,21 +40,21 @@ def short(state: str) -> str:
 
 
 def shown(line: CELine) -> str:
-    """Return the state of a CE; if nothing else keeps pilots away, its maintenance."""
+    """Return the state of a CE; its maintenance counts only if the state is normal."""
     if line.state == NORMAL and line.away is not None:
         return f"{MAINTENANCE} {line.away}"
     return line.state
 
 
 def headline(line: CELine) -> str:
-    """Write in a sentence how a CE is, and why."""
+    """Write the state of a CE and its reason in a sentence."""
     if line.gets_pilots:
         return f"{line.name} is normal: {pilots(line)}."
     state, _, reason = shown(line).partition(": ")
     first, _, more = state.partition(", ")
     sentence = _said(first) + (f" and is {more}" if more else "")
     if line.setter is not None and line.trouble is None:
-        # When it is over stands in the next sentence.
+        # The next sentence says when it ends.
         return f"{line.name} is {short(sentence.removeprefix('is '))} {reason}."
     return f"{line.name} {sentence}{_because(reason)}"
 
@@ -75,14 +75,14 @@ def _said(state: str) -> str:
 
 
 def _because(reason: str) -> str:
-    """Write a reason as the end of a sentence; it may have ended one itself."""
+    """Write a reason as the end of a sentence; it may already have its full stop."""
     if not reason:
         return "."
     return f": {reason}" + ("" if reason.endswith((".", "!", "?")) else ".")
 
 
 def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
-    """Write what happens next, and what one can do."""
+    """Write what happens next, and what the operator can do."""
     steps = []
     if line.trouble is not None:
         steps.append(f"Its calls: {line.trouble}. Its pilots count as they were last seen.")
@@ -92,7 +92,7 @@ def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
 
 
 def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
-    """Write what becomes of the pilots that wait at a CE that is sent none, not even a probe."""
+    """Write what happens to waiting pilots at a CE that is sent none, not even a probe."""
     is_closed = not ce.enabled or ce.draining or "held" in without_reason(line.state)
     if not is_closed and line.away is None:
         return []

@@ -1,4 +1,4 @@
-"""The periodic tasks: when each fires, how it last went, and forms that change when."""
+"""The page of tasks: when each fires, its last outcome, and forms to change its schedule."""
 
 from functools import partial
 from typing import Any
@@ -18,14 +18,14 @@ from worker.web.console.forms import Form, ReadForm, done_or_shown, read_number
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         return answer(list[TaskLine], list_tasks(render.runtime(request)))
     return _page(request, Form())
 
 
 def change(request: Request, form: ReadForm) -> Response:
-    """Do what a form of the page says."""
+    """Perform the action of a form of the page."""
 
     def do() -> Response:
         message = _do(render.acting(request, form.why), form)
@@ -58,7 +58,7 @@ def fires(every: float | None, cron: str | None) -> str:
 
 
 def headline(lines: list[TaskLine]) -> str:
-    """Write how many tasks fire, and whether all went well."""
+    """Write how many tasks fire, and whether any failed."""
     failed = sorted({line.name for line in lines if line.outcome is Outcome.FAILED})
     off = sum(1 for line in lines if not line.enabled)
     begin = words.counted(
@@ -79,7 +79,7 @@ def failure(line: TaskLine, now: Any) -> str | None:
 
 
 def undone(line: TaskLine, now: Any) -> str | None:
-    """Write that a task fires and nobody does it."""
+    """Write that a task fires and no worker executes it."""
     if line.firings_not_done < 2 or line.not_done_since is None:
         return None
     since = clock(line.not_done_since, now)

@@ -1,4 +1,4 @@
-"""One VO: what it wants and by whose word, what it gets, what its pilots run, and its forms."""
+"""The page of a VO: its demand and the demand's source, its pilots, its payload, and its forms."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -150,11 +150,11 @@ _BUTTONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "disable": ({"enabled": False}, "is disabled: no pilots are sent for it"),
     "drain": ({"draining": True}, "is draining: no pilots are sent, and those it has end"),
 }
-"""What each button changes, and what is so afterwards."""
+"""The changes of each button, and the words for the result."""
 
 
 def show(request: Request, name: str) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         shown = inventory.show_vo(render.runtime(request), name_of(name))
         return answer(ShownVO, shown, inventory.version(shown))
@@ -162,7 +162,7 @@ def show(request: Request, name: str) -> Response:
 
 
 def change(request: Request, name: str, form: ReadForm) -> Response:
-    """Do what a form of the page says."""
+    """Perform the action of a form of the page."""
     name, runtime = name_of(name), render.acting(request, form.why)
     try:
         if form.does in _OTHERS:
@@ -187,7 +187,7 @@ def _remove(request: Request, runtime: Runtime, name: str, form: Form) -> Respon
 
 
 def _set_payload(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
-    """Store what was typed; what the form does not show of a payload stays as it is."""
+    """Store the typed values; values of a payload that the form does not show stay as they are."""
     current = payloads.show(runtime, name)
     values = {**current, **PAYLOAD.read(form)}
     payloads.set_(runtime, name, read({key: one for key, one in values.items() if one is not None}))
@@ -230,7 +230,7 @@ def _done(runtime: Runtime, name: str, form: Form) -> str:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a VO wants, in words, and by whose word."""
+    """The demand of a VO in words, and where it comes from."""
 
     value: str
     origin: str
@@ -243,13 +243,13 @@ class Demand:
 
     @property
     def figure(self) -> tuple[str, str]:
-        """The number, and what follows it, in smaller letters."""
+        """The number, and the text after it, which is smaller."""
         number, _, rest = self.value.partition(" ")
         return (number, rest) if number[0].isdigit() else (self.value, "")
 
 
 def demand(vo: ShownVO, answered: SourceAnswer, now: datetime) -> Demand:
-    """Write what a VO wants: as its source answered, as somebody set it, or any number."""
+    """Describe the demand of a VO: as its source answered, as somebody set it, or any number."""
     if vo.source is None:
         value = "any number" if vo.demand is None else DemandCounts.MORE.of(vo.demand)
         return Demand(value, "no demand is set" if vo.demand is None else "set by hand")
@@ -264,7 +264,7 @@ def demand(vo: ShownVO, answered: SourceAnswer, now: datetime) -> Demand:
 
 
 def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
-    """Write in a sentence what a VO wants, and why it gets nothing or little."""
+    """Write the demand of a VO, or why it gets no pilots or few, in a sentence."""
     if not vo.enabled:
         return f"{vo.name} is disabled: no pilots are sent for it."
     if vo.draining:
@@ -279,7 +279,7 @@ def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
 
 
 def _payload_of(payload: Mapping[str, Any]) -> Any:
-    """Return the values of a payload that the form shows; without one, those of none."""
+    """Return the values of a payload that the form shows; empty ones if there is no payload."""
     empty: dict[str, Any] = {one.name: None for one in PAYLOAD.fields}
     return SimpleNamespace(**{**empty, "arguments": (), **payload})
 

@@ -1,4 +1,4 @@
-"""Why a VO gets so few pilots, or none: one sentence, from what its last tick decided."""
+"""One sentence about why a VO gets few pilots or none, from the decisions of its last tick."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,30 +14,30 @@ from worker.web.console.explain.labels import phrase, word_of
 from worker.web.console.explain.sentences import at, because, pilots
 
 UNKNOWN = "demand unknown: "
-"""How the note of a decision begins whose demand is not known."""
+"""The beginning of a decision's note if the demand is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shortage:
-    """How many pilots a VO got in its last tick, and why no more."""
+    """How many pilots a VO got in its last tick, and why not more."""
 
     vo: str
     granted: int
     at: datetime | None
     reason: str
-    """The end of a sentence."""
+    """The reason, as the end of a sentence."""
     ce: str | None = None
-    """The CE whose explanation shows what decided; `None` is all."""
+    """The CE whose explanation shows the reason; `None` if all CEs do."""
 
     def sentence(self, now: datetime) -> str:
-        """Write how many pilots, when, and why no more."""
+        """Write how many pilots the VO got, when, and why not more."""
         if self.at is None:
             return f"{self.vo} gets no pilots: {self.reason}."
         return f"{self.vo} got {pilots(self.granted)} at {at(self.at, now)}: {self.reason}."
 
 
 def shortage(vo: str, cycle: Cycle | None) -> Shortage:
-    """Explain what a VO got in its last tick."""
+    """Explain the number of pilots that a VO got in its last tick."""
     if cycle is None or not cycle.granted:
         return Shortage(vo=vo, granted=0, at=None, reason="no tick has decided for it yet")
     decided = [cycle.decision(ce) for ce in cycle.granted]
@@ -51,7 +51,7 @@ def shortage(vo: str, cycle: Cycle | None) -> Shortage:
 
 
 def _of_cases(cases: Sequence[DecisionFacts], granted: int) -> tuple[str, str | None]:
-    """Return what decided, and the CE that shows it if it is the same everywhere."""
+    """Return the reason, and the CE that shows it if it is the same everywhere."""
     first = cases[0]
     if first.vo.closed:
         return because(first), first.ce.name
@@ -93,7 +93,7 @@ def _all_needed(case: DecisionFacts) -> str:
 
 
 def _of_the_ces(cases: Sequence[DecisionFacts], granted: int) -> tuple[str, str | None]:
-    """Count the CEs by why they get none; those for other VOs only if there are no others."""
+    """Count the CEs by the reason why they get none. CEs for other VOs count only if all are."""
     own = [case for case in cases if word_of(case) != ClosedBy.OTHER_VOS]
     if not own:
         return "no CE is open to it", cases[0].ce.name

@@ -1,4 +1,4 @@
-"""The VOs: what each wants and gets, and a form that adds one."""
+"""The page of all VOs: their demand and settings, and a form that adds one."""
 
 from functools import partial
 from typing import Any
@@ -42,14 +42,14 @@ USUAL = {"share": "1"}
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the same for a program."""
+    """Show the page, or return the same data as JSON."""
     if render.wants_json(request):
         return answer(Page[ShownVO], _listed(request, limit=100))
     return _page(request, Form())
 
 
 def add(request: Request, form: ReadForm) -> Response:
-    """Add the VO that was typed."""
+    """Add a VO with the values of the form."""
 
     def do() -> Response:
         new: Any = ADDING.read(form)
@@ -60,7 +60,7 @@ def add(request: Request, form: ReadForm) -> Response:
 
 
 def headline(vos: list[ShownVO]) -> str:
-    """Write how many VOs there are, and which are sent nothing or find no work."""
+    """Write how many VOs there are, and which are disabled, draining or without work."""
     off = [vo.name for vo in vos if state(vo) != "normal"]
     idle = [vo.name for vo in vos if vo.without_work_since and state(vo) == "normal"]
     parts = [words.counted(len(vos), "VO")]
@@ -80,7 +80,7 @@ def state(vo: ShownVO) -> str:
 
 
 def wants(vo: ShownVO) -> str:
-    """Write how many more pilots a VO could use, as far as that is known without its source."""
+    """Write how many more pilots a VO could use; its source is not asked."""
     if vo.source is not None:
         return "asked of its source"
     return "any number" if vo.demand is None else words.number(vo.demand)

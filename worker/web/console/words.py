@@ -1,15 +1,15 @@
-"""How numbers, times and names are written on a page. Everything else is the template's."""
+"""The format of numbers, times and lists on a page. All other text is in the templates."""
 
 from datetime import UTC, datetime, timedelta
 
 from worker.domain.lengths import in_two_units
 
 NONE = "–"
-"""What does not exist."""
+"""The sign for a missing value."""
 
 
 def number(value: float | None) -> str:
-    """Write a quantity in groups of three. Ids are no quantities."""
+    """Write a quantity in groups of three digits. Ids are not quantities."""
     if value is None:
         return NONE
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
@@ -26,7 +26,7 @@ def percent(part: float, whole: float) -> str:
 
 
 def moment(value: datetime | None, now: datetime) -> str:
-    """Write a moment in UTC: of today without the date, of before with it."""
+    """Write a moment in UTC: today's without the date, others with it."""
     if value is None:
         return NONE
     if value.astimezone(UTC).date() == now.astimezone(UTC).date():
@@ -57,7 +57,7 @@ def listed(words: list[str]) -> str:
 
 
 def seconds(value: float) -> str:
-    """Write how long a call took, with two digits that matter."""
+    """Write how long a call took, with two significant digits."""
     if value >= 100:
         return length(value)
     return f"{value:.0f} s" if value >= 10 else f"{value:.2g} s" if value >= 0.001 else "0 s"

@@ -1,1 +1,1 @@
-"""Why a CE got so many pilots, or none: the page, and what it is made of."""
+"""The page that explains why a CE got a number of pilots or none, and its parts."""

@@ -1,4 +1,4 @@
-"""What the last ticks decided, CE by CE: those without pilots first, many of them in groups."""
+"""The results of the last ticks by CE: CEs without pilots first, in groups if there are many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from worker.web.console.ce_rows import AT_ONCE, FOLDED
 from worker.web.console.explain.hour import reason
 
 FIRST = 25
-"""CEs with pilots that are shown beside groups: those with most."""
+"""If CEs are grouped, how many CEs with pilots are shown: those with most pilots."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CEResult:
-    """What a CE got in the last ticks, and a decision that says why."""
+    """The pilots of a CE in the last ticks, and a decision that explains the number."""
 
     ce: str
     granted: int
@@ -34,18 +34,18 @@ class ReasonGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What is shown of the last ticks."""
+    """The results of the last ticks that are shown."""
 
     groups: list[ReasonGroup]
-    """The CEs without pilots, where they are many."""
+    """The CEs without pilots, if there are many CEs."""
     rows: list[CEResult]
     left: int
-    """CEs with pilots that are not shown."""
+    """How many CEs with pilots are not shown."""
     left_granted: int
 
 
 def results(cycles: Sequence[Cycle]) -> Results:
-    """List what each CE got; from 60 CEs on, those without pilots are grouped by reason."""
+    """List what each CE got; with 60 CEs or more, those without pilots are grouped by reason."""
     by_ce: dict[str, list[Cycle]] = {}
     for cycle in cycles:
         for ce in cycle.granted:
@@ -69,7 +69,7 @@ def _most_first(one: tuple[str, int]) -> tuple[int, str]:
 
 
 def _result(ce: str, cycles: Sequence[Cycle], granted: int) -> CEResult:
-    """Explain a CE by the tick that gave it most; of several, by the first."""
+    """Explain a CE by the tick that gave it most pilots; among equal ones, by the first."""
     decision = max(cycles, key=lambda one: one.granted[ce]).decision(ce)
     return CEResult(ce=ce, granted=granted, decision=decision, reason=reason(decision))
 
@@ -97,7 +97,7 @@ def headline(cycles: Sequence[Cycle], until: datetime | None = None) -> str:
 
 
 NAMED = 8
-"""VOs that a sentence names."""
+"""The most VOs that a sentence names."""
 
 
 def lede(cycles: Sequence[Cycle]) -> str:
@@ -113,17 +113,17 @@ def lede(cycles: Sequence[Cycle]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TickResult:
-    """What the last tick of a VO came to."""
+    """The result of the last tick of a VO."""
 
     vo: str
     at: datetime
     granted: int
     ces: int
-    """How many CEs got some of them."""
+    """How many CEs got pilots."""
 
 
 def of_vos(cycles: Sequence[Cycle]) -> list[TickResult]:
-    """Sum up the last tick of each VO; those without pilots come first."""
+    """Sum up the last tick of each VO; VOs that got no pilots come first."""
     made = [
         TickResult(
             vo=one.vo,

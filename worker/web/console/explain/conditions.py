@@ -1,4 +1,4 @@
-"""What must hold for a CE to get pilots, and which of it does not."""
+"""The conditions for a CE to get pilots, and which of them fails."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.web.console.explain.ledger_rows import CAPS, minus
 
 @dataclass(frozen=True, kw_only=True)
 class SendingCondition:
-    """What must hold, and whether it does; `None` is that it was not looked at."""
+    """A condition, and whether it holds; `None` means that it was not checked."""
 
     text: str
     holds: bool | None
@@ -25,7 +25,7 @@ Checked = tuple[str, bool, str, tuple[str, ...]]
 
 
 def conditions(case: DecisionFacts) -> list[SendingCondition]:
-    """Return what must hold for a CE to get pilots, in order; the first that fails is marked."""
+    """Return the conditions for a CE to get pilots, in order; the first that fails is marked."""
     made: list[SendingCondition] = []
     failed = False
     for text, holds, why, where in _conditions(case):
@@ -85,7 +85,7 @@ _OPEN = {
     ClosedBy.NO_ANSWER: "it answers",
     ClosedBy.REFUSES: "it accepts calls",
 }
-"""What holds where each of these does not close a CE, in order."""
+"""The condition that each of these reasons to close a CE violates, in the order of the checks."""
 
 
 def _of_the_ce(case: DecisionFacts, where: tuple[str, ...]) -> Iterator[Checked]:

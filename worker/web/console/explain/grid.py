@@ -1,4 +1,4 @@
-"""The last ticks as a grid, CE by VO: how many pilots, or a word of what decided."""
+"""The last ticks as a grid of CEs and VOs: the number of pilots, or a word for the reason."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from worker.web.console.explain.hour import kind_without
 from worker.web.console.explain.labels import LEGEND, SILENT, word_of
 
 FIRST = 25
-"""Rows of CEs with pilots, and rows of groups of CEs without, where there are many CEs."""
+"""If there are many CEs: the most rows of CEs with pilots, and of groups of CEs without."""
 
 MOST_CELLS = 1200
-"""Cells of a grid: as many VOs are shown as fit."""
+"""The most cells of a grid. It limits the number of VOs that are shown."""
 
 LEAST_VOS = 8
-"""VOs that are shown, however many CEs there are."""
+"""The least number of VOs that are shown, however many CEs there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridCell:
-    """What a CE got for a VO: a number, or the word of what decided."""
+    """The result of a CE for a VO: a number of pilots, or the word for the reason."""
 
     text: str
     kind: str
     ce: str
-    """The CE whose ledger says why."""
+    """The CE whose ledger explains it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridHead:
-    """A VO at the head of a column: when its tick was, and how many pilots it gave."""
+    """The head of a column: a VO, the moment of its tick, and how many pilots it got."""
 
     vo: str
     at: datetime
@@ -41,11 +41,11 @@ class GridHead:
 
 @dataclass(frozen=True, kw_only=True)
 class GridRow:
-    """What a CE got for each VO, or several CEs for the same reasons."""
+    """The results of a CE for each VO; or of several CEs with the same reasons."""
 
     ces: list[str]
     cells: list[GridCell | None]
-    """`None` where nothing was decided yet."""
+    """`None` if nothing was decided yet."""
 
     @property
     def has_pilots(self) -> bool:
@@ -55,22 +55,22 @@ class GridRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is shown of the last ticks."""
+    """The results of the last ticks that are shown."""
 
     heads: list[GridHead]
     rows: list[GridRow]
     left: int
-    """CEs that are not shown."""
+    """How many CEs are not shown."""
     left_granted: list[int]
-    """What they got, VO by VO."""
+    """How many pilots these CEs got for each VO."""
     left_vos: int
-    """VOs that are not shown."""
+    """How many VOs are not shown."""
     legend: list[tuple[str, str]]
-    """The words in it that need an explanation, and their meaning."""
+    """The words in the grid that need an explanation, and their meanings."""
 
 
 def grid(cycles: Sequence[Cycle]) -> Grid:
-    """Lay out what was decided; from 60 CEs on, those without pilots for the same reasons fold."""
+    """Lay out the decisions. With 60 CEs or more, those without pilots are grouped by reasons."""
     got = granted_by_ce(cycles)
     without = [ce for ce in got if not got[ce]]
     with_pilots = sorted((ce for ce in got if got[ce]), key=lambda ce: (-got[ce], ce))
@@ -103,7 +103,7 @@ Column = tuple[Cycle, Reader]
 
 
 def _reader(cycle: Cycle) -> Reader:
-    """Return what reads the cells of a VO. Reasons that are alike are read once."""
+    """Return a function that makes the cells of a VO. Equal reasons are evaluated only once."""
     known: dict[str, tuple[str, str]] = {}
 
     def cell(ce: str) -> GridCell | None:
@@ -127,7 +127,7 @@ def _row(columns: Sequence[Column], ces: list[str]) -> GridRow:
 
 
 def _without(columns: Sequence[Column], ces: Sequence[str], *, is_folded: bool) -> list[GridRow]:
-    """Return the rows of CEs without pilots; if folded, one for each set of words."""
+    """Return the rows of CEs without pilots; if folded, one for each combination of words."""
     if not is_folded:
         return [_row(columns, [ce]) for ce in ces]
     alike: dict[tuple[str, ...], GridRow] = {}

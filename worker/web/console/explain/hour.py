@@ -1,4 +1,4 @@
-"""The ticks of an hour: a small drawing, and the same in rows where equal neighbours are one."""
+"""The ticks of an hour, as a small drawing and as rows; equal neighbours are one row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from worker.web.console.explain.sentences import because
 
 WIDTH = 100
 HEIGHT = 20
-"""Units of the drawing above its axis; ticks without pilots hang below it."""
+"""The height of the drawing above its axis, in units; ticks without pilots are below it."""
 
 MOST = 200
-"""Ticks that are drawn at most: the latest."""
+"""The most ticks that are drawn: the latest ones."""
 
 ROWS = 8
-"""Rows of equal ticks that are shown at most: the latest."""
+"""The most rows that are shown: the latest ones."""
 
 _STOPPED = frozenset({ReasonKind.VO_CLOSED, ReasonKind.CE_CLOSED, ReasonKind.NO_RATE})
 _PAUSED = frozenset({ReasonKind.PAUSED, ReasonKind.POOR, ReasonKind.PROBE})
@@ -27,7 +27,7 @@ _PAUSED = frozenset({ReasonKind.PAUSED, ReasonKind.POOR, ReasonKind.PROBE})
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One tick as it is drawn."""
+    """One tick in the drawing."""
 
     at: datetime
     title: str
@@ -40,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class TickRun:
-    """Ticks one after the other that decided alike."""
+    """Consecutive ticks with equal decisions."""
 
     begin: datetime
     end: datetime
@@ -53,7 +53,7 @@ class TickRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Hour:
-    """What is shown of the ticks of an hour."""
+    """The ticks of an hour as they are shown."""
 
     begin: datetime
     end: datetime
@@ -66,7 +66,7 @@ class Hour:
 
 
 def hour(ticks: Sequence[Decision], begin: datetime, end: datetime, chosen: datetime) -> Hour:
-    """Draw the ticks between two moments; one of them is chosen."""
+    """Lay out the ticks between two moments; one of them is chosen."""
     drawn = ticks[-MOST:]
     most = max((one.granted for one in drawn), default=0)
     return Hour(
@@ -102,14 +102,14 @@ def _bars(ticks: Sequence[Decision], begin: datetime, end: datetime, chosen: dat
 
 
 def kind(decision: Decision) -> str:
-    """Return how a tick is drawn: with pilots, or what kept it without."""
+    """Return how a tick is drawn: with pilots, or by the reason why it has none."""
     if decision.granted:
         return "got"
     return kind_without(facts_behind(decision))
 
 
 def kind_without(case: DecisionFacts | None) -> str:
-    """Return what kept a tick without pilots."""
+    """Return the kind of the reason why a tick has no pilots."""
     decided = kind_of(case) if case else ReasonKind.OTHER
     if decided in _STOPPED:
         return "stopped"
@@ -134,7 +134,7 @@ def _run(ticks: Sequence[Decision], chosen: datetime) -> TickRun:
 
 
 def _group_key(decision: Decision) -> object:
-    """Return what is equal of ticks that decided alike; the numbers may differ."""
+    """Return the key that ticks with equal decisions share; their numbers may differ."""
     case = facts_behind(decision)
     decided = kind_of(case) if case else decision.reason
     if case is not None and decided in (
@@ -147,6 +147,6 @@ def _group_key(decision: Decision) -> object:
 
 
 def reason(decision: Decision) -> str:
-    """Return why, in a few words."""
+    """Return the reason in a few words."""
     case = facts_behind(decision)
     return decision.reason if case is None else because(case)

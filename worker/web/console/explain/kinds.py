@@ -1,4 +1,4 @@
-"""What decided about the pilots of a CE in a tick, by the facts of the decision."""
+"""The kinds of reasons that decide about the pilots of a CE in a tick, found from its facts."""
 
 import re
 from collections.abc import Callable
@@ -11,25 +11,25 @@ _QUICKER = re.compile(r"; only (\d+) of (\d+) were still free$")
 
 
 class ReasonKind(StrEnum):
-    """What decided."""
+    """The reason that decided."""
 
     QUICKER = "quicker"
-    """Fewer slots were left when they were taken: somebody else was quicker."""
+    """Others took slots before these were reserved, so fewer were left."""
     VO_CLOSED = "vo closed"
     CE_CLOSED = "ce closed"
     NO_RATE = "no rate"
     FULL = "full"
     OTHER = "other"
-    """Another policy, which says why in its own words."""
+    """Another policy, whose own words are shown."""
     PROBE = "probe"
     PAUSED = "paused"
     POOR = "poor"
     """Its pilots cost more than they bring."""
     BETTER = "better"
-    """Finite work waits for better CEs."""
+    """The work is finite and waits for better CEs."""
     ALL = "all"
     SLOW = "slow"
-    """Its queue is slow, and gets no deeper."""
+    """Its queue is slow, so no more pilots may wait in it."""
     NOT_NEEDED = "not needed"
     SHARE = "share"
     PART = "part"
@@ -52,11 +52,11 @@ _RULES: tuple[tuple[ReasonKind, Callable[[DecisionFacts], object]], ...] = (
     (ReasonKind.SHARE, lambda case: "share" in case.decision.trace),
     (ReasonKind.PART, lambda case: True),
 )
-"""In the order of the policy: the first that holds decided."""
+"""The rules in the order of the policy: the first that holds is the reason."""
 
 
 def kind_of(case: DecisionFacts) -> ReasonKind:
-    """Return what decided."""
+    """Return the reason that decided."""
     return next(kind for kind, holds in _RULES if holds(case))
 
 
@@ -69,31 +69,31 @@ def need(case: DecisionFacts) -> int:
 
 
 def caps(case: DecisionFacts) -> dict[str, int]:
-    """Return what limits the pilots of the VO in this tick; the share is apart."""
+    """Return the caps on the pilots of the VO in this tick, except for its share."""
     limits = case.decision.trace.get("caps", {})
     return {name: cap for name, cap in limits.items() if name != "share"}
 
 
 def cap(case: DecisionFacts) -> str:
-    """Return the name of the cap that keeps the need so low."""
+    """Return the name of the lowest cap."""
     limits = caps(case)
     return min(limits, key=lambda name: limits[name]) if limits else "budget"
 
 
 def room(case: DecisionFacts) -> int:
-    """Return how many fit, if a slow queue gets no deeper."""
+    """Return how many pilots fit if those in a slow queue must not become more."""
     drain = case.decision.trace.get("drain")
     return case.ce.free if drain is None else min(case.ce.free, max(0, drain - case.ce.waiting))
 
 
 def were_free(case: DecisionFacts) -> tuple[int, int] | None:
-    """Return how many of how many pilots had a slot, if somebody else was quicker."""
+    """Return how many slots were still free, and how many were granted, if others were quicker."""
     match = _QUICKER.search(case.decision.reason)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def next_probe(case: DecisionFacts) -> datetime | None:
-    """Return when the next probe is due: at once, if none was sent; `None` if it needs none."""
+    """Return when the next probe is due: at once if none was sent, `None` if none is needed."""
     every = case.decision.trace.get("probe_every")
     if every is None:
         return None
@@ -105,7 +105,7 @@ def next_probe(case: DecisionFacts) -> datetime | None:
 
 
 def needs_none_besides(case: DecisionFacts) -> bool:
-    """Return whether a VO that gets none for another reason needs none, too."""
+    """Return whether a VO that gets no pilots for another reason also needs none."""
     return (
         case.decision.granted == 0
         and case.vo.demand == 0

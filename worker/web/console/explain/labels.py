@@ -1,4 +1,4 @@
-"""The reason that decided, in a word or two: for a grid, and to count CEs by their reason."""
+"""Labels for the reasons, of one or two words: for the grid, and to count CEs by reason."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,7 +7,7 @@ from worker.services.observe.cycles import DecisionFacts
 from worker.web.console.explain.kinds import ReasonKind, cap, kind_of
 
 CLOSED = "closed"
-"""The word for decisions of before it was kept what closed a CE or a VO."""
+"""The word for old decisions, which do not store what closed a CE or a VO."""
 
 
 def _of_a_closed_vo(case: DecisionFacts) -> str:
@@ -54,10 +54,10 @@ LEGEND: Mapping[str, str] = {
     "rate 0": "its success rate is set to 0",
     "policy": "another policy decided, in its own words",
 }
-"""What each word means that does not speak for itself."""
+"""The meanings of the words that need an explanation."""
 
 SILENT = frozenset({ClosedBy.NO_ANSWER, ClosedBy.REFUSES, ClosedBy.CREDENTIAL})
-"""What is a fault, and nobody's wish."""
+"""The reasons that are faults, not decisions of an operator."""
 
 _PHRASES: Mapping[str, tuple[str, str]] = {
     ClosedBy.MAINTENANCE: ("is in maintenance", "are in maintenance"),
@@ -78,12 +78,12 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
 
 
 def word_of(case: DecisionFacts) -> str:
-    """Return what decided, in a word or two."""
+    """Return the reason that decided, in one or two words."""
     word = _WORDS[kind_of(case)]
     return word if isinstance(word, str) else word(case)
 
 
 def phrase(word: str, number: int) -> str:
-    """Write what holds for so many CEs, as the rest of a sentence after their number."""
+    """Write the reason of so many CEs, as the rest of a sentence that begins with their number."""
     one, more = _PHRASES.get(word, (f"is {word}", f"are {word}"))
     return one if number == 1 else more

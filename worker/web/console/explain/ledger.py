@@ -1,4 +1,4 @@
-"""The ledger: each step from demand to result, its number, and where the number comes from."""
+"""The ledger: each step from the demand to the result, with its number and the number's source."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def decisive(case: DecisionFacts) -> str:
 
 
 _ROWS = {"room": "room of the VO", "closed": "vo open"}
-"""The row of a cap, where it has another name."""
+"""The key of a cap's row, if it differs from the cap's name."""
 
 
 _DECISIVE = {
@@ -46,7 +46,7 @@ _DECISIVE = {
 def ledger(
     case: DecisionFacts, tick: Sequence[DecisionFacts], settings: PlaceSettings
 ) -> list[LedgerGroup]:
-    """Return the steps, question by question; the row that decided is marked."""
+    """Return the steps, grouped by question; the row that decided is marked."""
     mark, most = decisive(case), _most(case)
     vo, ce = case.vo.name, case.ce.name
     groups = (
@@ -74,7 +74,7 @@ def _marked(row: LedgerRow, key: str) -> LedgerRow:
 
 
 def _most(case: DecisionFacts) -> int:
-    """Return the largest number of pilots, which the bars are drawn to."""
+    """Return the largest number of pilots, to which the bars are scaled."""
     return max(
         1, case.vo.demand or 0, case.vo.wanted or 0, case.ce.free, need(case), case.decision.granted
     )

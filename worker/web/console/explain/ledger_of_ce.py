@@ -1,4 +1,4 @@
-"""The rows that say whether a CE may get pilots, how many fit, and how good it is."""
+"""Rows of the ledger about a CE: whether it may get pilots, how many fit, and how good it is."""
 
 from collections.abc import Iterator
 
@@ -102,7 +102,7 @@ def quality(case: DecisionFacts, settings: PlaceSettings) -> Iterator[LedgerRow]
 
 
 def _learnt_from(case: DecisionFacts, step: str) -> str:
-    """Write how many outcomes a chance was learnt from."""
+    """Write from how many outcomes a chance was learnt."""
     if case.ce.outcomes is None:
         return "learnt from what its pilots did lately"
     good, bad = getattr(case.ce.outcomes, step)

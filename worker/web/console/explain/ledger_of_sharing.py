@@ -1,4 +1,4 @@
-"""The rows that say how pilots are shared out among CEs and VOs."""
+"""Rows of the ledger about how pilots are shared out among CEs and VOs."""
 
 from collections.abc import Iterator, Sequence
 

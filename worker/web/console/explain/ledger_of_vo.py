@@ -1,4 +1,4 @@
-"""The rows that say how many pilots a VO needs, and how many it may get."""
+"""Rows of the ledger about a VO: how many pilots it needs, and how many it may get."""
 
 from collections.abc import Iterator, Sequence
 
@@ -43,12 +43,12 @@ def needed(
 
 
 def _counts_all(case: DecisionFacts, wanted: int) -> bool:
-    """Return whether what is needed is what is wanted altogether, less what there is."""
+    """Return whether the need is the total that is wanted, less the pilots that exist."""
     return caps(case).get("demand") == max(0, wanted - (case.vo.has or 0))
 
 
 def _in_all(case: DecisionFacts, wanted: int, source: str, most: int) -> Iterator[LedgerRow]:
-    """Write how many pilots are wanted altogether, and how many of them are there."""
+    """Write how many pilots are wanted in all, and how many of them exist."""
     where, has, answered = ("vos", case.vo.name), case.vo.has or 0, case.vo.answered
     left = caps(case)["demand"]
     if answered is not None and answered != wanted:

@@ -1,4 +1,4 @@
-"""The rows of the ledger, and how their numbers are written."""
+"""The rows of the ledger, and the format of their numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from worker.web.console import words
 
 ANY = "any"
-"""How a number without a limit is written."""
+"""The word for a number without a limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """A step: its sign, number and words, and where the number comes from."""
+    """A step: its sign, number and text, and the source of the number."""
 
     key: str
     number: str
@@ -19,16 +19,16 @@ class LedgerRow:
     sign: str = ""
     source: str = ""
     where: tuple[str, ...] = ()
-    """The page of the source."""
+    """The parts of the address of the source's page."""
     part: float | None = None
-    """The length of its bar, of 1."""
+    """The length of its bar, from 0 to 1."""
     is_sum: bool = False
     is_marked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerGroup:
-    """Steps that answer one question."""
+    """The steps that answer one question."""
 
     question: str
     rows: tuple[LedgerRow, ...]

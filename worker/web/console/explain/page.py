@@ -1,4 +1,4 @@
-"""The page that explains why a CE got so many pilots, or none, and what would change it."""
+"""The page that explains why a CE got a number of pilots or none, and what would change it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -40,12 +40,12 @@ from worker.web.console.explain.setters import setters
 HOUR = timedelta(hours=1)
 
 MOST = 25
-"""CEs of a tick in a table."""
+"""The most CEs of a tick in a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TickQuery:
-    """What is to be explained."""
+    """The CE, VO and moment to explain."""
 
     ce: str | None
     vo: str | None
@@ -53,7 +53,7 @@ class TickQuery:
 
 
 def show(request: Request) -> Response:
-    """Show the page, or the decisions to a program."""
+    """Show the page, or return the decisions as JSON."""
     runtime = render.runtime(request)
     question = _question(runtime, request)
     if render.wants_json(request):
@@ -64,7 +64,7 @@ def show(request: Request) -> Response:
 
 
 def _question(runtime: Runtime, request: Request) -> TickQuery:
-    """Read what is asked; a name that does not exist is looked for in no database."""
+    """Read the query. Unknown names are refused here, so they reach no query of the database."""
     ce, vo = (request.query_params.get(name) or None for name in ("ce", "vo"))
     if ce is not None and ce not in (names := ce_inventory.ce_names(runtime)):
         raise UnknownCE(ce, nearest(ce, names))
@@ -78,7 +78,7 @@ def moment(text: str) -> datetime | None:
     if not text.strip():
         return None
     try:
-        # In an address, a plus that was not written as %2B is a space.
+        # In a query, a plus that was not written as %2B is decoded as a space.
         typed_in = text.strip().replace(" ", "+" if "T" in text else "T")
         read = in_utc(datetime.fromisoformat(typed_in))
     except (ValueError, OverflowError):
@@ -118,7 +118,7 @@ def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response
 
 
 def ordered(decided: Sequence[Decision]) -> list[Decision]:
-    """Return decisions, those without pilots first."""
+    """Sort decisions: those without pilots come first."""
     return sorted(decided, key=lambda one: (one.granted > 0, one.ce, one.vo))
 
 
@@ -140,7 +140,7 @@ def _explanation(request: Request, runtime: Runtime, question: TickQuery, ce: st
 
 
 def choose(decided: Sequence[Decision]) -> Decision | None:
-    """Return the decision to explain: the first without pilots, or the first."""
+    """Return the decision to explain: the first without pilots, or else the first."""
     return min(decided, key=lambda one: (one.granted > 0, one.vo), default=None)
 
 
@@ -161,7 +161,7 @@ def _page(request: Request, headline: str, question: TickQuery, **values: Any) -
 
 
 def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> dict[str, Any]:
-    """Return what is told of a decision."""
+    """Return the parts of the page that explain a decision."""
     case, now = facts_behind(chosen), runtime.now()
     settings = PlaceSettings(
         capacity=shown.capacity,
@@ -192,20 +192,20 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
 
 
 def _tick(runtime: Runtime, chosen: Decision) -> list[DecisionFacts]:
-    """Return what was known of all CEs in the tick of a decision."""
+    """Return the facts about all CEs in the tick of a decision."""
     whole = cycles_between(runtime, chosen.vo, chosen.at, chosen.at)
     return [case for decision in whole if (case := facts_behind(decision)) is not None]
 
 
 def rows_of(tick: Sequence[DecisionFacts], ce: str) -> list[DecisionFacts]:
-    """Return the CEs of a tick to show: those with most pilots first, the chosen one always."""
+    """Return the CEs of a tick to show: those with most pilots, and always the chosen one."""
     by_number = sorted(tick, key=lambda one: (-one.decision.granted, one.ce.name))
     rest = [one for one in by_number[MOST - 1 :] if one.ce.name == ce]
     return by_number[: MOST - 1] + (rest or by_number[MOST - 1 : MOST])
 
 
 def _hour(runtime: Runtime, question: TickQuery, chosen: Decision) -> Any:
-    """Return the last hour of ticks, or the hour around one of before."""
+    """Return the ticks of the last hour, or of the hour around an older one."""
     end = runtime.now()
     if question.at is not None and end - chosen.at >= HOUR:
         end = chosen.at + HOUR / 2
@@ -216,7 +216,7 @@ def _hour(runtime: Runtime, question: TickQuery, chosen: Decision) -> Any:
 def _supposing(
     request: Request, runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE
 ) -> dict[str, Any]:
-    """Return the form that supposes other settings, and what they would change."""
+    """Return the form for supposed settings, and what these would change."""
     typed = what_if.typed_in(request.query_params)
     vo = vo_inventory.show_vo(runtime, chosen.vo)
     values: dict[str, Any] = {

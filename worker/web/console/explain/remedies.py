@@ -1,4 +1,4 @@
-"""What would change the number of pilots, and when they are sent again."""
+"""Remedies: what would change the number of pilots, and when pilots are sent again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from worker.web.console.explain.place_settings import PlaceSettings, limit_decid
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:
-    """What would change the number: a sentence, and where to do it."""
+    """A change that would change the number: a sentence, and the page for it."""
 
     text: str
     where: tuple[str, ...] = ()
     """The parts of the address of a page."""
     link: str = ""
     suppose: tuple[tuple[str, str], ...] = ()
-    """What to suppose to see the effect first."""
+    """The values to suppose, to see the effect first."""
 
 
 def again(case: DecisionFacts, settings: PlaceSettings) -> str:
-    """Write when pilots are sent again, if nobody does anything."""
+    """Write when pilots are sent again if nobody changes anything."""
     if case.ce.closed_by is ClosedBy.HELD:
         until = settings.held_until
         return f"at {until:%d %b %H:%M}" if until else "when somebody resumes it"
@@ -46,9 +46,9 @@ _BY_HAND = frozenset({ClosedBy.DISABLED, ClosedBy.DRAINING, ClosedBy.OTHER_VOS})
 
 
 def changes(case: DecisionFacts, settings: PlaceSettings) -> list[Remedy]:
-    """Write what would change the number, the nearest first."""
+    """Return the changes that would change the number, the most direct first."""
     remedies = _CHANGES[kind_of(case)](case, settings)
-    if needs_none_besides(case):  # whatever else is changed, the number stays 0
+    if needs_none_besides(case):  # without a demand, all other changes leave the number at 0
         return [*_of_the_need(case, settings), *remedies]
     return remedies
 

@@ -1,4 +1,4 @@
-"""Why a CE got so many pilots, in a sentence."""
+"""Sentences that say why a CE got a number of pilots."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -43,12 +43,12 @@ def pilots(count: int) -> str:
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """Write a moment to the minute; of another day with the date."""
+    """Write a moment to the minute; on another day with the date."""
     return f"{moment:%H:%M}" if moment.date() == now.date() else words.moment(moment, now)
 
 
 def because(case: DecisionFacts) -> str:
-    """Write what decided, as the end of a sentence."""
+    """Write the reason that decided, as the end of a sentence."""
     return _BECAUSE[kind_of(case)](case).rstrip(".")
 
 
@@ -69,11 +69,11 @@ _SETTINGS = {
     ClosedBy.OTHER_VOS: "ce.only_for",
     ClosedBy.HELD: "ce.sending",
 }
-"""The value by which somebody closes a CE."""
+"""The value with which an operator closes a CE."""
 
 
 def _by_whom(why: str, closed_by: ClosedBy | None, settings: PlaceSettings) -> str:
-    """Write since when a CE is closed, by whom and why, if the audit knows it."""
+    """Write since when a CE is closed, by whom and why, if the audit has it."""
     setter = settings.setters.get(_SETTINGS[closed_by]) if closed_by in _SETTINGS else None
     return f"{why.partition(': ')[0]} {setter}" if setter else why
 

@@ -1,4 +1,4 @@
-"""Who set each value that an explanation names, and when, as the audit knows it."""
+"""Who set each value that an explanation names, and when, according to the audit."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from worker.services.runtime import Runtime
 from worker.web.console import words
 
 LATEST = 100
-"""Changes of one CE or VO that are looked at."""
+"""How many changes of a CE or VO are read."""
 
 STATES = ("draining", "enabled", "only_for", "sending")
 """The values of a CE that keep pilots away."""
@@ -22,7 +22,7 @@ FIELDS = {
 
 
 def setters(runtime: Runtime, ce: str, vo: str, at: datetime) -> dict[str, str]:
-    """Write of each field who set it before a moment; one that nobody changed is left out."""
+    """Write for each field who set it before a moment; fields that nobody changed are left out."""
     sources: dict[str, str] = {}
     for kind, name in (("ce", ce), ("vo", vo)):
         recorded = audit.recorded(runtime, at - audit.LONG_AGO, of=name, limit=LATEST).items
@@ -36,7 +36,7 @@ def setters(runtime: Runtime, ce: str, vo: str, at: datetime) -> dict[str, str]:
 def _of_one(
     kind: str, changes: Iterable[RecordedChange], at: datetime, now: datetime
 ) -> Iterable[tuple[str, str]]:
-    """Look at changes of one object, the latest first."""
+    """Yield the fields of one object that were set, from its changes, the latest first."""
     before, since = _split(changes, at)
     for field in FIELDS[kind]:
         change = _last(before, field)

@@ -1,4 +1,4 @@
-"""What if a CE or VO had other settings: the command that asks it, and what it would change."""
+"""Supposed settings of a CE and a VO: a form, the same as a command, and what they would change."""
 
 import json
 import shlex
@@ -11,15 +11,15 @@ from worker.domain.errors import Invalid
 from worker.services.observe.plan import Supposed
 
 NONE = "none"
-"""How "without limit" is typed, as on the command line."""
+"""The word for "without limit", as on the command line."""
 
 LARGEST = 1_000_000_000
-"""Nothing larger is supposed: sums of larger numbers mean nothing."""
+"""The largest number that can be supposed; sums of larger ones have no meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SupposedField:
-    """A value that may be supposed: whose it is, and what it is now."""
+    """A value that can be supposed: the CE or VO that has it, and its present value."""
 
     name: str
     of: str
@@ -36,7 +36,7 @@ NAMES = {
     "limit": ("vo", "Limit", True),
     "share": ("vo", "Share", False),
 }
-"""Whose value each is, its label, and whether it may be without limit."""
+"""For each value: whether a CE or a VO has it, its label, and whether it may be without limit."""
 
 
 def fields(
@@ -62,12 +62,12 @@ def _written(value: Any) -> str:
 
 
 def typed_in(query: Mapping[str, str]) -> dict[str, str]:
-    """Return what was typed, by name."""
+    """Return the values that were typed, by name."""
     return {name: text for name in NAMES if (text := query.get(name, "").strip())}
 
 
 def supposed(ce: str, vo: str, typed: Mapping[str, str]) -> Supposed:
-    """Read what was typed; what it may be is checked by the plan."""
+    """Parse the typed values; the plan checks whether they are possible."""
     values = {name: _value(name, text) for name, text in typed.items()}
     of_ce = {name: value for name, value in values.items() if NAMES[name][0] == "ce"}
     of_vo = {name: value for name, value in values.items() if NAMES[name][0] == "vo"}
@@ -106,7 +106,7 @@ def command(ce: str, vo: str, typed: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIfLine:
-    """What a VO gets, as things are and as they are supposed to be."""
+    """How many pilots there are in a plan with present values, and with supposed ones."""
 
     what: str
     was: int
@@ -122,7 +122,7 @@ Plan = Mapping[str, Sequence[Decision]]
 
 
 def compared(ce: str, was: Plan, becomes: Plan) -> list[WhatIfLine]:
-    """Compare two plans: each VO at a CE, all CEs for each VO, and the sum of all."""
+    """Compare two plans: each VO at a CE, each VO at all CEs, and the sum of all."""
     lines = [
         WhatIfLine(
             what=f"{ce} for {vo}",

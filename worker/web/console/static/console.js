@@ -30,8 +30,8 @@ function showBehind() {
   if (place.dataset.state !== "behind") show("behind", "behind since " + clock());
 }
 
-// A part under the pointer, with the focus or with a selection stays as it is: nothing moves
-// under a hand.
+// A part under the pointer, with the focus or with a selection is not replaced, so that nothing
+// moves while a person uses it.
 function isInUse(part) {
   const isSelected = part.querySelector("input[type=checkbox]:checked") !== null;
   return isSelected || part.matches(":hover") || part.contains(document.activeElement);
@@ -79,8 +79,8 @@ function isAtRest() {
   return isStopped || document.hidden;
 }
 
-// A stream holds one of the few connections that a browser has for a server: whoever does not
-// look has none.
+// A stream holds one of the few connections that a browser has for a server, so a page that is
+// hidden or stopped has none.
 function follow() {
   if (events) events.close();
   events = null;
@@ -119,7 +119,7 @@ function begin() {
   place.querySelector("button").addEventListener("click", stopOrGoOn);
 }
 
-// Keys. None of them changes anything: what they lead to asks first.
+// Keys. No key changes anything: a page to which a key leads asks first.
 const PAGES = { o: "overview", p: "pilots", e: "explain", c: "ces" };
 const keys = document.getElementById("keys");
 let isGoing = false;
