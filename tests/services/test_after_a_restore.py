@@ -21,7 +21,7 @@ UNKNOWN = Observed(stamp="ab" * 16, handle="7", status=Status.RUNNING)
 
 
 class Lists(Fake):
-    """A driver whose listing has what a test says."""
+    """A driver whose listing has the values that a test sets."""
 
     def __init__(self, **values: Any) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class Lists(Fake):
 
 @pytest.fixture
 def ce(world: World) -> CE:
-    made = world.ce()
+    ce = world.ce()
     world.change(lambda tx: restored.settle(tx, world.clock))
-    return made
+    return ce
 
 
 def stays_held(world: World, ce: CE) -> None:

@@ -1,4 +1,4 @@
-"""Who gets in by a secret, and who may make one."""
+"""Who may sign in with a secret, and who may make one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ ADVICE = f"A valid token is needed: {tokens.ADVICE}"
 
 
 def of(world: World, role: Role, vo: str | None = None, **more: Any) -> Runtime:
-    """Return the runtime of somebody with a role."""
+    """Return the runtime of a caller with a role."""
     actor = Actor(who="bob", door=Door.API, access=Access(role=role, vo=vo))
     return replace(world.runtime(), database=world.database.used_by(actor, **more))
 
@@ -63,34 +63,34 @@ def test_the_secret_is_nowhere(world: World) -> None:
     link = tokens.make_link(runtime, "alice", Role.ADMIN)
     session = tokens.use_link(runtime, link.secret)
 
-    kept = str(contents(world.database))
-    assert hash_of(new.secret) in kept
+    text = str(contents(world.database))
+    assert hash_of(new.secret) in text
     for one in (new, link, session):
-        assert one.secret not in kept
-        assert one.secret.removeprefix("pilotage_") not in kept
+        assert one.secret not in text
+        assert one.secret.removeprefix("pilotage_") not in text
 
 
 def gone_with_its_vo(world: World, new: NewToken) -> None:
     world.change(lambda tx: vos.remove(tx, "lhcb"))
 
 
-def expired(world: World, new: NewToken) -> None:
+def let_expire(world: World, new: NewToken) -> None:
     world.wait(days=91)
 
 
-def revoked(world: World, new: NewToken) -> None:
+def revoke(world: World, new: NewToken) -> None:
     tokens.revoke(world.runtime(), "ci", yes=True)
 
 
-def pruned(world: World, new: NewToken) -> None:
-    revoked(world, new)
+def prune_after_end(world: World, new: NewToken) -> None:
+    revoke(world, new)
     world.wait(days=31)
     prune.prune(world.runtime(by_hand=True))
     with world.database.uow() as tx:
         assert tx.execute(select(table.c.id)).all() == []
 
 
-@pytest.mark.parametrize("end", [gone_with_its_vo, expired, revoked, pruned])
+@pytest.mark.parametrize("end", [gone_with_its_vo, let_expire, revoke, prune_after_end])
 def test_whoever_is_not_let_in_learns_nothing(
     world: World, end: Callable[[World, NewToken], None]
 ) -> None:
@@ -101,12 +101,12 @@ def test_whoever_is_not_let_in_learns_nothing(
 
     for secret in (new.secret, make_secret(), "", "x" * 1000, "\ud800\0ü"):
         with (
-            refused(NotSignedIn) as caught,
-            statements(world.database.engine) as sent,
+            refused(NotSignedIn) as error,
+            statements(world.database.engine) as sql,
         ):
             tokens.identify(runtime, secret)
-        assert str(caught.value) == ADVICE
-        assert sum("tokens" in statement for statement in sent) == 1
+        assert str(error.value) == ADVICE
+        assert sum("tokens" in statement for statement in sql) == 1
 
 
 def test_its_use_is_noted_now_and_then(world: World) -> None:
@@ -114,9 +114,9 @@ def test_its_use_is_noted_now_and_then(world: World) -> None:
     secret = tokens.create(runtime, "ci", Role.READ).secret
     sent_each: list[int] = []
     for _ in range(3):
-        with statements(world.database.engine) as sent:
+        with statements(world.database.engine) as sql:
             tokens.identify(runtime, secret)
-        sent_each.append(sum("tokens" in statement for statement in sent))
+        sent_each.append(sum("tokens" in statement for statement in sql))
         world.wait(minutes=6)
 
     assert sent_each == [2, 1, 2]
@@ -169,8 +169,8 @@ def test_what_is_over_is_listed_if_asked(world: World) -> None:
     tokens.make_link(runtime, "alice", Role.READ)
     world.wait(days=1)
 
-    def names(**asked: Any) -> list[str]:
-        return [token.name for token in tokens.list_tokens(runtime, **asked).items]
+    def names(**filters: Any) -> list[str]:
+        return [token.name for token in tokens.list_tokens(runtime, **filters).items]
 
     assert names() == ["b"]
     assert names(all=True, page=PageRequest(descending=True)) == ["c", "b", "a"]
