@@ -24,6 +24,10 @@ ends = 1.5
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
+    return scenario(tmp_path)
+
+
+def scenario(tmp_path: Path) -> str:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY, encoding="utf-8")
     return str(path)

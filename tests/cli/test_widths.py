@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.cli.command import Cli, address
 from tests.cli.terminal import on_a_screen, too_wide
-from tests.cli.test_simulate import TINY
+from tests.cli.test_simulate import scenario
 from tests.cli.test_tree import LEAVES
 from tests.databases import Sqlite
 from tests.factories import a_ce, a_decision, a_pilot, a_vo
@@ -148,12 +148,6 @@ def words_of(path: tuple[str, ...], tmp_path: Path) -> list[str]:
             words.append(ARGUMENTS[place])
     extra = {"simulate": [scenario(tmp_path)], "apply": ["--dry-run"]}
     return [*words, *extra.get(path[0], [])]
-
-
-def scenario(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY, encoding="utf-8")
-    return str(path)
 
 
 def site_file(tmp_path: Path) -> str:

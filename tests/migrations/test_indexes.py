@@ -119,10 +119,6 @@ def count_active(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.count_active(tx)
 
 
-def page_of_a_ce(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10))
-
-
 def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.find(tx, asked=PageRequest(limit=10, descending=True))
 

@@ -1,9 +1,5 @@
 """Demand from a source: its own task asks and stores it, and a rule holds while it is unknown."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +7,8 @@ import pytest
 
 from tests.expectations import PASSWORD, refused
 from tests.factories import a_ce
-from tests.http_servers import served
+from tests.services.test_demand_http import endpoint
+from tests.services.test_demand_totals import reserve
 from tests.services.world import World
 from worker.db import vos
 from worker.demand import registry
@@ -31,30 +28,6 @@ def from_source(world: World, **source: Any) -> None:
 
 def echo(text: str, **more: Any) -> dict[str, Any]:
     return {"kind": "command", "command": ["echo", text], **more}
-
-
-def reserve(world: World) -> int:
-    return submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"]
-
-
-@contextmanager
-def endpoint(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[Any]]]:
-    """Serve one answer over HTTP; yield the address and the list of requests."""
-    requests: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append((self.path, self.headers.get("Authorization")))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
-        yield address, requests
 
 
 def test_what_a_source_answers_is_the_demand(world: World) -> None:
@@ -133,10 +106,11 @@ def test_an_endpoint_is_asked_with_its_token_which_is_told_to_nobody(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("s3cr3t\n")
-    with endpoint(json.dumps({"a": {"b": 5}}).encode()) as (url, requests):
+    with endpoint({"a": {"b": 5}}) as (url, requests):
         source = {"kind": "http", "url": f"{url}/{{vo}}", "path": "a.b", "token_file": str(token)}
         assert registry.ask("lhcb/x", source) == 5
-        assert requests == [("/lhcb%2Fx", "Bearer s3cr3t")]
+    [(_, path, headers, _)] = requests
+    assert (path, headers["Authorization"]) == ("/lhcb%2Fx", "Bearer s3cr3t")
     with pytest.raises(DemandUnknown) as error:
         registry.ask("lhcb", source)
     assert "s3cr3t" not in str(error.value) + caplog.text

@@ -18,9 +18,9 @@ from worker.domain.errors import DemandUnknown, Invalid
 
 @contextmanager
 def endpoint(answer: object, status: int = 200, **headers: str) -> Iterator[tuple[str, list[Any]]]:
-    """Serve one answer; yield the address and the list of requests."""
+    """Serve one answer, as it is or as JSON; yield the address and the list of requests."""
     requests: list[Any] = []
-    content = json.dumps(answer).encode()
+    content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.factories import a_ce
 from tests.services.test_demand_ever import end
-from tests.services.test_demand_totals import answer
+from tests.services.test_demand_totals import answer, reserve
 from tests.services.world import World
 from worker.db import vos
 from worker.domain.demand import DemandCounts
@@ -12,11 +12,6 @@ from worker.domain.pilot import Cause, Status, Use
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
 from worker.services.tasks import ask_demand
-from worker.services.tasks.submit_pilots import submit_pilots
-
-
-def reserve(world: World) -> int:
-    return submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"]
 
 
 def test_none_takes_the_place_of_one_that_ended_since(world: World) -> None:

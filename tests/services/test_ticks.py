@@ -26,8 +26,6 @@ from worker.services.operate import demo
 from worker.services.tasks import catalogue, execute, ticks
 from worker.services.tasks.ticks import Firing
 
-INTERVALS = {"submit_pilots", "dispatch", "check_pilots", "reconcile", "learn"}
-
 
 def pairs_of(firings: list[Firing]) -> list[tuple[str, str | None]]:
     return sorted((firing.task.name, firing.subject or "") for firing in firings)
