@@ -128,7 +128,7 @@ def on_a_terminal(*words: str, **environment: str) -> str:
 
 
 def typed_on_a_terminal(lines: Sequence[str], *words: str, **environment: str) -> str:
-    """Do the same while somebody types these lines."""
+    """Do as `on_a_terminal` does while somebody types these lines."""
     ours, theirs = pty.openpty()
     os.write(ours, "".join(f"{line}\n" for line in lines).encode())
     plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
@@ -157,7 +157,7 @@ def address(url: URL) -> str:
 
 
 def sql(database: Database, *statements: str) -> None:
-    """Do something to a database by hand."""
+    """Execute statements on a database by hand."""
     with database.engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))

@@ -1,4 +1,4 @@
-"""Credentials: where they lie and what was seen of them."""
+"""Credentials: where their files are, and what was observed of them."""
 
 from dataclasses import replace
 from typing import Any

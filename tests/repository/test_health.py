@@ -1,4 +1,4 @@
-"""Health: what was learnt of each CE, and whether it is sent pilots."""
+"""Health: what was learnt of each CE, and whether it gets pilots."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Moving pilots: every legal move works, no other happens, and all of it is written down."""
+"""Moves of pilots: every legal move works and is recorded, and no other happens."""
 
 import threading
 from dataclasses import replace

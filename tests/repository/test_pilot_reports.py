@@ -1,4 +1,4 @@
-"""Pilot reports: what pilots said last, one row each, and nothing else is changed."""
+"""Pilot reports: one row has the last report of a pilot, and nothing else changes."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Tokens: who may come in, and for how long."""
+"""Tokens: who may sign in, and for how long."""
 
 from dataclasses import replace
 from datetime import timedelta

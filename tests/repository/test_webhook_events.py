@@ -1,4 +1,4 @@
-"""The outbox of the webhook: what happened and its event are stored together, or neither is."""
+"""The outbox of the webhook: a change and its event are stored together, or neither is."""
 
 from datetime import timedelta
 

@@ -33,7 +33,7 @@ def register_pilot(world: World, ce: CE, stamp: str = STAMP, **more: Any) -> Pil
     return world.pilot(register(world.runtime(), new))
 
 
-def listings(world: World, ce: CE, number: int) -> None:
+def list_repeatedly(world: World, ce: CE, number: int) -> None:
     """List a CE some times, each time late enough for a listing to show everything."""
     for _ in range(number):
         world.wait(minutes=10)
@@ -61,7 +61,7 @@ def test_one_that_never_arrives_frees_its_slot_and_is_taken_back_if_it_comes(
     pilot = register_pilot(world, ce)
     world.reconcile(ce)
     assert world.pilot(pilot.id).status is Status.SUBMITTING
-    listings(world, ce, 3)
+    list_repeatedly(world, ce, 3)
     assert world.pilot(pilot.id).status is Status.LOST
 
     world.runtime().driver(ce).submit([Order(stamp=STAMP, vo=DEFAULT_VO)])
@@ -74,7 +74,7 @@ def test_a_job_without_the_stamp_in_its_name_is_left_alone(world: World) -> None
     [other] = world.sent(ce, 1)
     handle = world.pilot(other).handle
     pilot = register_pilot(world, ce, reference=handle)
-    listings(world, ce, 3)
+    list_repeatedly(world, ce, 3)
 
     assert world.pilot(pilot.id).status is Status.LOST
     assert world.pilot(other).cancel_requested_at is None

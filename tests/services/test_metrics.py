@@ -33,7 +33,7 @@ def read_series(world: World) -> dict[tuple[str, Labels], float]:
     }
 
 
-def of(world: World, name: str, **labels: str) -> dict[tuple[str, ...], float]:
+def series_of(world: World, name: str, **labels: str) -> dict[tuple[str, ...], float]:
     """Return the series of a name with these labels, by the values of the others."""
     return {
         tuple(value for key, value in sorted(pairs) if key not in labels): number
@@ -105,18 +105,18 @@ def test_what_happened_is_counted_by_ce_and_by_vo_and_the_fold_changes_nothing(
         call_tallies.add(tx, ce.name, [POLL, LATE], world.now())
     first = {key: value for key, value in read_series(world).items() if "connections" not in key[0]}
 
-    assert of(world, "pilotage_ce_sent_total", ce="bari") == {("sim",): 7}
-    assert of(world, "pilotage_ce_ended_total", ce="bari", backend="sim") == {
+    assert series_of(world, "pilotage_ce_sent_total", ce="bari") == {("sim",): 7}
+    assert series_of(world, "pilotage_ce_ended_total", ce="bari", backend="sim") == {
         ("useful",): 2,
         ("of_no_use",): 3,
         ("failed",): 1,
         ("lost",): 1,
     }
-    assert of(world, "pilotage_vo_ended_total", vo="lhcb")[("cancelled",)] == 1
-    assert of(world, "pilotage_vo_failed_total", vo="lhcb")[("refused",)] == 1
-    assert of(world, "pilotage_ce_start_delay_seconds_count", ce="bari") == {("sim",): 6}
-    assert of(world, "pilotage_calls_total", backend="sim")[("unavailable",)] == 1
-    lengths = of(world, "pilotage_call_duration_seconds_bucket", backend="sim", kind="poll")
+    assert series_of(world, "pilotage_vo_ended_total", vo="lhcb")[("cancelled",)] == 1
+    assert series_of(world, "pilotage_vo_failed_total", vo="lhcb")[("refused",)] == 1
+    assert series_of(world, "pilotage_ce_start_delay_seconds_count", ce="bari") == {("sim",): 6}
+    assert series_of(world, "pilotage_calls_total", backend="sim")[("unavailable",)] == 1
+    lengths = series_of(world, "pilotage_call_duration_seconds_bucket", backend="sim", kind="poll")
     assert (lengths[("0.1",)], lengths[("0.3",)], lengths[("100",)]) == (0, 1, 1)
     assert lengths[("+Inf",)] == 2
     with world.database.uow() as tx:
@@ -132,16 +132,16 @@ def test_a_vo_has_its_demand_its_need_and_its_share(world: World) -> None:
         a_pilot().on(ce).for_vo(lhcb).submitted().create_many(tx, 4)
         a_pilot().on(ce).for_vo(lhcb).running().create_many(tx, 5)
 
-    assert of(world, "pilotage_vo_demand") == {("lhcb",): 10}
-    assert of(world, "pilotage_vo_need") == {("lhcb",): 3}
-    assert of(world, "pilotage_vo_share", vo="lhcb") == {(): 3}
-    assert of(world, "pilotage_vo_pilots", vo="lhcb") == {("waiting",): 4, ("running",): 5}
+    assert series_of(world, "pilotage_vo_demand") == {("lhcb",): 10}
+    assert series_of(world, "pilotage_vo_need") == {("lhcb",): 3}
+    assert series_of(world, "pilotage_vo_share", vo="lhcb") == {(): 3}
+    assert series_of(world, "pilotage_vo_pilots", vo="lhcb") == {("waiting",): 4, ("running",): 5}
 
 
 def test_the_state_of_a_ce_is_a_word_without_its_reason(world: World) -> None:
     ce = world.ce(a_ce().named("bari"))
-    assert of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "normal"): 1}
+    assert series_of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "normal"): 1}
     pauses.pause(
         world.runtime(), ce.name, reason="new disks", until=world.now() + timedelta(days=1)
     )
-    assert of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "held"): 0}
+    assert series_of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "held"): 0}

@@ -52,7 +52,7 @@ def everything(world: World) -> list[Any]:
         return [sorted(map(str, tx.execute(text(f"SELECT * FROM {t}")).all())) for t in tables]
 
 
-def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
+def break_in(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Return a patch that lets a function do its work and then raise."""
 
     def install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,10 +68,10 @@ def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 ONE_TRANSACTION: dict[str, tuple[Callable[..., TaskResult], tuple[str, ...], Any]] = {
-    "submit_pilots": (submit_pilots.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
-    "learn": (learn.learn, (), breaks(health, "save_lessons")),
-    "report": (report.report, (), breaks(reports, "add")),
-    "prune": (prune.prune, (), breaks(retention, "remove")),
+    "submit_pilots": (submit_pilots.submit_pilots, (DEFAULT_VO,), break_in(decisions, "add")),
+    "learn": (learn.learn, (), break_in(health, "save_lessons")),
+    "report": (report.report, (), break_in(reports, "add")),
+    "prune": (prune.prune, (), break_in(retention, "remove")),
 }
 
 
@@ -250,7 +250,7 @@ def test_when_the_record_fails_what_was_claimed_stands_and_nothing_else(
         [pilot] = world.sent(ce, 1)
         world.wait(60)
     with monkeypatch.context() as patch:
-        breaks(module, name)(patch)
+        break_in(module, name)(patch)
         with pytest.raises(Boom):
             run(world.runtime(), ce.name)
 

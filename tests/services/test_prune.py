@@ -43,10 +43,10 @@ def history(world: World) -> None:
     with world.database.uow() as tx:
         for statement in HISTORY:
             tx.execute(text(statement))
-    goes_on(world, days=40)
+    pass_days(world, days=40)
 
 
-def goes_on(world: World, days: int) -> None:
+def pass_days(world: World, days: int) -> None:
     """Let days pass, with one report a day."""
     for _ in range(days):
         world.wait(days=1)
@@ -191,7 +191,7 @@ def scheduled_prune(world: World) -> TaskResult:
 
 def test_a_clock_that_was_set_ahead_by_a_year_deletes_nothing(world: World) -> None:
     world.make(a_pilot().done(), 3)
-    goes_on(world, days=10)
+    pass_days(world, days=10)
     world.wait(days=365)
     world.change(lambda tx: reports.add(tx, {}, world.clock))
     result = scheduled_prune(world)
@@ -207,11 +207,11 @@ def test_a_clock_that_was_set_ahead_by_a_year_deletes_nothing(world: World) -> N
 
 def test_a_site_that_was_off_for_a_year_prunes_after_some_days_or_by_hand(world: World) -> None:
     world.make(a_pilot().done(), 3)
-    goes_on(world, days=1)
+    pass_days(world, days=1)
     world.wait(days=365)
-    goes_on(world, days=2)
+    pass_days(world, days=2)
     assert scheduled_prune(world).outcome is Outcome.FAILED
-    goes_on(world, days=2)
+    pass_days(world, days=2)
     assert scheduled_prune(world).counts["pilots"] == 3
 
     world.make(a_pilot().done(), 2)

@@ -27,7 +27,7 @@ def rate(world: World, ce: Any) -> float:
     return evaluate(knowledge, now=world.clock, configured=ce.success_rate).chances.all
 
 
-def learning(world: World) -> None:
+def begin_to_learn(world: World) -> None:
     """Begin to learn now, because a new CE counts from the creation of its database."""
     learn.learn(world.runtime())
     world.wait(1)
@@ -52,7 +52,7 @@ def test_only_what_is_to_a_ces_credit_or_fault_changes_its_rate(
     world: World, builder: Any, effect: int
 ) -> None:
     ce = world.ce(a_ce().with_success_rate(0.5))
-    learning(world)
+    begin_to_learn(world)
     world.make(builder.on(ce), 5)
     result = learn.learn(world.runtime())
 
@@ -63,7 +63,7 @@ def test_only_what_is_to_a_ces_credit_or_fault_changes_its_rate(
 
 def test_an_outcome_is_folded_in_once(world: World) -> None:
     ce = world.ce()
-    learning(world)
+    begin_to_learn(world)
     world.make(a_pilot().on(ce).failed(), 4)
     counts = []
     for _ in range(3):
@@ -75,7 +75,7 @@ def test_an_outcome_is_folded_in_once(world: World) -> None:
 
 def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -> None:
     ce = world.ce()
-    learning(world)
+    begin_to_learn(world)
     world.make(a_pilot().on(ce).done(), 2)
     first = learn.learn(world.runtime()).counts["outcomes"]
     second = learn.learn(world.runtime()).counts["outcomes"]
@@ -85,7 +85,7 @@ def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -
 
 def test_what_was_learnt_steers_the_next_allocation(world: World) -> None:
     good, bad = world.ce(a_ce().named("good")), world.ce(a_ce().named("bad"))
-    learning(world)
+    begin_to_learn(world)
     world.make(a_pilot().on(bad).failed(), 10)
     world.make(a_pilot().on(good).done(), 10)
     learn.learn(world.runtime())
@@ -233,7 +233,7 @@ def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
 
 def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(6), check_latest=60)
-    learning(world)
+    begin_to_learn(world)
     for _ in range(4):
         submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
         execute.execute(catalogue.get("dispatch"), ce.name, world.runtime())
@@ -251,7 +251,7 @@ def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:
 
 def test_a_pilot_that_comes_back_counts_as_what_it_was_in_the_end(world: World) -> None:
     ce = world.ce(a_ce().with_success_rate(0.5))
-    learning(world)
+    begin_to_learn(world)
     [pilot] = world.make(a_pilot().on(ce).lost())
     learn.learn(world.runtime())
     rate_when_lost = rate(world, ce)

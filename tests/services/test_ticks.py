@@ -39,7 +39,7 @@ def all_schedules(database: Database) -> dict[tuple[str, str | None], Schedule]:
     return {(s.task, s.vo): s for s in ticks.list_schedules(runtime_on(database))}
 
 
-def alone(world: World, *names: str) -> None:
+def enable_only(world: World, *names: str) -> None:
     """Disable every task but these."""
     ticks.seed(world.database, world.clock)
     for name in catalogue.tasks():
@@ -98,7 +98,7 @@ def test_a_tick_fires_for_each_vo_or_each_ce_that_it_concerns(world: World) -> N
 
 
 def test_a_message_is_worth_reading_until_the_next_tick(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     [first], wait = ticks.claim_due(world.database, world.clock)
     assert (first.expires, wait) == (60, 60)
     world.wait(200)
@@ -107,14 +107,14 @@ def test_a_message_is_worth_reading_until_the_next_tick(world: World) -> None:
 
 
 def test_no_burst_follows_downtime(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     claim(world)
     world.wait(days=2)
     assert [claim(world) for _ in range(3)] == [[("learn", "")], [], []]
 
 
 def test_an_interval_keeps_its_beat_however_late_its_scheduler_looks(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     moments = []
     for _ in range(600):
         if claim(world):
@@ -125,7 +125,7 @@ def test_an_interval_keeps_its_beat_however_late_its_scheduler_looks(world: Worl
 
 
 def test_one_of_two_that_saw_the_same_tick_claims_it(world: World) -> None:
-    alone(world, "learn", "reconcile")
+    enable_only(world, "learn", "reconcile")
     with world.database.uow() as tx:
         due_times = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
     claims = []
@@ -198,7 +198,7 @@ def test_schedulers_that_begin_at_once_all_begin(postgresql_database: Database) 
 
 def test_a_vo_with_a_schedule_of_its_own_fires_by_that_one_alone(world: World) -> None:
     lhcb, atlas = world.vo(a_vo().named("lhcb")), world.vo(a_vo().named("atlas"))
-    alone(world, "submit_pilots")
+    enable_only(world, "submit_pilots")
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=20)
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=atlas.name, enabled=False)
     subjects = []
@@ -210,13 +210,13 @@ def test_a_vo_with_a_schedule_of_its_own_fires_by_that_one_alone(world: World) -
 
 def test_when_the_general_schedule_is_off_a_vo_of_its_own_still_fires(world: World) -> None:
     lhcb = world.vo(a_vo().named("lhcb"))
-    alone(world)
+    enable_only(world)
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=20, enabled=True)
     assert claim(world) == [("submit_pilots", "lhcb")]
 
 
 def test_a_disabled_schedule_does_not_fire_until_it_is_enabled(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     ticks.set_schedule(world.runtime(), "learn", enabled=False)
     world.wait(minutes=5)
     firings, wait = ticks.claim_due(world.database, world.clock)
@@ -226,7 +226,7 @@ def test_a_disabled_schedule_does_not_fire_until_it_is_enabled(world: World) -> 
 
 
 def test_one_disabled_between_the_look_and_the_claim_does_not_fire(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     with world.database.uow() as tx:
         due_times = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
     ticks.set_schedule(world.runtime(), "learn", enabled=False)
@@ -235,7 +235,7 @@ def test_one_disabled_between_the_look_and_the_claim_does_not_fire(world: World)
 
 
 def test_a_change_is_followed_at_once(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     claim(world)
     ticks.set_schedule(world.runtime(), "learn", every=5)
     assert claim(world) == [("learn", "")]
@@ -276,7 +276,7 @@ def test_what_is_configured_is_seeded_and_an_operators_change_survives_a_restart
 
 
 def test_a_restart_keeps_the_beat(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     claim(world)
     world.wait(10)
     ticks.seed(world.database, world.clock)
@@ -310,7 +310,7 @@ def test_a_schedule_that_would_stop_every_scheduler_is_refused(
 
 
 def test_a_schedule_of_a_task_that_is_gone_is_passed_over(world: World) -> None:
-    alone(world)
+    enable_only(world)
     with world.database.uow() as tx:
         schedules.put(tx, Schedule(task="of_an_extension", every=1.0))
     firings, wait = ticks.claim_due(world.database, world.clock)
@@ -357,7 +357,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
 def test_the_task_of_a_plug_in_that_breaks_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone(world, "learn", "renew_credentials")
+    enable_only(world, "learn", "renew_credentials")
     plug_in(monkeypatch, "SELECT nonsense FROM nowhere")
     assert claim(world) == [("renew_credentials", "")]
     assert claim(world) == []
@@ -367,7 +367,7 @@ def test_a_connection_that_is_lost_while_a_task_is_asked_is_an_error_of_the_data
     postgresql_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = postgresql_world
-    alone(world, "learn", "renew_credentials")
+    enable_only(world, "learn", "renew_credentials")
     with monkeypatch.context() as patch:
         plug_in(patch, "SELECT pg_terminate_backend(pg_backend_pid())")
         with pytest.raises(DatabaseUnavailable):

@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 ADVICE = f"A valid token is needed: {tokens.ADVICE}"
 
 
-def of(world: World, role: Role, vo: str | None = None, **more: Any) -> Runtime:
+def runtime_of(world: World, role: Role, vo: str | None = None, **more: Any) -> Runtime:
     """Return the runtime of a caller with a role."""
     actor = Actor(who="bob", door=Door.API, access=Access(role=role, vo=vo))
     return replace(world.runtime(), database=world.database.used_by(actor, **more))
@@ -112,14 +112,14 @@ def test_whoever_is_not_let_in_learns_nothing(
 def test_its_use_is_noted_now_and_then(world: World) -> None:
     runtime = world.runtime()
     secret = tokens.create(runtime, "ci", Role.READ).secret
-    sent_each: list[int] = []
+    counts: list[int] = []
     for _ in range(3):
         with statements(world.database.engine) as sql:
             tokens.identify(runtime, secret)
-        sent_each.append(sum("tokens" in statement for statement in sql))
+        counts.append(sum("tokens" in statement for statement in sql))
         world.wait(minutes=6)
 
-    assert sent_each == [2, 1, 2]
+    assert counts == [2, 1, 2]
     [token] = tokens.list_tokens(runtime).items
     assert token.used_at == world.clock - timedelta(minutes=6)
 
@@ -200,7 +200,7 @@ def test_what_makes_no_token_is_refused(world: World) -> None:
     ("role", "vo"), [(Role.READ, None), (Role.OPERATE, None), (Role.OPERATE, "default")]
 )
 def test_only_an_admin_makes_lists_and_revokes(world: World, role: Role, vo: str | None) -> None:
-    runtime = of(world, role, vo)
+    runtime = runtime_of(world, role, vo)
     acts: list[Callable[[], object]] = [
         lambda: tokens.create(runtime, "ci", Role.READ),
         lambda: tokens.list_tokens(runtime),
@@ -215,13 +215,13 @@ def test_only_an_admin_makes_lists_and_revokes(world: World, role: Role, vo: str
 
 def test_nobody_makes_what_may_do_more_than_they_may(world: World) -> None:
     world.vo(a_vo().named("lhcb"))
-    runtime = of(world, Role.OPERATE, "lhcb")
+    runtime = runtime_of(world, Role.OPERATE, "lhcb")
     for role, vo in ((Role.OPERATE, None), (Role.OPERATE, "default"), (Role.READ, None)):
         with refused(NotAllowed):
             tokens.make_link(runtime, "alice", role, vo)
     assert tokens.make_link(runtime, "alice", Role.OPERATE, "lhcb").token.made_by == "bob"
 
-    admin = of(world, Role.ADMIN)
+    admin = runtime_of(world, Role.ADMIN)
     new = tokens.create(admin, "ci", Role.ADMIN)
     assert new.token.access == Access(role=Role.ADMIN)
 
@@ -230,9 +230,9 @@ def test_a_repeated_request_makes_no_second_token_and_shows_no_secret(world: Wor
     def once() -> Once:
         return Once(who="bob", key="1", request_hash="a")
 
-    tokens.create(of(world, Role.ADMIN, once=once()), "ci", Role.READ)
+    tokens.create(runtime_of(world, Role.ADMIN, once=once()), "ci", Role.READ)
     with pytest.raises(AnsweredBefore) as before:
-        tokens.create(of(world, Role.ADMIN, once=once()), "ci", Role.READ)
+        tokens.create(runtime_of(world, Role.ADMIN, once=once()), "ci", Role.READ)
     assert before.value.answer is None
 
 

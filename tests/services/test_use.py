@@ -49,7 +49,7 @@ class Ends(Fake):
         ]
 
 
-def says(world: World, vo: str = DEFAULT_VO, **values: Any) -> None:
+def set_payload(world: World, vo: str = DEFAULT_VO, **values: Any) -> None:
     """Set values of the payload of a VO."""
     world.change(lambda tx: payloads.put(tx, vo, {"script": "true", **values}))
 
@@ -79,13 +79,13 @@ CODES = {"0": "useful", "77": "empty", "78": "node"}
 def test_the_payload_says_what_an_exit_code_means(
     world: World, exit_code: int, became: tuple[Status, Cause | None, Use | None]
 ) -> None:
-    says(world, exit_codes=CODES)
+    set_payload(world, exit_codes=CODES)
     assert end_of(world, exit_code, 5) == became
 
 
 @pytest.mark.parametrize(("seconds", "use"), [(89, Use.SHORT), (90, Use.USEFUL)])
 def test_the_payload_says_how_long_one_must_have_run(world: World, seconds: int, use: Use) -> None:
-    says(world, useful_after=90)
+    set_payload(world, useful_after=90)
     assert end_of(world, 0, seconds) == (Status.DONE, None, use)
 
 
@@ -100,7 +100,7 @@ def test_what_the_pilots_of_a_vo_usually_live_says_it_else(world: World) -> None
 
 def test_the_meanings_of_one_vo_are_not_those_of_another(world: World) -> None:
     vo = world.vo(a_vo().named("cms")).name
-    says(world, vo, exit_codes=CODES)
+    set_payload(world, vo, exit_codes=CODES)
     assert end_of(world, 77, 5) == (Status.FAILED, Cause.EXIT_CODE, None)
 
 
@@ -114,9 +114,9 @@ class Site:
         self.world = world
         self.ces = [world.ce(a_ce().named(n).with_capacity(6), check_latest=60.0) for n in "abc"]
         for vo in vos:
-            says(world, vo, useful_after=120)
+            set_payload(world, vo, useful_after=120)
 
-    def goes_on(self, minutes: int, lives: Mapping[tuple[str, str], float]) -> Counter[str]:
+    def work_for(self, minutes: int, lives: Mapping[tuple[str, str], float]) -> Counter[str]:
         """Work for some minutes; return how many pilots each VO sent to each CE.
 
         Pilots end well after the seconds in `lives` for their VO and CE, or else after ten minutes.
@@ -184,18 +184,18 @@ def test_a_ce_that_ends_pilots_at_once_is_paused_and_probed_and_the_others_go_on
     world: World,
 ) -> None:
     site = Site(world)
-    site.goes_on(10, {})
+    site.work_for(10, {})
     assert pause_reasons(world, site) == {}
-    site.goes_on(14, {(DEFAULT_VO, "a"): 5})
+    site.work_for(14, {(DEFAULT_VO, "a"): 5})
     [(name, reason)] = pause_reasons(world, site).items()
     assert name == "a"
     assert "pilots of VO default in a row ended for nothing; at other CEs" in str(reason)
     assert without_work(world) == set()
 
-    counts = site.goes_on(15, {(DEFAULT_VO, "a"): 5})
+    counts = site.work_for(15, {(DEFAULT_VO, "a"): 5})
     assert 1 <= counts["a"] <= 5
     assert counts["b"] + counts["c"] > 10
-    site.goes_on(20, {})
+    site.work_for(20, {})
     assert pause_reasons(world, site) == {}
 
 
@@ -203,21 +203,21 @@ def test_a_vo_without_work_blames_no_ce_and_keeps_a_trickle_until_it_finds_some(
     world: World,
 ) -> None:
     site = Site(world)
-    site.goes_on(15, {})
+    site.work_for(15, {})
     nothing = {(DEFAULT_VO, ce.name): 5.0 for ce in site.ces}
-    site.goes_on(15, nothing)
+    site.work_for(15, nothing)
     assert without_work(world) == {DEFAULT_VO}
     assert pause_reasons(world, site) == {}
 
-    counts = site.goes_on(20, nothing)
+    counts = site.work_for(20, nothing)
     assert 10 <= counts.total() <= 2 * 20
     reasons = plan(world.runtime(), DEFAULT_VO).lines
     assert all("(a trickle: since " in reason for reason in reasons)
     assert all("pilots in a row found no work, at 3 CEs)" in reason for reason in reasons)
 
-    site.goes_on(8, {})
+    site.work_for(8, {})
     assert without_work(world) == set()
-    assert site.goes_on(10, {}).total() > 10
+    assert site.work_for(10, {}).total() > 10
 
 
 def test_the_cost_of_a_check_does_not_depend_on_how_pilots_ended(world: World) -> None:
