@@ -1,1 +1,1 @@
-"""The command line, as those who type it meet it."""
+"""The command line, as its users see it."""

@@ -1,4 +1,4 @@
-"""The command line, called within this process or as one of its own, and what it answered."""
+"""Call the command line within this process or as a new one, and read its answer."""
 
 import json
 import os
@@ -24,21 +24,20 @@ from worker.db.database import Database
 from worker.db.engine import make_engine
 
 WRONG_USE = re.compile(r" See 'pilotage[a-z -]* --help'\.$")
-"""How every message about a command that was used wrongly ends; its exit code is 2."""
+"""The end of every message about wrong use of a command; the exit code is then 2."""
 
 SECRET = re.compile(r"://[^:/@]*:([^@]+)@")
 
 
 kept_engine = lru_cache(maxsize=8)(make_engine)
-"""The engine of a command, closed after it and opened anew by the next one for the same database.
-
-What the statements of a command are compiled to is kept with it; that costs more than they do.
+"""The engine of a command. It is closed after the command; the next command for the same database
+opens it again and reuses its compiled statements, which cost more than their execution.
 """
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command left behind."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -50,7 +49,7 @@ class Answer:
 
 
 class Cli:
-    """Calls the command line as a new process would: nothing is left of the call before."""
+    """Calls the command line as a new process would: it shares nothing with the previous call."""
 
     def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
         self._capture = capture
@@ -60,9 +59,9 @@ class Cli:
         self._capture.readouterr()
         with patch.object(database_of_all, "make_engine", kept_engine):
             code = run(words)
-        told = self._capture.readouterr()
+        output = self._capture.readouterr()
         forget()
-        return Answer(code, told.out, told.err)
+        return Answer(code, output.out, output.err)
 
     def ok(self, *words: str) -> Answer:
         """Expect success and no complaint."""
@@ -80,7 +79,7 @@ class Cli:
 
 
 def refusal(answer: Answer) -> str:
-    """Expect one line of complaint without a password, its exit code, and no other answer."""
+    """Expect one line of complaint without a password, its exit code, and no other output."""
     assert answer.out == ""
     return complaint(answer)
 
@@ -100,18 +99,18 @@ def complaint(answer: Answer) -> str:
 
 
 def forget() -> None:
-    """Close what the wiring has built, and let it build anew."""
+    """Close everything that the wiring has built, so that it is built anew."""
     if wiring.database.cache_info().currsize:
         wiring.database().close()
     wiring.use_server(None, None)
-    for built in vars(wiring).values():
-        if hasattr(built, "cache_clear"):
-            built.cache_clear()
+    for value in vars(wiring).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
 
 
 def process(*words: str, **environment: str) -> Answer:
     """Call the command as a process, its output in pipes."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "worker", *words],
         capture_output=True,
         text=True,
@@ -120,16 +119,16 @@ def process(*words: str, **environment: str) -> Answer:
         stdin=subprocess.DEVNULL,
         env={**os.environ, **environment},
     )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return Answer(process.returncode, process.stdout, process.stderr)
 
 
 def on_a_terminal(*words: str, **environment: str) -> str:
-    """Call the command on a terminal; return what one would see there, escapes and all."""
+    """Call the command on a terminal; return all that it writes, with its escape sequences."""
     return typed_on_a_terminal((), *words, **environment)
 
 
 def typed_on_a_terminal(lines: Sequence[str], *words: str, **environment: str) -> str:
-    """Do the same while somebody types these lines."""
+    """Do as `on_a_terminal` does while somebody types these lines."""
     ours, theirs = pty.openpty()
     os.write(ours, "".join(f"{line}\n" for line in lines).encode())
     plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
@@ -139,17 +138,17 @@ def typed_on_a_terminal(lines: Sequence[str], *words: str, **environment: str) -
         stdout=theirs,
         stderr=theirs,
         env={**plain, "TERM": "xterm-256color", **environment},
-    ) as running:
+    ) as process:
         os.close(theirs)
-        seen = b""
+        output = b""
         try:
             while chunk := os.read(ours, 65536):
-                seen += chunk
-        except OSError:  # so a terminal says that nobody holds its other end
+                output += chunk
+        except OSError:  # a terminal raises it when nobody holds its other end
             pass
-        running.wait(LONGEST)  # the limit only ends a test that hangs
+        process.wait(LONGEST)  # the limit only ends a test that hangs
     os.close(ours)
-    return seen.decode()
+    return output.decode()
 
 
 def address(url: URL) -> str:
@@ -158,7 +157,7 @@ def address(url: URL) -> str:
 
 
 def sql(database: Database, *statements: str) -> None:
-    """Do something to a database by hand."""
+    """Execute statements on a database by hand."""
     with database.engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -167,10 +166,10 @@ def sql(database: Database, *statements: str) -> None:
 
 def contents(database: Database) -> dict[str, list[str]]:
     """Read every row of every table."""
-    found = {}
+    tables = {}
     with database.engine.connect() as connection:
         for name in inspect(connection).get_table_names():
             rows = connection.execute(text(f'SELECT * FROM "{name}"'))
-            found[name] = sorted(repr(row) for row in rows)
+            tables[name] = sorted(repr(row) for row in rows)
     database.engine.dispose()
-    return found
+    return tables

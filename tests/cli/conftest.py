@@ -1,4 +1,4 @@
-"""A command line, and databases for it that are its test's own."""
+"""A command line, and databases that only one test uses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from worker.db.uow import Transaction
 def cli(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Cli]:
-    """A command line with a state folder of its own, in no terminal of any width."""
+    """A command line with a state folder of its own and without a terminal."""
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("COLUMNS", raising=False)
     yield Cli(capsys)
@@ -27,21 +27,21 @@ def cli(
 
 @pytest.fixture
 def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A migrated database, which is the one that the command line uses."""
+    """A migrated database that the command line uses."""
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(database.url))
     return database
 
 
 @pytest.fixture
 def bare(blank: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The same, made and not migrated; a test may remove it."""
+    """A database without tables that the command line uses; a test may remove it."""
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(blank.url))
     return blank
 
 
 @pytest.fixture
 def fresh(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A migrated database that a test may spoil or remove, and that the command line uses."""
+    """A migrated database that the command line uses; a test may damage or remove it."""
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(fresh.url))
     return fresh
 
@@ -54,7 +54,7 @@ def site(world: Database, sqlite_template: Sqlite) -> Database:
 
 
 def small_site(database: Database, sqlite_template: Sqlite) -> None:
-    """Make the small site in the main database of either kind."""
+    """Make the small site in a database of either kind."""
 
     def make() -> None:
         with database.uow() as tx:

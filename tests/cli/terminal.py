@@ -20,7 +20,7 @@ def on_a_screen(columns: int, *words: str) -> list[str]:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     output: list[bytes] = []
-    reader = Thread(target=_read, args=(ours, output))
+    reader = Thread(target=_copy_output, args=(ours, output))
     reader.start()
     forget()
     with os.fdopen(theirs, "w", encoding="utf-8") as terminal, redirect_stdout(terminal):
@@ -32,13 +32,13 @@ def on_a_screen(columns: int, *words: str) -> list[str]:
 
 
 def too_wide(lines: list[str], columns: int) -> list[str]:
-    """Return the lines that are wider. A path that alone is too long stays in one piece."""
+    """Return the lines that are wider, except a single word, such as a path, that is too long."""
     return [line for line in lines if cell_len(line) > columns and " " in line.strip()]
 
 
-def _read(terminal: int, output: list[bytes]) -> None:
+def _copy_output(terminal: int, output: list[bytes]) -> None:
     try:
         while chunk := os.read(terminal, 65536):
             output.append(chunk)
-    except OSError:  # so a terminal says that nobody holds its other end
+    except OSError:  # a terminal raises it when nobody holds its other end
         pass

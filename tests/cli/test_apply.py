@@ -1,4 +1,4 @@
-"""`pilotage apply`: the database becomes what a file says, and only that."""
+"""`pilotage apply`: the database becomes exactly what a file says."""
 
 from pathlib import Path
 
@@ -40,10 +40,10 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(
     cli: Cli, world: Database, site: Path
 ) -> None:
     before = contents(world)
-    shown = cli.json("apply", str(site), "--dry-run")
+    data = cli.json("apply", str(site), "--dry-run")
 
-    assert shown["applied"] is False
-    assert [change["what"] for change in shown["changes"]] == [
+    assert data["applied"] is False
+    assert [change["what"] for change in data["changes"]] == [
         "VO lhcb",
         "CE lyon",
         "CE lyon only for",
@@ -55,10 +55,10 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(
 
 @pytest.mark.usefixtures("world")
 def test_the_database_becomes_what_the_file_says_and_then_stays(cli: Cli, site: Path) -> None:
-    planned = cli.json("apply", str(site), "--dry-run")["changes"]
-    made = cli.json("apply", str(site))
+    changes = cli.json("apply", str(site), "--dry-run")["changes"]
+    data = cli.json("apply", str(site))
 
-    assert made == {"changes": planned, "applied": True}
+    assert data == {"changes": changes, "applied": True}
     lyon = cli.json("ce", "show", "lyon")
     assert (lyon["capacity"], lyon["waiting_limit"]) == (100, 10)
     assert (lyon["only_for"], lyon["tags"]) == (["lhcb"], ["eu"])
@@ -73,15 +73,15 @@ def test_the_database_becomes_what_the_file_says_and_then_stays(cli: Cli, site: 
 @pytest.mark.usefixtures("world")
 def test_what_export_writes_changes_nothing_where_it_was_written(cli: Cli, site: Path) -> None:
     cli.ok("apply", str(site))
-    # No CE of the simulator asks for a proxy: the command warns of it, and stores the path.
-    added = cli("credential", "add", "lhcb", "sim", "--proxy", "/etc/pilotage/lhcb.pem")
-    assert added.code == 0
-    written = cli.ok("export").out
-    site.write_text(written, encoding="utf-8")
+    # A simulated CE needs no proxy: the command warns of that, and stores the path.
+    answer = cli("credential", "add", "lhcb", "sim", "--proxy", "/etc/pilotage/lhcb.pem")
+    assert answer.code == 0
+    text = cli.ok("export").out
+    site.write_text(text, encoding="utf-8")
 
     assert cli.json("apply", str(site))["changes"] == []
-    assert cli.ok("export").out == written
-    assert '[vo.lhcb.credentials.sim]\nproxy = { path = "/etc/pilotage/lhcb.pem" }' in written
+    assert cli.ok("export").out == text
+    assert '[vo.lhcb.credentials.sim]\nproxy = { path = "/etc/pilotage/lhcb.pem" }' in text
 
 
 @pytest.mark.usefixtures("world")
@@ -89,13 +89,13 @@ def test_an_inventory_moves_to_an_empty_database_by_a_file(
     cli: Cli, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.ok("apply", str(site))
-    written = cli.ok("export").out
-    site.write_text(written, encoding="utf-8")
+    text = cli.ok("export").out
+    site.write_text(text, encoding="utf-8")
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", f"sqlite:///{tmp_path / 'other.sqlite'}")
     cli.ok("db", "setup")
     cli.ok("apply", str(site))
 
-    assert cli.ok("export").out == written
+    assert cli.ok("export").out == text
 
 
 @pytest.mark.usefixtures("world")
@@ -136,7 +136,7 @@ def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) 
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("text", "message"),
     [
         ("[ce.x]\nbackend='sim'\ncapacity=-1", "ce.x: capacity: -1 is below 0"),
         ("[ce.x]\nbackend='smi'\ncapacity=1", "did you mean 'sim'?"),
@@ -161,14 +161,14 @@ def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) 
     ],
 )
 def test_a_file_that_cannot_be_is_refused_whole(
-    cli: Cli, world: Database, site: Path, written: str, said: str
+    cli: Cli, world: Database, site: Path, text: str, message: str
 ) -> None:
-    site.write_text(f"[vo.good]\n{'' if written.startswith('ce =') else written}", encoding="utf-8")
-    if written.startswith("ce ="):
-        site.write_text(written, encoding="utf-8")
+    site.write_text(f"[vo.good]\n{'' if text.startswith('ce =') else text}", encoding="utf-8")
+    if text.startswith("ce ="):
+        site.write_text(text, encoding="utf-8")
     before = contents(world)
 
-    assert said in cli.refused("apply", str(site))
+    assert message in cli.refused("apply", str(site))
     assert contents(world) == before
 
 

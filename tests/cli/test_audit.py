@@ -1,4 +1,4 @@
-"""Every command that changes something leaves its name; those that look leave nothing.
+"""Every command that changes something is recorded by name; one that only reads is not.
 
 Each command of the tree is in one of the lists here, so that a new one cannot be forgotten.
 """
@@ -102,10 +102,10 @@ CHANGING: Mapping[Words, tuple[Words, Sequence[str]]] = {
     ("task", "disable"): (("learn",), ["task learn"]),
     ("db", "clean"): (("--yes", "--force"), ["database all"]),
 }
-"""What each command is given, and the objects of which it leaves a row."""
+"""The arguments of each command, and the objects for which it writes a row."""
 
 BY_TASK = {("task", "run"), ("vo", "ask")}
-"""What runs a task by hand; the row is that of the task."""
+"""Commands that run a task by hand; the row names the task."""
 
 ELSEWHERE = {
     *(("db", word) for word in ("setup", "create", "drop", "reset", "migrate")),
@@ -115,7 +115,7 @@ ELSEWHERE = {
     ("up",),
     ("web",),
 }
-"""What makes or removes whole databases or needs more: the tests below, or others, are about it."""
+"""Commands that make or remove whole databases, or need more; other tests are about them."""
 
 LOOKING = {
     *(("ce", word) for word in ("list", "show", "pauses")),
@@ -161,8 +161,8 @@ REFUSED: Sequence[Words] = [
 
 
 @pytest.fixture
-def filled(world: Database, tmp_path: Path) -> Database:
-    """A site with something for each command to change, and nothing noted of how it was made."""
+def full_site(world: Database, tmp_path: Path) -> Database:
+    """A site with something for each command to change, and without any recorded change."""
     token = a_token(tmp_path / "token", exp=4_000_000_000)
     (tmp_path / "site.toml").write_text(SITE, encoding="utf-8")
     renewal = ("cp", str(a_token(tmp_path / "new", exp=4_100_000_000)), str(tmp_path / "old"))
@@ -173,10 +173,10 @@ def filled(world: Database, tmp_path: Path) -> Database:
         payloads.put(tx, "cms", {"script": "true"})
         rome = ces.get(tx, "rome")
         a_maintenance().of(rome).create(tx)
-        held = SendingChange(
+        hold = SendingChange(
             ce="rome", was=Sending.NORMAL, became=Sending.HELD, reason="why", by_hand=True, at=EPOCH
         )
-        sending.change(tx, held, "why", EPOCH)
+        sending.change(tx, hold, "why", EPOCH)
         a_token(tmp_path / "old", exp=4_000_000_000)
         old = a_credential().of_kind(CredentialKind.TOKEN).at_path(str(tmp_path / "old"))
         old.renewed_by(*renewal).create(tx)
@@ -190,7 +190,7 @@ def filled(world: Database, tmp_path: Path) -> Database:
 
 
 def places(database: Database, folder: Path) -> Mapping[str, str]:
-    """Return what stands for the words in braces."""
+    """Return the value of each word in braces."""
     with database.uow() as tx:
         [maintenance] = maintenances.find(tx, "rome", EPOCH)
         numbers = {f"{{{one.status}}}": str(one.id) for one in pilot_reads.find(tx).items}
@@ -198,7 +198,7 @@ def places(database: Database, folder: Path) -> Mapping[str, str]:
     return {**numbers, **files, "{maintenance}": str(maintenance.id)}
 
 
-def recorded(database: Database) -> list[RecordedChange]:
+def change_rows(database: Database) -> list[RecordedChange]:
     with database.uow() as tx:
         items = changes.find(tx, EPOCH).items
     database.engine.dispose()
@@ -207,18 +207,18 @@ def recorded(database: Database) -> list[RecordedChange]:
 
 def test_every_command_is_in_one_of_the_lists() -> None:
     assert CHANGING.keys() | ELSEWHERE | LOOKING == LEAVES.keys()
-    assert len(CHANGING) + len(ELSEWHERE) + len(LOOKING) == len(LEAVES)  # in one, not in two
+    assert len(CHANGING) + len(ELSEWHERE) + len(LOOKING) == len(LEAVES)  # none is in two lists
 
 
 @pytest.mark.finding("M7")
 @pytest.mark.parametrize("path", CHANGING, ids=" ".join)
 def test_a_command_that_changes_something_leaves_a_row_for_each_object(
-    cli: Cli, filled: Database, tmp_path: Path, path: Words
+    cli: Cli, full_site: Database, tmp_path: Path, path: Words
 ) -> None:
-    given, objects = CHANGING[path]
-    own = places(filled, tmp_path)
-    cli(*path, *(own.get(word, word) for word in given))
-    rows = recorded(filled)
+    words, objects = CHANGING[path]
+    own = places(full_site, tmp_path)
+    cli(*path, *(own.get(word, word) for word in words))
+    rows = change_rows(full_site)
 
     assert sorted(f"{one.kind} {one.name}" for one in rows) == sorted(objects)
     for one in rows:
@@ -230,27 +230,27 @@ def test_a_command_that_changes_something_leaves_a_row_for_each_object(
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
 def test_what_is_refused_leaves_none(
-    cli: Cli, filled: Database, tmp_path: Path, words: Words
+    cli: Cli, full_site: Database, tmp_path: Path, words: Words
 ) -> None:
-    own, before = places(filled, tmp_path), contents(filled)
+    own, before = places(full_site, tmp_path), contents(full_site)
     assert cli(*(own.get(word, word) for word in words)).code != 0
 
-    assert contents(filled) == before
+    assert contents(full_site) == before
 
 
-def test_a_dry_run_leaves_none(cli: Cli, filled: Database, tmp_path: Path) -> None:
+def test_a_dry_run_leaves_none(cli: Cli, full_site: Database, tmp_path: Path) -> None:
     cli.ok("apply", str(tmp_path / "site.toml"), "--dry-run")
     for task in ("learn", "prune", "sweep", "renew_credentials"):
         cli.ok("task", "run", task, "--dry-run")
 
-    assert recorded(filled) == []
+    assert change_rows(full_site) == []
 
 
 def test_what_a_file_changes_is_a_row_for_each_object(
-    cli: Cli, filled: Database, tmp_path: Path
+    cli: Cli, full_site: Database, tmp_path: Path
 ) -> None:
     cli.ok("apply", str(tmp_path / "site.toml"))
-    rows = {f"{one.kind} {one.name}": one for one in recorded(filled)}
+    rows = {f"{one.kind} {one.name}": one for one in change_rows(full_site)}
 
     lhcb, atlas, lyon = rows["vo lhcb"], rows["vo atlas"], rows["ce lyon"]
     assert lhcb.before == {"share": 2.0, "limit": None, "payload": None}
@@ -261,37 +261,37 @@ def test_what_a_file_changes_is_a_row_for_each_object(
     assert lyon.after is not None
     assert (lyon.after["capacity"], lyon.after["only_for"]) == (9, "lhcb")
     cli.ok("apply", str(tmp_path / "site.toml"))
-    assert len(recorded(filled)) == len(rows)
+    assert len(change_rows(full_site)) == len(rows)
 
 
-def test_a_database_that_is_emptied_keeps_what_was_changed(cli: Cli, filled: Database) -> None:
+def test_a_database_that_is_emptied_keeps_what_was_changed(cli: Cli, full_site: Database) -> None:
     cli.ok("vo", "set", "lhcb", "--limit", "3")
-    before = recorded(filled)
+    before = change_rows(full_site)
     cli.ok("db", "clean", "--yes", "--force")
 
-    *kept, clean = recorded(filled)
-    assert kept == before
+    *rest, clean = change_rows(full_site)
+    assert rest == before
     assert (clean.what, clean.after is not None) == ("db clean", True)
-    filled_tables = {table for table, rows in contents(filled).items() if rows}
+    filled_tables = {table for table, rows in contents(full_site).items() if rows}
     assert {name for name in filled_tables if "alembic" not in name} == {"vos", "changes"}
 
 
 def test_a_migration_is_a_row_for_each_chain(cli: Cli, bare: Database) -> None:
     cli.ok("db", "migrate")
-    rows = recorded(bare)
+    rows = change_rows(bare)
     cli.ok("db", "setup")
 
     assert {one.what for one in rows} == {"db migrate"}
     assert [one.name for one in rows] == [chain.name for chain in bare.chains]
     assert rows[0].before == {"revision": None}
-    assert recorded(bare) == rows
+    assert change_rows(bare) == rows
 
 
-def test_it_is_shown_by_pages_the_latest_first(cli: Cli, filled: Database) -> None:
+def test_it_is_shown_by_pages_the_latest_first(cli: Cli, full_site: Database) -> None:
     for number in (3, 4, 5):
         cli.ok("vo", "set", "lhcb", "--limit", str(number))
     cli.ok("ce", "disable", "lyon")
-    with filled.uow() as tx:
+    with full_site.uow() as tx:
         a_change().by("alice@desk").of("ce", "old").at(EPOCH).create(tx)
 
     def limits(*words: str) -> list[Any]:
@@ -313,24 +313,24 @@ def test_it_is_shown_by_pages_the_latest_first(cli: Cli, filled: Database) -> No
     assert cli.ok("audit", "--of", "nothing").out.startswith("nothing was changed since 20")
 
 
-def test_a_secret_is_nowhere(cli: Cli, filled: Database) -> None:
+def test_a_secret_is_nowhere(cli: Cli, full_site: Database) -> None:
     secret = "S3cr3tS3cr3tS3cr3t"
     cli.ok("ce", "pause", "lyon", "--reason", f"the password={secret} is wrong")
     source = ("kind=command", f'command=["ask", "--token", "{secret}", "password={secret}"]')
     cli.ok("vo", "set", "lhcb", "--source", source[0], "--source", source[1])
     cli.ok("credential", "set", "all", "arc", "--renew", f"renew --password {secret}")
 
-    assert len(recorded(filled)) == 3
+    assert len(change_rows(full_site)) == 3
     assert secret not in cli.ok("audit").out + cli.ok("audit", "--json").out
-    assert secret not in str(contents(filled)["changes"])
+    assert secret not in str(contents(full_site)["changes"])
 
 
-def test_health_is_what_the_change_says(cli: Cli, filled: Database) -> None:
+def test_health_is_what_the_change_says(cli: Cli, full_site: Database) -> None:
     cli.ok("ce", "pause", "lyon", "--reason", "disks", "--until", "2h")
-    [one] = recorded(filled)
+    [one] = change_rows(full_site)
 
     assert one.before == {"sending": "normal", "reason": None, "until": None}
     assert one.after is not None
     assert (one.after["sending"], one.after["reason"]) == ("held", "disks")
-    with filled.uow() as tx:
+    with full_site.uow() as tx:
         assert health.get(tx, "lyon").sending == one.after["sending"]

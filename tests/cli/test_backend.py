@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, MetaData, Text
 
 from tests.cli.command import Cli, complaint
-from tests.migrations.chains import changed, relocated
+from tests.migrations.chains import copy_migrations, copy_with_models
 from worker import wiring
 from worker.backends import registry
 from worker.backends.contract import Backend
@@ -28,10 +28,10 @@ def upgrade() -> None:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[Chain], Chain]) -> None:
-    """Put a changed copy of a back-end in its place."""
-    found = registry.discover()
-    copy = replace(found[name], chain=change(found[name].chain))
-    backends: dict[str, Backend] = {**found, name: copy}
+    """Replace a back-end by a changed copy."""
+    originals = registry.discover()
+    copy = replace(originals[name], chain=change(originals[name].chain))
+    backends: dict[str, Backend] = {**originals, name: copy}
     monkeypatch.setattr(wiring, "backends", lambda: backends)
 
 
@@ -62,16 +62,16 @@ def test_migrate_brings_one_back_end_up_to_date(cli: Cli, fresh: Database) -> No
 
 def test_a_mistyped_back_end_is_answered_with_the_nearest(cli: Cli, world: Database) -> None:
     assert cli.refused("backend", "migrate", "smi").endswith("smi: did you mean 'sim'?")
-    known = ", ".join(registry.discover())
-    assert f"known: {known}" in cli.refused("backend", "migrate", "pbs")
+    names = ", ".join(registry.discover())
+    assert f"known: {names}" in cli.refused("backend", "migrate", "pbs")
 
 
 def test_upgrade_all_tells_a_status_for_each_and_repeats_harmlessly(
     cli: Cli, fresh: Database
 ) -> None:
     for _ in range(2):
-        told = cli.json("backend", "upgrade-all")
-        assert [(row["chain"], row["status"]) for row in told] == [
+        rows = cli.json("backend", "upgrade-all")
+        assert [(row["chain"], row["status"]) for row in rows] == [
             (name, "unchanged") for name in registry.discover()
         ]
 
@@ -79,23 +79,25 @@ def test_upgrade_all_tells_a_status_for_each_and_repeats_harmlessly(
 def test_one_back_end_that_fails_stops_no_other(
     cli: Cli, fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoilt(chain: Chain) -> Chain:
-        copy = relocated(chain, tmp_path / "chain")
+    def spoil(chain: Chain) -> Chain:
+        copy = copy_migrations(chain, tmp_path / "chain")
         (copy.folder / "versions" / "0002_broken.py").write_text(BROKEN, encoding="utf-8")
         return copy
 
-    install(monkeypatch, "local", spoilt)
+    install(monkeypatch, "local", spoil)
 
     answer = cli("backend", "upgrade-all", "--json")
 
     assert complaint(answer) == "Not every back-end could be migrated: local"
-    told = {row["chain"]: (row["status"], row["error"]) for row in json.loads(answer.out)}
+    results = {row["chain"]: (row["status"], row["error"]) for row in json.loads(answer.out)}
     others = dict.fromkeys(registry.discover(), ("unchanged", None))
-    assert told == {**others, "local": ("failed", "RuntimeError: it cannot be done")}
+    assert results == {**others, "local": ("failed", "RuntimeError: it cannot be done")}
     plain = cli("backend", "upgrade-all")
     assert plain.code == 1
     assert plain.lines[0].split()[-1] == "error"
-    assert [line.split()[1] for line in plain.lines[1:]] == [status for status, _ in told.values()]
+    assert [line.split()[1] for line in plain.lines[1:]] == [
+        status for status, _ in results.values()
+    ]
 
 
 @pytest.mark.postgresql
@@ -112,13 +114,15 @@ def test_revision_writes_the_next_migration_from_the_models(
     def add_colour(metadata: MetaData) -> None:
         metadata.tables["sim_faults"].append_column(Column("colour", Text))
 
-    install(monkeypatch, "sim", lambda chain: changed(chain, tmp_path / "chain", add_colour))
+    install(
+        monkeypatch, "sim", lambda chain: copy_with_models(chain, tmp_path / "chain", add_colour)
+    )
 
-    said = cli.ok("backend", "revision", "sim", "add a colour").out
+    text = cli.ok("backend", "revision", "sim", "add a colour").out
 
-    written = tmp_path / "chain" / "versions" / "0002_add_a_colour.py"
-    assert said.endswith(f"wrote {written}\n")
-    assert "'colour'" in written.read_text(encoding="utf-8")
+    path = tmp_path / "chain" / "versions" / "0002_add_a_colour.py"
+    assert text.endswith(f"wrote {path}\n")
+    assert "'colour'" in path.read_text(encoding="utf-8")
     assert cli.json("backend", "migrate", "sim")[0]["status"] == "migrated"
     assert cli.ok("backend", "revision", "sim", "again").out == (
         "the migrations of sim are in step\n"

@@ -1,4 +1,4 @@
-"""`pilotage db backup` and `db restore`: what was there comes back, and nothing is half done."""
+"""`pilotage db backup` and `db restore`: a restore brings all rows back, or changes nothing."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ DUMPERS = pytest.mark.skipif(
 
 
 @pytest.fixture
-def kept(cli: Cli, fresh: Database, tmp_path: Path) -> Path:
+def backup(cli: Cli, fresh: Database, tmp_path: Path) -> Path:
     """A database with a small site, and a backup of it."""
     if fresh.url.get_backend_name() == "postgresql" and not shutil.which("pg_dump"):
         pytest.skip("needs the programs pg_dump and pg_restore")
@@ -42,23 +42,23 @@ def kept(cli: Cli, fresh: Database, tmp_path: Path) -> Path:
 
 
 def test_a_backup_is_one_file_that_only_its_owner_reads(
-    cli: Cli, kept: Path, tmp_path: Path
+    cli: Cli, backup: Path, tmp_path: Path
 ) -> None:
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir() if kept.name in path.name] == [kept.name]
-    told = cli.json("db", "backup", str(tmp_path / "other"))
-    assert told["bytes"] == (tmp_path / "other").stat().st_size
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir() if backup.name in path.name] == [backup.name]
+    data = cli.json("db", "backup", str(tmp_path / "other"))
+    assert data["bytes"] == (tmp_path / "other").stat().st_size
 
 
-def test_a_backup_replaces_no_file(cli: Cli, kept: Path, tmp_path: Path) -> None:
-    before = kept.read_bytes()
+def test_a_backup_replaces_no_file(cli: Cli, backup: Path, tmp_path: Path) -> None:
+    before = backup.read_bytes()
 
-    assert "it exists" in cli.refused("db", "backup", str(kept))
+    assert "it exists" in cli.refused("db", "backup", str(backup))
     assert "no such file or directory" in cli.refused("db", "backup", str(tmp_path / "no" / "file"))
-    assert kept.read_bytes() == before
+    assert backup.read_bytes() == before
 
 
-def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> None:
+def test_what_was_there_comes_back(cli: Cli, fresh: Database, backup: Path) -> None:
     before = contents(fresh)
     cli.ok("vo", "add", "atlas")
     with fresh.uow() as tx:
@@ -66,13 +66,13 @@ def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> Non
         a_pilot().running().on(ce).create(tx)
     fresh.close()
 
-    told = cli.json("db", "restore", str(kept), "--yes", "--force")
+    data = cli.json("db", "restore", str(backup), "--yes", "--force")
 
-    assert (told["pilots"], told["active"], told["in_doubt"]) == (3, 2, 1)
-    assert told["held"] == ["lyon", "rome"]
+    assert (data["pilots"], data["active"], data["in_doubt"]) == (3, 2, 1)
+    assert data["held"] == ["lyon", "rome"]
     after = contents(fresh)
-    changed = {name for name in before if before[name] != after.get(name)}
-    assert changed <= {
+    differences = {name for name in before if before[name] != after.get(name)}
+    assert differences <= {
         *("pilots", "transitions", "new_tallies", "ce_health", "sending_changes"),
         *("leases", "changes", "webhook_events"),
     }
@@ -80,19 +80,19 @@ def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> Non
     assert {ce["name"] for ce in cli.json("ce", "list")["items"]} == {"lyon", "rome"}
 
 
-def test_the_server_has_counted_what_came_back(cli: Cli, fresh: Database, kept: Path) -> None:
+def test_the_server_has_counted_what_came_back(cli: Cli, fresh: Database, backup: Path) -> None:
     if fresh.url.get_backend_name() == "sqlite":
-        return  # a file brings what it knows with it
-    cli.ok("db", "restore", str(kept), "--yes", "--force")
+        return  # a file contains its own statistics
+    cli.ok("db", "restore", str(backup), "--yes", "--force")
     with fresh.uow() as tx:
         query = "SELECT last_analyze FROM pg_stat_user_tables WHERE relname = 'pilots'"
         assert tx.execute(text(query)).scalar_one() is not None
 
 
 def test_what_was_reserved_is_in_doubt_and_nothing_is_sent(
-    cli: Cli, fresh: Database, kept: Path
+    cli: Cli, fresh: Database, backup: Path
 ) -> None:
-    cli.ok("db", "restore", str(kept), "--yes", "--force")
+    cli.ok("db", "restore", str(backup), "--yes", "--force")
 
     statuses = {one["id"]: one["status"] for one in cli.json("pilot", "list")["items"]}
     assert statuses == {1: "submitting", 2: "running", 3: "done"}
@@ -104,38 +104,38 @@ def test_what_was_reserved_is_in_doubt_and_nothing_is_sent(
 
 
 def test_no_number_and_no_stamp_is_given_a_second_time(
-    cli: Cli, fresh: Database, kept: Path
+    cli: Cli, fresh: Database, backup: Path
 ) -> None:
     def reserve() -> list[pilot_writes.Reserved]:
         with fresh.uow() as tx:
             return pilot_writes.reserve(tx, [Grant(vo=DEFAULT_VO, ce="lyon", count=2)], NOW)
 
-    forgotten = reserve()
+    before = reserve()
     fresh.close()
-    cli.ok("db", "restore", str(kept), "--yes", "--force")
-    made = reserve()
+    cli.ok("db", "restore", str(backup), "--yes", "--force")
+    after = reserve()
 
-    assert len(forgotten) == len(made) == 2
-    assert min(pilot.pilot_id for pilot in made) > IDS_LEFT_OUT
-    assert not {pilot.stamp for pilot in made} & {pilot.stamp for pilot in forgotten}
+    assert len(before) == len(after) == 2
+    assert min(pilot.pilot_id for pilot in after) > IDS_LEFT_OUT
+    assert not {pilot.stamp for pilot in after} & {pilot.stamp for pilot in before}
 
 
 def test_nothing_is_replaced_without_a_yes_nor_active_pilots_without_force(
-    cli: Cli, fresh: Database, kept: Path
+    cli: Cli, fresh: Database, backup: Path
 ) -> None:
     before = contents(fresh)
 
-    assert "--yes" in cli.refused("db", "restore", str(kept))
-    assert "active pilots: 2" in cli.refused("db", "restore", str(kept), "--yes")
+    assert "--yes" in cli.refused("db", "restore", str(backup))
+    assert "active pilots: 2" in cli.refused("db", "restore", str(backup), "--yes")
     assert contents(fresh) == before
 
 
-def test_a_database_that_is_gone_is_made_again(cli: Cli, fresh: Database, kept: Path) -> None:
+def test_a_database_that_is_gone_is_made_again(cli: Cli, fresh: Database, backup: Path) -> None:
     before = contents(fresh)
     fresh.close()
     cli.ok("db", "drop", "--yes", "--force")
 
-    lines = cli.ok("db", "restore", str(kept)).lines
+    lines = cli.ok("db", "restore", str(backup)).lines
 
     assert lines[0] == f"{fresh} restored: 3 pilots, 2 active ones"
     assert lines[-1].strip() == "pilotage ce resume CE"
@@ -143,16 +143,18 @@ def test_a_database_that_is_gone_is_made_again(cli: Cli, fresh: Database, kept: 
     cli.ok("db", "verify")
 
 
-def test_a_backup_that_is_cut_short_changes_nothing(cli: Cli, fresh: Database, kept: Path) -> None:
+def test_a_backup_that_is_cut_short_changes_nothing(
+    cli: Cli, fresh: Database, backup: Path
+) -> None:
     before = contents(fresh)
-    kept.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
+    backup.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
 
-    cli.refused("db", "restore", str(kept), "--yes", "--force")
+    cli.refused("db", "restore", str(backup), "--yes", "--force")
 
     fresh.close()
     assert contents(fresh) == before
-    left = list(kept.parent.glob("**/.*"))
-    assert left == []
+    remains = list(backup.parent.glob("**/.*"))
+    assert remains == []
     if fresh.url.get_backend_name() == "postgresql":
         assert not server.exists(fresh.url.set(database=f"restoring_{fresh.url.database}"))
 
@@ -183,7 +185,7 @@ def test_a_backup_of_somebody_else_is_refused(
 
 
 def test_an_older_backup_is_migrated_and_a_newer_one_refused(
-    cli: Cli, fresh: Database, kept: Path, tmp_path: Path
+    cli: Cli, fresh: Database, backup: Path, tmp_path: Path
 ) -> None:
     sql(fresh, "DROP TABLE sim_jobs", "DROP TABLE sim_faults", "DELETE FROM alembic_version_sim")
     older, newer = tmp_path / "older", tmp_path / "newer"
@@ -193,9 +195,9 @@ def test_an_older_backup_is_migrated_and_a_newer_one_refused(
     cli.ok("db", "drop", "--yes", "--force")
 
     assert "upgrade pilotage" in cli.refused("db", "restore", str(newer))
-    told = cli.json("db", "restore", str(older))
+    data = cli.json("db", "restore", str(older))
 
-    assert [chain["chain"] for chain in told["chains"]] == ["sim"]
+    assert [chain["chain"] for chain in data["chains"]] == ["sim"]
     cli.ok("db", "verify")
 
 
@@ -247,7 +249,7 @@ def test_a_server_that_refuses_gives_one_clear_line(
     file = tmp_path / "file"
     cli.ok("db", "backup", str(file))
     with postgresql_fresh.engine.connect() as connection:
-        connection.execute(select(pilots.c.id))  # somebody is there
+        connection.execute(select(pilots.c.id))  # another user is connected
         answer = cli("db", "restore", str(file), "--yes")
 
     assert "being accessed by other users" in complaint(answer)

@@ -1,4 +1,4 @@
-"""Whatever is typed wrongly: one clear line, exit code 1 or 2, and nothing is changed."""
+"""Wrong input of every kind: one clear line, exit code 1 or 2, and no change."""
 
 import pytest
 

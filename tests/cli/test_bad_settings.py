@@ -61,15 +61,15 @@ def test_a_server_that_does_not_listen(cli: Cli, monkeypatch: pytest.MonkeyPatch
     use(monkeypatch, url)
 
     for words in EVERY:
-        said = cli.refused(*words)
-        assert "cannot be reached" in said
-        assert "127.0.0.1:1/pilotage_test" in said
+        message = cli.refused(*words)
+        assert "cannot be reached" in message
+        assert "127.0.0.1:1/pilotage_test" in message
 
 
 def test_a_wrong_password(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, postgresql_server: Postgresql
 ) -> None:
-    use(monkeypatch, _refused_by(postgresql_server.url()))
+    use(monkeypatch, _wrong_url(postgresql_server.url()))
 
     for words in EVERY:
         assert "cannot be reached" in cli.refused(*words)
@@ -210,12 +210,12 @@ def test_an_empty_file_becomes_a_database(
     connection.close()
 
 
-def _refused_by(url: URL) -> URL:
-    """Give a wrong password, or where the server asks for none, a role that it has not."""
-    wrong = url.set(password=PASSWORD)
-    engine = create_engine(wrong.set(database="postgres"), poolclass=NullPool)
+def _wrong_url(url: URL) -> URL:
+    """Return a URL with a wrong password, or with an unknown role if the server asks for none."""
+    other = url.set(password=PASSWORD)
+    engine = create_engine(other.set(database="postgres"), poolclass=NullPool)
     try:
         with engine.connect():
-            return wrong.set(username="nobody_here")
+            return other.set(username="nobody_here")
     except OperationalError:
-        return wrong
+        return other

@@ -1,4 +1,4 @@
-"""`pilotage bench` on a small site, and on one where there is nothing to ask about."""
+"""`pilotage bench` on a small site and on an empty one."""
 
 import pytest
 

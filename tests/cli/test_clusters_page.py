@@ -1,4 +1,4 @@
-"""The page for labs works as it stands there, as far as no cluster is asked."""
+"""The commands on the page for labs work, as far as they need no cluster."""
 
 import re
 import shlex

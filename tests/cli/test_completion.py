@@ -1,4 +1,4 @@
-"""Completion by the shell: run as the shell runs it."""
+"""Completion by the shell, called as the shell calls it."""
 
 import shutil
 from pathlib import Path
@@ -25,20 +25,20 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def key_press(line: str) -> dict[str, str]:
-    """Return the variables with which a shell asks what may stand at the end of a line."""
+    """Return the variables with which a shell asks how to complete a line."""
     place = str(len(line.split(" ")) - 1)
     return {"_PILOTAGE_COMPLETE": "bash_complete", "COMP_WORDS": line.strip(), "COMP_CWORD": place}
 
 
-def offered(out: str, err: str) -> list[str]:
+def words_of(out: str, err: str) -> list[str]:
     assert err == ""
     return [word.partition(",")[2] for word in out.splitlines() if word]
 
 
-def completed(line: str, **environment: str) -> list[str]:
-    """Return what the shell would offer at the end of a line."""
+def complete(line: str, **environment: str) -> list[str]:
+    """Return the words that the shell would offer at the end of a line."""
     answer = process(**key_press(line), **environment)
-    return offered(answer.out, answer.err)
+    return words_of(answer.out, answer.err)
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,16 @@ def test_names_are_completed(
     for name, value in key_press(line).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
-    with pytest.raises(SystemExit) as end:  # so click ends what a key press has begun
+    with pytest.raises(SystemExit) as end:  # click ends every completion in this way
         cli()
 
     assert end.value.code == 0
-    assert set(offered(*capsys.readouterr())) == names
+    assert set(words_of(*capsys.readouterr())) == names
 
 
 def test_names_are_completed_on_each_database(site: Database) -> None:
     url = address(site.url)
-    assert completed("pilotage ce show ly", PILOTAGE_DATABASE_URL=url) == ["lyon"]
+    assert complete("pilotage ce show ly", PILOTAGE_DATABASE_URL=url) == ["lyon"]
 
 
 @pytest.mark.slow
@@ -94,14 +94,14 @@ def test_whatever_goes_wrong_completes_nothing(
     tmp_path: Path, postgresql_server: Postgresql
 ) -> None:
     home = tmp_path / "home"
-    wrong = {
+    environments = {
         "no state folder yet": {"PILOTAGE_HOME": str(home)},
         "no tables": {"PILOTAGE_DATABASE_URL": address(postgresql_server.url("nowhere"))},
         "no server": {"PILOTAGE_DATABASE_URL": "postgresql://127.0.0.1:1/x"},
         "a wrong setting": {"PILOTAGE_BATCH": "0"},
     }
-    for environment in wrong.values():
-        assert completed("pilotage ce show ", **environment) == []
+    for environment in environments.values():
+        assert complete("pilotage ce show ", **environment) == []
     assert not home.exists(), "a key press makes no folder"
 
 

@@ -14,7 +14,7 @@ ADD = ("credential", "add", "lhcb", "htcondor")
 
 @pytest.fixture
 def token(tmp_path: Path) -> Path:
-    """A token of which one tenth is left."""
+    """A token that is still valid for one tenth of its time."""
     now = datetime.now(UTC)
     begins, ends = now - timedelta(hours=9), now + timedelta(hours=1)
     return a_token(tmp_path / "token", iat=int(begins.timestamp()), exp=int(ends.timestamp()))
@@ -23,23 +23,21 @@ def token(tmp_path: Path) -> Path:
 def test_a_credential_is_added_listed_changed_and_forgotten(
     cli: Cli, site: Database, token: Path
 ) -> None:
-    made = cli.json(*ADD, "--token", str(token), "--renew", "renew 'my token' now")
+    credential = cli.json(*ADD, "--token", str(token), "--renew", "renew 'my token' now")
 
-    assert (made["vo"], made["state"], made["renew"]) == (
+    assert (credential["vo"], credential["state"], credential["renew"]) == (
         "lhcb",
         "short",
         ["renew", "my token", "now"],
     )
-    assert 3500 < made["seconds_left"] <= 3600
+    assert 3500 < credential["seconds_left"] <= 3600
     assert cli.json("credential", "list")[0]["path"] == str(token)
     head, row = cli.ok("credential", "list").lines
     assert head.split()[:5] == ["vo", "backend", "kind", "state", "left"]
     assert row.split()[:6] == ["lhcb", "htcondor", "token", "short", "59", "min"]
     assert "renew 'my token' now" in row
-    changed = cli.json(
-        "credential", "set", "lhcb", "htcondor", "--renew", "none", "--kind", "token"
-    )
-    assert changed["renew"] is None
+    after = cli.json("credential", "set", "lhcb", "htcondor", "--renew", "none", "--kind", "token")
+    assert after["renew"] is None
     assert "--yes" in cli.refused("credential", "remove", "lhcb", "htcondor")
     cli.ok("credential", "remove", "lhcb", "htcondor", "--yes")
     assert cli.ok("credential", "list").out == "no credentials found\n"
@@ -57,14 +55,14 @@ def test_what_is_wrong_with_a_file_is_said_without_its_content(
 ) -> None:
     path = write(tmp_path / "token", "hush-hush", mode=0o644)
     answer = cli(*ADD, "--token", str(path))
-    shown = answer.out + cli.ok("credential", "list").out
+    text = answer.out + cli.ok("credential", "list").out
 
     assert answer.code == 0, "it is stored all the same"
     assert answer.err.startswith("warning: stored all the same: ")
     assert "its file is open to others" in answer.err
     assert "hush" not in answer.err
-    assert "its file is open to others (mode 644; make it 600)" in shown
-    assert "hush" not in shown
+    assert "its file is open to others (mode 644; make it 600)" in text
+    assert "hush" not in text
     assert "hush" not in str(contents(site))
 
 
@@ -97,7 +95,7 @@ def test_a_credential_that_does_not_exist_is_answered_with_what_there_is(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ((*ADD,), "one of --proxy, --token, --key"),
         ((*ADD, "--key", "/a", "--token", "/b"), "one of --proxy, --token, --key"),
@@ -116,11 +114,11 @@ def test_a_credential_that_does_not_exist_is_answered_with_what_there_is(
     ],
 )
 def test_what_is_typed_wrongly_changes_nothing(
-    cli: Cli, site: Database, words: tuple[str, ...], said: str
+    cli: Cli, site: Database, words: tuple[str, ...], message: str
 ) -> None:
     before = contents(site)
 
-    assert said in cli.refused(*words)
+    assert message in cli.refused(*words)
     assert contents(site) == before
 
 
@@ -274,7 +272,7 @@ def test_a_file_tells_of_credentials_and_payloads(cli: Cli, token: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("text", "message"),
     [
         ("[credentials.smi]\ntoken = '/a'", "did you mean 'sim'?"),
         ("[credentials.sim]\nrenew = ['a']", "say where it lies"),
@@ -295,13 +293,13 @@ def test_a_file_tells_of_credentials_and_payloads(cli: Cli, token: Path, tmp_pat
     ],
 )
 def test_a_file_that_cannot_be_changes_nothing(
-    cli: Cli, world: Database, tmp_path: Path, written: str, said: str
+    cli: Cli, world: Database, tmp_path: Path, text: str, message: str
 ) -> None:
     site = tmp_path / "site.toml"
-    site.write_text(written, encoding="utf-8")
+    site.write_text(text, encoding="utf-8")
     before = contents(world)
 
-    assert said in cli.refused("apply", str(site))
+    assert message in cli.refused("apply", str(site))
     assert contents(world) == before
 
 
@@ -312,7 +310,7 @@ def test_what_a_check_of_a_ce_finds_is_printed_once(
     cli.ok("ce", "add", "hpc", "--backend", "slurm", "--capacity", "1", *options)
     answer = cli("ce", "test", "hpc")
 
-    [failed] = [line for line in answer.lines if line.startswith("failed")]
-    sentence = failed.split(maxsplit=2)[2]
+    [failure] = [line for line in answer.lines if line.startswith("failed")]
+    sentence = failure.split(maxsplit=2)[2]
     assert sentence not in answer.err
-    assert answer.err.endswith(f"ce test hpc: steps that failed: {failed.split()[1]}\n")
+    assert answer.err.endswith(f"ce test hpc: steps that failed: {failure.split()[1]}\n")

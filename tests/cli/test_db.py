@@ -16,13 +16,13 @@ WITHOUT_SIM = (
     "DROP TABLE sim_faults",
     "DELETE FROM alembic_version_sim",
 )
-"""What takes the back-end sim away again, as if its tables had never been made."""
+"""These statements remove the back-end sim, as if its tables had never been made."""
 
 DESTRUCTIVE = ("drop", "reset", "clean")
 
 
-def statuses(migrated: list[dict[str, Any]]) -> dict[str, str]:
-    return {row["chain"]: row["status"] for row in migrated}
+def statuses(rows: list[dict[str, Any]]) -> dict[str, str]:
+    return {row["chain"]: row["status"] for row in rows}
 
 
 def test_setup_makes_and_migrates_and_repeats_harmlessly(cli: Cli, bare: Database) -> None:
@@ -96,15 +96,15 @@ def test_migrate_tells_what_became_of_each_chain(cli: Cli, bare: Database) -> No
 
 
 def test_status_shows_the_revision_and_rows_of_each_chain(cli: Cli, fresh: Database) -> None:
-    found = cli.json("db", "status")
+    data = cli.json("db", "status")
 
-    assert set(found) == {"database", "chains"}
-    assert [chain["chain"] for chain in found["chains"]] == NAMES
-    for chain in found["chains"]:
+    assert set(data) == {"database", "chains"}
+    assert [chain["chain"] for chain in data["chains"]] == NAMES
+    for chain in data["chains"]:
         assert set(chain) == {"chain", "place", "revision", "newest", "rows"}
         assert (chain["place"], chain["revision"]) == ("current", chain["newest"])
-    assert found["chains"][0]["rows"]["vos"] == 1
-    assert found["chains"][0]["rows"]["pilots"] == 0
+    assert data["chains"][0]["rows"]["vos"] == 1
+    assert data["chains"][0]["rows"]["pilots"] == 0
 
 
 def test_status_of_a_database_without_tables_is_no_error(cli: Cli, bare: Database) -> None:
@@ -121,12 +121,12 @@ def test_what_destroys_says_what_would_be_lost_and_changes_nothing(
     before = contents(site)
 
     for word in DESTRUCTIVE:
-        said = cli.refused("db", word)
-        assert said.startswith("Nothing was done")
-        assert str(site) in said
-        assert "pilots (3)" in said
-        assert "ces (2)" in said
-        assert "--yes" in said
+        message = cli.refused("db", word)
+        assert message.startswith("Nothing was done")
+        assert str(site) in message
+        assert "pilots (3)" in message
+        assert "ces (2)" in message
+        assert "--yes" in message
 
     assert contents(site) == before
 
@@ -135,9 +135,9 @@ def test_what_destroys_spares_active_pilots(cli: Cli, site: Database) -> None:
     before = contents(site)
 
     for word in DESTRUCTIVE:
-        said = cli.refused("db", word, "--yes")
-        assert "active pilots: 2" in said
-        assert "--force" in said
+        message = cli.refused("db", word, "--yes")
+        assert "active pilots: 2" in message
+        assert "--force" in message
         assert "--yes" in cli.refused("db", word, "--force")
 
     assert contents(site) == before
@@ -162,10 +162,10 @@ def test_drop_removes_the_database_and_repeats_harmlessly(cli: Cli, fresh: Datab
 def test_reset_leaves_a_database_as_new(cli: Cli, fresh: Database) -> None:
     cli.ok("vo", "add", "lhcb")
 
-    told = cli.json("db", "reset", "--yes")
+    data = cli.json("db", "reset", "--yes")
 
-    assert told["deed"] == "created"
-    assert statuses(told["chains"]) == dict.fromkeys(NAMES, "created")
+    assert data["deed"] == "created"
+    assert statuses(data["chains"]) == dict.fromkeys(NAMES, "created")
     assert [vo["name"] for vo in cli.json("vo", "list")["items"]] == [DEFAULT_VO]
 
 
@@ -176,12 +176,12 @@ def test_clean_empties_all_tables_and_leaves_the_default_vo_and_the_changes(
     cli.ok("ce", "add", "lyon", "--backend", "sim", "--capacity", "3", "--vo", "lhcb")
 
     assert "changes" not in cli.refused("db", "clean")
-    told = cli.json("db", "clean", "--yes")
+    data = cli.json("db", "clean", "--yes")
 
-    assert told["deed"] == "emptied"
-    assert told["rows"] == 5
-    left = {name: rows for name, rows in contents(world).items() if rows}
-    assert {name for name in left if not name.startswith("alembic")} == {"vos", "changes"}
+    assert data["deed"] == "emptied"
+    assert data["rows"] == 5
+    tables = {name: rows for name, rows in contents(world).items() if rows}
+    assert {name for name in tables if not name.startswith("alembic")} == {"vos", "changes"}
     assert cli.json("vo", "show", DEFAULT_VO)["enabled"]
     assert cli.ok("db", "clean", "--yes").out.endswith(" emptied, 1 row\n")
 
@@ -190,18 +190,18 @@ def test_a_newer_database_gives_one_clear_line(cli: Cli, fresh: Database) -> Non
     sql(fresh, "UPDATE alembic_version_core SET version_num = '9999'")
 
     for words in (("ce", "list"), ("db", "migrate"), ("db", "setup"), ("task", "list")):
-        said = cli(*words)
-        assert "newer than this program" in complaint(said)
-        assert "core is at 9999" in said.err
+        answer = cli(*words)
+        assert "newer than this program" in complaint(answer)
+        assert "core is at 9999" in answer.err
     assert cli.json("db", "status")["chains"][0]["place"] == "ahead"
 
 
 def test_half_applied_chains_give_one_clear_line_until_migrated(cli: Cli, fresh: Database) -> None:
     sql(fresh, *WITHOUT_SIM)
 
-    said = cli.refused("ce", "list")
-    assert "pilotage db migrate" in said
-    assert "sim is at nothing" in said
+    message = cli.refused("ce", "list")
+    assert "pilotage db migrate" in message
+    assert "sim is at nothing" in message
 
     assert statuses(cli.json("db", "migrate")) == {
         **dict.fromkeys(NAMES, "unchanged"),

@@ -17,7 +17,7 @@ from worker.domain.pilot import Cause, Move, Status, Use
 def end(
     tx: Transaction, ce: CE, cause: Cause | None, node: str | None, reason: str, ago: timedelta
 ) -> None:
-    """End a pilot of this CE, well or for a cause."""
+    """End a pilot of this CE, as done or as failed for a cause."""
     then = datetime.now(UTC) - ago
     pilot = a_pilot().on(ce).at(then).running().create(tx)
     status = Status.FAILED if cause else Status.DONE
@@ -27,7 +27,7 @@ def end(
 
 @pytest.fixture
 def ends(site: Database) -> Database:
-    """Make six ends of the last hour, and one of hours ago, besides those of the site."""
+    """A site where six more pilots ended in the last hour, and one some hours ago."""
     now = timedelta()
     with site.uow() as tx:
         bari = a_ce().named("bari").with_capacity(50).create(tx)

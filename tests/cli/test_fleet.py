@@ -13,7 +13,7 @@ from worker.services.operate import fleets
 HERE = "here backend=local capacity=2"
 
 
-def written(folder: Path) -> dict[str, Any]:
+def read_fleet(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "fleet.toml").read_text(encoding="utf-8"))
 
 
@@ -49,7 +49,7 @@ def test_answers_and_clusters_stand_in_the_file(cli: Cli, tmp_path: Path) -> Non
         "--answer",
         "team=us",
     )
-    file = written(folder)
+    file = read_fleet(folder)
 
     assert file["vo"]["us"]["limit"] == 8
     assert file["ce"]["here"] == {"backend": "local", "capacity": 2}
@@ -78,7 +78,7 @@ def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     cluster = "rack/7 backend=sim capacity=1"
     cli.ok("fleet", "init", "plain", str(folder), "--cluster", cluster)
-    assert list(written(folder)["ce"]) == ["rack/7"]
+    assert list(read_fleet(folder)["ce"]) == ["rack/7"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,10 @@ def test_a_person_at_a_terminal_is_asked(tmp_path: Path) -> None:
     assert "How many workers are kept alive [4]" in screen
     assert "'none' is no whole" in screen
     assert "0 is below 1" in screen
-    assert (written(folder)["vo"]["us"]["limit"], list(written(folder)["ce"])) == (3, ["here"])
+    assert (read_fleet(folder)["vo"]["us"]["limit"], list(read_fleet(folder)["ce"])) == (
+        3,
+        ["here"],
+    )
 
 
 def test_the_recipes_are_listed_with_what_they_are_for(cli: Cli) -> None:

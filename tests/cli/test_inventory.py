@@ -20,25 +20,25 @@ OF_ONE_CE = {
     *("sending", "sending_reason", "sending_since"),
     *("calls", "failed_calls", "answered_at", "unanswered_since", "last_error", "retry_at"),
 }
-"""What is shown of one CE and not in the list."""
+"""The fields that `ce show` has and `ce list` has not."""
 SIM = ("--backend", "sim", "--capacity", "10")
 
 
 @pytest.mark.usefixtures("world")
 def test_a_ce_is_added_shown_changed_and_removed(cli: Cli) -> None:
-    made = cli.json(
+    before = cli.json(
         *("ce", "add", "lyon", *SIM, "--waiting-limit", "4", "--success-rate", "0.75"),
         *("--tag", "fast", "--tag", "eu", "--option", "run_time=5"),
     )
-    assert set(made) == CE_LIST | OF_ONE_CE
-    assert cli.json("ce", "show", "lyon") == made
-    assert (made["success_rate"], made["tags"]) == (0.75, ["fast", "eu"])
+    assert set(before) == CE_LIST | OF_ONE_CE
+    assert cli.json("ce", "show", "lyon") == before
+    assert (before["success_rate"], before["tags"]) == (0.75, ["fast", "eu"])
 
-    changed = cli.json("ce", "set", "lyon", "--capacity", "20", "--tag", "slow")
-    assert changed == {**made, "capacity": 20, "tags": ["slow"]}
+    after = cli.json("ce", "set", "lyon", "--capacity", "20", "--tag", "slow")
+    assert after == {**before, "capacity": 20, "tags": ["slow"]}
 
     assert "remove CE lyon" in cli.refused("ce", "remove", "lyon")
-    assert cli.json("ce", "show", "lyon") == changed
+    assert cli.json("ce", "show", "lyon") == after
     assert cli.ok("ce", "remove", "lyon", "--yes").out == "CE lyon removed\n"
     assert cli.json("ce", "list") == {"items": [], "next": None}
 
@@ -55,8 +55,8 @@ def test_enabling_disabling_and_draining(cli: Cli) -> None:
     cli.ok("ce", "add", "lyon", *SIM, "--disabled")
 
     def state(word: str) -> tuple[bool, bool]:
-        found = cli.json("ce", word, "lyon")
-        return found["enabled"], found["draining"]
+        ce = cli.json("ce", word, "lyon")
+        return ce["enabled"], ce["draining"]
 
     assert state("show") == (False, False)
     assert state("enable") == (True, False)
@@ -71,28 +71,28 @@ def test_enabling_disabling_and_draining(cli: Cli) -> None:
 def test_none_takes_limits_tags_and_options_away(cli: Cli) -> None:
     cli.ok("ce", "add", "lyon", *SIM, "--waiting-limit", "4", "--tag", "a", "--option", "seed=7")
 
-    found = cli.json(
+    data = cli.json(
         *("ce", "set", "lyon", "--waiting-limit", "none", "--tag", "none", "--option", "seed=none")
     )
-    assert (found["waiting_limit"], found["tags"], found["options"]) == (None, [], {})
+    assert (data["waiting_limit"], data["tags"], data["options"]) == (None, [], {})
 
     cli.ok("vo", "add", "lhcb", "--limit", "5", "--demand", "3")
-    found = cli.json("vo", "set", "lhcb", "--limit", "none", "--demand", "none")
-    assert (found["limit"], found["demand"]) == (None, None)
+    data = cli.json("vo", "set", "lhcb", "--limit", "none", "--demand", "none")
+    assert (data["limit"], data["demand"]) == (None, None)
 
 
 @pytest.mark.usefixtures("world")
 def test_options_may_be_text_numbers_or_json_and_are_shown_as_they_are_given(cli: Cli) -> None:
-    given = {
+    options = {
         "run_time": 5,
         "history": False,
         "spread": "fixed",
         "failures": {"node": 1, "exit_code": 2},
     }
-    pairs = [f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in given.items()]
+    pairs = [f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in options.items()]
     words = [word for pair in pairs for word in ("--option", pair)]
 
-    assert cli.json("ce", "add", "lyon", *SIM, *words)["options"] == given
+    assert cli.json("ce", "add", "lyon", *SIM, *words)["options"] == options
 
     (line,) = [line for line in cli.ok("ce", "show", "lyon").lines if line.startswith("options")]
     for pair in pairs:
@@ -121,8 +121,8 @@ def test_a_mistyped_option_is_answered_with_the_nearest(cli: Cli) -> None:
     cli.ok("ce", "add", "lyon", *SIM)
 
     for words in (("add", "rome", *SIM), ("set", "lyon")):
-        said = cli.refused("ce", *words, "--option", "rum_time=5")
-        assert said.endswith("option 'rum_time' of back-end sim: did you mean 'run_time'?")
+        message = cli.refused("ce", *words, "--option", "rum_time=5")
+        assert message.endswith("option 'rum_time' of back-end sim: did you mean 'run_time'?")
 
 
 @pytest.mark.usefixtures("world")
@@ -130,14 +130,14 @@ def test_a_ce_may_be_closed_to_all_but_some_vos(cli: Cli) -> None:
     cli.ok("vo", "add", "lhcb")
     cli.ok("vo", "add", "atlas")
 
-    made = cli.json("ce", "add", "lyon", *SIM, "--vo", "lhcb", "--vo", "atlas")
-    assert (made["open_to_all"], made["only_for"]) == (False, ["atlas", "lhcb"])
-    narrowed = cli.json("ce", "set", "lyon", "--vo", "lhcb")
-    assert narrowed["only_for"] == ["lhcb"]
-    untouched = cli.json("ce", "set", "lyon", "--capacity", "11")
-    assert untouched["only_for"] == ["lhcb"]
-    opened = cli.json("ce", "set", "lyon", "--vo", "all")
-    assert (opened["open_to_all"], opened["only_for"]) == (True, [])
+    ce = cli.json("ce", "add", "lyon", *SIM, "--vo", "lhcb", "--vo", "atlas")
+    assert (ce["open_to_all"], ce["only_for"]) == (False, ["atlas", "lhcb"])
+    ce = cli.json("ce", "set", "lyon", "--vo", "lhcb")
+    assert ce["only_for"] == ["lhcb"]
+    ce = cli.json("ce", "set", "lyon", "--capacity", "11")
+    assert ce["only_for"] == ["lhcb"]
+    ce = cli.json("ce", "set", "lyon", "--vo", "all")
+    assert (ce["open_to_all"], ce["only_for"]) == (True, [])
 
 
 @pytest.mark.usefixtures("world")
@@ -170,22 +170,22 @@ def test_pages_follow_each_other_without_gap_or_repeat(
 ) -> None:
     for number in range(5):
         cli.ok("ce", "add", f"ce{number}", "--backend", "sim", "--capacity", str(number // 2))
-    asked = ("ce", "list", "--sort", sort, *direction)
-    whole = [ce["name"] for ce in cli.json(*asked)["items"]]
+    words = ("ce", "list", "--sort", sort, *direction)
+    whole = [ce["name"] for ce in cli.json(*words)["items"]]
 
-    seen: list[str] = []
+    names: list[str] = []
     after: tuple[str, ...] = ()
     while True:
-        page = cli.json(*asked, "--rows", "2", *after)
-        seen += [ce["name"] for ce in page["items"]]
+        page = cli.json(*words, "--rows", "2", *after)
+        names += [ce["name"] for ce in page["items"]]
         if page["next"] is None:
             break
-        last = cli.ok(*asked, "--rows", "2", *after).lines[-1]
+        last = cli.ok(*words, "--rows", "2", *after).lines[-1]
         assert last == f"more: --after {page['next']}"
         after = ("--after", page["next"])
 
-    assert seen == whole
-    assert len(seen) == 5
+    assert names == whole
+    assert len(names) == 5
 
 
 @pytest.mark.usefixtures("world")
@@ -195,8 +195,8 @@ def test_a_list_shows_what_show_shows(cli: Cli) -> None:
     (row,) = cli.json("ce", "list")["items"]
     assert row == {k: v for k, v in cli.json("ce", "show", "lyon").items() if k in CE_LIST}
     (row,) = cli.json("vo", "list")["items"]
-    shown = cli.json("vo", "show", DEFAULT_VO)
-    assert row == {name: shown[name] for name in row}
+    vo = cli.json("vo", "show", DEFAULT_VO)
+    assert row == {name: vo[name] for name in row}
     assert {"name", "share", "limit", "demand", "enabled", "draining"} <= row.keys()
 
 
@@ -214,8 +214,8 @@ def test_the_columns_of_a_table_line_up(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
-    made = cli.json("vo", "add", "lhcb", "--share", "2.5", "--limit", "500", "--disabled")
-    assert made == {
+    vo = cli.json("vo", "add", "lhcb", "--share", "2.5", "--limit", "500", "--disabled")
+    assert vo == {
         "name": "lhcb",
         "share": 2.5,
         "limit": 500,
@@ -233,7 +233,7 @@ def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
         "scale_down_delay": None,
         "source": None,
     }
-    assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**made, "demand": 0}
+    assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**vo, "demand": 0}
     assert "remove VO lhcb" in cli.refused("vo", "remove", "lhcb")
     assert cli.ok("vo", "remove", "lhcb", "--yes").out == "VO lhcb removed\n"
 
@@ -256,13 +256,13 @@ def test_a_change_of_nothing_is_refused(cli: Cli, site: Database) -> None:
 
 
 def test_diff_shows_what_the_ce_lacks_and_exits_with_1(cli: Cli, site: Database) -> None:
-    refused = cli("ce", "diff", "lyon")
+    answer = cli("ce", "diff", "lyon")
 
-    assert refused.code == 1
-    assert "not in the CE's listing" in refused.out
-    assert "do not agree: CE lyon: 1 difference" in refused.err
-    told = json.loads(cli("ce", "diff", "lyon", "--json").out)
-    assert [one["here"] for one in told["differences"]] == ["running"]
+    assert answer.code == 1
+    assert "not in the CE's listing" in answer.out
+    assert "do not agree: CE lyon: 1 difference" in answer.err
+    data = json.loads(cli("ce", "diff", "lyon", "--json").out)
+    assert [one["here"] for one in data["differences"]] == ["running"]
     assert "no VO of this name: nobody" in cli.refused(
         *("ce", "diff", "lyon", "--adopt", "--vo", "nobody", "--yes")
     )
@@ -278,8 +278,8 @@ def test_what_the_next_check_will_record_is_no_difference(cli: Cli, world: Datab
     quiet = cli.ok("ce", "diff", "bern")
     assert quiet.lines[0] == "CE bern has what the database says"
     assert "--all" in quiet.lines[-1]
-    shown = cli.ok("ce", "diff", "bern", "--all").out
-    assert "the next check will record it" in shown
+    text = cli.ok("ce", "diff", "bern", "--all").out
+    assert "the next check will record it" in text
 
 
 def test_a_limit_below_the_pilots_of_now_says_what_happens(cli: Cli, site: Database) -> None:
@@ -315,16 +315,16 @@ def test_a_call_timeout_above_the_time_limit_of_a_task_is_warned_of(
 
 
 def test_a_vo_is_shown_with_the_last_answer_of_its_source(cli: Cli, world: Database) -> None:
-    answered = ("--source", "kind=command", "--source", 'command=["echo", "7"]')
-    cli.ok("vo", "set", DEFAULT_VO, *answered)
+    source = ("--source", "kind=command", "--source", 'command=["echo", "7"]')
+    cli.ok("vo", "set", DEFAULT_VO, *source)
     cli.ok("vo", "ask", DEFAULT_VO)
-    shown = cli.json("vo", "show", DEFAULT_VO)
-    assert (shown["source_answer"], shown["source_problem"]) == (7, None)
-    assert (shown["source_counts"], "7 more pilots" in cli.ok("vo", "show", DEFAULT_VO).out) == (
+    vo = cli.json("vo", "show", DEFAULT_VO)
+    assert (vo["source_answer"], vo["source_problem"]) == (7, None)
+    assert (vo["source_counts"], "7 more pilots" in cli.ok("vo", "show", DEFAULT_VO).out) == (
         "more",
         True,
     )
-    silent = ("--source", "kind=command", "--source", 'command=["false"]')
-    cli.ok("vo", "set", DEFAULT_VO, *silent)
+    silent_source = ("--source", "kind=command", "--source", 'command=["false"]')
+    cli.ok("vo", "set", DEFAULT_VO, *silent_source)
     cli.refused("vo", "ask", DEFAULT_VO)
     assert cli.json("vo", "show", DEFAULT_VO)["source_problem"]

@@ -19,8 +19,8 @@ LABELS = ("ce", "task", "vo", "backend", "kind", "status", "queue", "state")
 Metrics = dict[tuple[str, ...], float]
 
 
-def read(text: str) -> dict[str, Metrics]:
-    """Read metrics as Prometheus does: by name, and by the values of their labels."""
+def parse(text: str) -> dict[str, Metrics]:
+    """Parse metrics as Prometheus does; return them by name and by the values of their labels."""
     return {
         family.name: {
             tuple(one.labels[name] for name in LABELS if name in one.labels): one.value
@@ -31,9 +31,9 @@ def read(text: str) -> dict[str, Metrics]:
 
 
 def test_each_ce_has_its_numbers(cli: Cli, site: Database) -> None:
-    found = read(cli.ok("metrics").out)
+    metrics = parse(cli.ok("metrics").out)
 
-    assert found["pilotage_pilots"] == {
+    assert metrics["pilotage_pilots"] == {
         ("lyon", "sim", "reserved"): 1,
         ("lyon", "sim", "submitting"): 0,
         ("lyon", "sim", "submitted"): 0,
@@ -43,16 +43,16 @@ def test_each_ce_has_its_numbers(cli: Cli, site: Database) -> None:
             for status in ("reserved", "submitting", "submitted", "running")
         },
     }
-    assert found["pilotage_ce_capacity"] == {("lyon", "sim"): 5, ("rome", "sim"): 2}
-    assert found["pilotage_ce_free_slots"][("lyon", "sim")] == 3
-    assert found["pilotage_ce_gets_pilots"] == {
+    assert metrics["pilotage_ce_capacity"] == {("lyon", "sim"): 5, ("rome", "sim"): 2}
+    assert metrics["pilotage_ce_free_slots"][("lyon", "sim")] == 3
+    assert metrics["pilotage_ce_gets_pilots"] == {
         ("lyon", "sim", "normal"): 1,
         ("rome", "sim", "disabled"): 0,
     }
-    assert 0 < found["pilotage_ce_chance"][("lyon", "sim")] <= 1
-    stated = {ce["name"]: ce["chance"] for ce in cli.json("status")["ces"]}
-    for (ce, _), rate in found["pilotage_ce_chance"].items():
-        assert rate == pytest.approx(stated[ce], abs=1e-3)
+    assert 0 < metrics["pilotage_ce_chance"][("lyon", "sim")] <= 1
+    chances = {ce["name"]: ce["chance"] for ce in cli.json("status")["ces"]}
+    for (ce, _), rate in metrics["pilotage_ce_chance"].items():
+        assert rate == pytest.approx(chances[ce], abs=1e-3)
 
 
 def test_a_credential_tells_how_long_it_holds(cli: Cli, site: Database, tmp_path: Path) -> None:
@@ -63,25 +63,25 @@ def test_a_credential_tells_how_long_it_holds(cli: Cli, site: Database, tmp_path
     cli("credential", "add", "lhcb", "sim", "--token", str(good))
     cli("credential", "add", "all", "sim", "--token", str(bad))
     text = cli.ok("metrics").out
-    found = read(text)
+    metrics = parse(text)
 
     mine, everybodys = ("lhcb", "sim", "token"), ("all", "sim", "token")
-    assert 3500 < found["pilotage_credential_seconds_left"][mine] <= 3600
-    assert found["pilotage_credential_used_ratio"][mine] == pytest.approx(0.9, abs=0.01)
-    assert found["pilotage_credential_usable"] == {mine: 1, everybodys: 0}
-    assert everybodys not in found["pilotage_credential_seconds_left"], "nobody knows"
+    assert 3500 < metrics["pilotage_credential_seconds_left"][mine] <= 3600
+    assert metrics["pilotage_credential_used_ratio"][mine] == pytest.approx(0.9, abs=0.01)
+    assert metrics["pilotage_credential_usable"] == {mine: 1, everybodys: 0}
+    assert everybodys not in metrics["pilotage_credential_seconds_left"], "nobody knows"
     assert "hush" not in text
     assert str(tmp_path) not in text
 
 
 def test_a_task_tells_when_it_fired_last(cli: Cli, site: Database) -> None:
     cli.ok("task", "schedule", "learn", "--every", "60")
-    assert read(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"] == {}
+    assert parse(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"] == {}
     now = datetime.now(UTC)
     with site.uow() as tx:
         assert schedules.claim(tx, {schedules.get(tx, "learn"): now + timedelta(minutes=1)}, now)
-    fired = read(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"]
-    assert fired == {("learn", "all"): pytest.approx(now.timestamp(), abs=1e-3)}
+    moments = parse(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"]
+    assert moments == {("learn", "all"): pytest.approx(now.timestamp(), abs=1e-3)}
 
 
 def test_a_task_tells_when_it_was_done_and_how_often_it_fired_since(
@@ -91,8 +91,8 @@ def test_a_task_tells_when_it_was_done_and_how_often_it_fired_since(
     now = datetime.now(UTC)
 
     def tasks() -> tuple[Metrics, Metrics]:
-        found = read(cli.ok("metrics").out)
-        return found["pilotage_task_done_timestamp_seconds"], found[
+        metrics = parse(cli.ok("metrics").out)
+        return metrics["pilotage_task_done_timestamp_seconds"], metrics[
             "pilotage_task_firings_not_done"
         ]
 
@@ -111,8 +111,8 @@ def test_a_task_tells_when_it_was_done_and_how_often_it_fired_since(
     )
     with site.uow() as tx:
         schedules.finished(tx, execution, now)
-    done, pending = tasks()
-    assert done == {("learn", "all"): pytest.approx(now.timestamp(), abs=1e-3)}
+    moments, pending = tasks()
+    assert moments == {("learn", "all"): pytest.approx(now.timestamp(), abs=1e-3)}
     assert pending == {("learn", "all", "plan"): 0}
     cli.ok("task", "disable", "learn")
     assert tasks()[1] == {}
@@ -121,25 +121,25 @@ def test_a_task_tells_when_it_was_done_and_how_often_it_fired_since(
 def test_the_free_slots_are_what_the_waiting_limit_leaves(cli: Cli, site: Database) -> None:
     cli.ok("ce", "set", "lyon", "--capacity", "300", "--waiting-limit", "200")
     text = cli.ok("metrics").out
-    assert read(text)["pilotage_ce_free_slots"][("lyon", "sim")] == 199
+    assert parse(text)["pilotage_ce_free_slots"][("lyon", "sim")] == 199
     assert "at most what its waiting limit leaves" in text
 
 
 def test_a_vo_tells_whether_its_pilots_find_work(cli: Cli, site: Database) -> None:
-    missing = NoWork(reason="its last 7 pilots in a row found no work", since=datetime.now(UTC))
+    no_work = NoWork(reason="its last 7 pilots in a row found no work", since=datetime.now(UTC))
     with site.uow() as tx:
-        work.save(tx, {"lhcb": WorkRecord(without_work=missing)})
-    found = read(cli.ok("metrics").out)
-    assert found["pilotage_vo_without_work"] == {(DEFAULT_VO,): 0, ("lhcb",): 1}
+        work.save(tx, {"lhcb": WorkRecord(without_work=no_work)})
+    metrics = parse(cli.ok("metrics").out)
+    assert metrics["pilotage_vo_without_work"] == {(DEFAULT_VO,): 0, ("lhcb",): 1}
 
 
 def test_a_site_without_anything_has_the_numbers_of_its_vo_only(cli: Cli, world: Database) -> None:
-    numbers = read(cli.ok("metrics").out)
+    numbers = parse(cli.ok("metrics").out)
     assert numbers.pop("pilotage_vo_without_work") == {(DEFAULT_VO,): 0}
-    named = {name for name, values in numbers.items() if values}
+    names = {name for name, values in numbers.items() if values}
     assert [
         n
-        for n in named
+        for n in names
         if not n.startswith(("pilotage_vo_", "pilotage_database_", "pilotage_read_"))
     ] == ["pilotage_webhook_events_waiting"]
 
@@ -148,7 +148,7 @@ def test_they_are_written_into_a_file_in_one_step(cli: Cli, site: Database, tmp_
     path = tmp_path / "pilotage.prom"
     path.write_text("old", encoding="utf-8")
     assert cli.ok("metrics", "--to", str(path)).out == ""
-    assert read(path.read_text(encoding="utf-8"))["pilotage_ce_capacity"]
+    assert parse(path.read_text(encoding="utf-8"))["pilotage_ce_capacity"]
     assert path.stat().st_mode & 0o777 == 0o644, "another user's exporter reads it"
     assert list(tmp_path.glob(".pilotage*")) == []
 

@@ -31,8 +31,8 @@ def test_list_filters_by_status_ce_and_vo(cli: Cli, site: Database) -> None:
 
 
 @pytest.fixture
-def used(site: Database) -> Database:
-    """Make a pilot of each use at a CE of their own."""
+def site_of_uses(site: Database) -> Database:
+    """A site with a CE that has one pilot of each use."""
     with site.uow() as tx:
         bari = a_ce().named("bari").create(tx)
         for use in Use:
@@ -40,7 +40,7 @@ def used(site: Database) -> Database:
     return site
 
 
-def test_list_filters_by_use(cli: Cli, used: Database) -> None:
+def test_list_filters_by_use(cli: Cli, site_of_uses: Database) -> None:
     def uses(*words: str) -> list[str]:
         return [p["use"] for p in cli.json("pilot", "list", *words)["items"]]
 
@@ -51,14 +51,14 @@ def test_list_filters_by_use(cli: Cli, used: Database) -> None:
     assert uses("--ce", "lyon") == [None, None, "useful"]
     assert uses("--use", "short", "--status", "failed") == []
     assert uses("--use", "short", "--sort", "ended_at") == ["short"]
-    told = cli.refused("pilot", "list", "--use", "short", "--sort", "age")
-    assert "can be sorted by age, not done" in told
+    message = cli.refused("pilot", "list", "--use", "short", "--sort", "age")
+    assert "can be sorted by age, not done" in message
     assert "did you mean 'short'" in cli("pilot", "list", "--use", "shrt").err
 
 
 @pytest.fixture
-def crowded(site: Database) -> Database:
-    """Make pilots at a CE with a tag: two that wait, three that run, and one that failed."""
+def site_of_many(site: Database) -> Database:
+    """A site with a tagged CE: two of its pilots wait, three run and one has failed."""
     with site.uow() as tx:
         bari = a_ce().named("bari").tagged("gpu").create(tx)
         a_pilot().on(bari).submitted().create_many(tx, 2)
@@ -67,7 +67,7 @@ def crowded(site: Database) -> Database:
     return site
 
 
-def test_list_filters_by_cause_tag_and_age(cli: Cli, crowded: Database) -> None:
+def test_list_filters_by_cause_tag_and_age(cli: Cli, site_of_many: Database) -> None:
     assert [status for _, status in pilots(cli, "--cause", "node")] == ["failed"]
     assert len(pilots(cli, "--tag", "gpu")) == 6
     assert pilots(cli, "--tag", "cpu") == []
@@ -78,23 +78,23 @@ def test_list_filters_by_cause_tag_and_age(cli: Cli, crowded: Database) -> None:
     assert "ce: it is empty" in cli.refused("pilot", "list", "--ce", "")
 
 
-def test_a_set_of_pilots_is_shown_then_cancelled(cli: Cli, crowded: Database) -> None:
+def test_a_set_of_pilots_is_shown_then_cancelled(cli: Cli, site_of_many: Database) -> None:
     which = ("pilot", "cancel", "--tag", "gpu", "--status", "submitted", "--status", "running")
-    shown = cli.ok(*which, "--dry-run").out
-    assert re.search(r"bari +2 +3", shown)
-    assert "this would cancel 5 pilots at 1 CE (2 submitted, 3 running)" in shown
+    text = cli.ok(*which, "--dry-run").out
+    assert re.search(r"bari +2 +3", text)
+    assert "this would cancel 5 pilots at 1 CE (2 submitted, 3 running)" in text
     assert cli.json(*which, "--dry-run") == {
         "pilots": 5,
         "ces": {"bari": {"submitted": 2, "running": 3}},
     }
     assert "this would cancel 5 pilots at 1 CE" in cli.refused(*which)
-    done = cli.ok(*which, "--yes").out
-    assert done == "5 cancellations asked for: the next check of each CE ends them\n"
+    message = cli.ok(*which, "--yes").out
+    assert message == "5 cancellations asked for: the next check of each CE ends them\n"
     assert cli.ok("pilot", "cancel", "--tag", "cpu", "--yes").out == "no active pilot matches\n"
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ((), "Name pilots, or say which by an option such as --ce."),
         (("--yes",), "Name pilots, or say which by an option such as --ce."),
@@ -103,21 +103,21 @@ def test_a_set_of_pilots_is_shown_then_cancelled(cli: Cli, crowded: Database) ->
     ],
 )
 def test_who_does_not_say_which_pilots_ends_none(
-    cli: Cli, crowded: Database, words: tuple[str, ...], said: str
+    cli: Cli, site_of_many: Database, words: tuple[str, ...], message: str
 ) -> None:
     answer = cli("pilot", "cancel", *words)
     assert answer.code == 2
-    assert said in answer.err
+    assert message in answer.err
 
 
 def test_an_empty_variable_of_a_script_does_not_mean_all_pilots(
-    cli: Cli, crowded: Database
+    cli: Cli, site_of_many: Database
 ) -> None:
     for option in ("--ce", "--vo", "--tag", "--node", "--handle"):
         assert "it is empty" in cli.refused("pilot", "cancel", option, "", "--yes")
 
 
-def test_pilots_are_sent_by_hand(cli: Cli, crowded: Database) -> None:
+def test_pilots_are_sent_by_hand(cli: Cli, site_of_many: Database) -> None:
     assert cli.ok("pilot", "submit", "bari", "--count", "2").out == (
         "2 slots held at bari for VO default: the next dispatch sends the pilots\n"
     )
@@ -131,18 +131,18 @@ def test_pilots_are_sent_by_hand(cli: Cli, crowded: Database) -> None:
 
 
 def test_the_use_of_a_pilot_is_shown_and_where_there_is_none_no_word(
-    cli: Cli, used: Database
+    cli: Cli, site_of_uses: Database
 ) -> None:
     [short] = cli.json("pilot", "list", "--use", "short")["items"]
     assert cli.json("pilot", "show", str(short["id"]))["use"] == "short"
-    shown = [line.split() for line in cli.ok("pilot", "show", str(short["id"])).lines]
-    assert ["use", "short"] in shown
-    running = pilots(cli, "--status", "running")[0][0]
-    assert not any(line.startswith("use") for line in cli.ok("pilot", "show", str(running)).lines)
+    rows = [line.split() for line in cli.ok("pilot", "show", str(short["id"])).lines]
+    assert ["use", "short"] in rows
+    number = pilots(cli, "--status", "running")[0][0]
+    assert not any(line.startswith("use") for line in cli.ok("pilot", "show", str(number)).lines)
 
 
 def test_the_use_stands_in_the_list_even_where_it_is_narrow(
-    cli: Cli, used: Database, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, site_of_uses: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for columns in ("80", "140"):
         monkeypatch.setenv("COLUMNS", columns)
@@ -154,7 +154,7 @@ def test_the_use_stands_in_the_list_even_where_it_is_narrow(
 def test_an_exit_code_is_shown_once(cli: Cli, site: Database) -> None:
     with site.uow() as tx:
         [one] = a_pilot().on(ces.get(tx, "lyon")).running().create_many(tx, 1)
-        failed = Move(
+        move = Move(
             pilot_id=one.id,
             to=Status.FAILED,
             cause=Cause.EXIT_CODE,
@@ -162,9 +162,9 @@ def test_an_exit_code_is_shown_once(cli: Cli, site: Database) -> None:
             reason="exit code 78",
             exit_code=78,
         )
-        mover.move(tx, [failed], datetime.now(UTC))
-    shown = cli.ok("pilot", "show", str(one.id)).out
-    above, history = shown.split("\n\n")
+        mover.move(tx, [move], datetime.now(UTC))
+    text = cli.ok("pilot", "show", str(one.id)).out
+    above, history = text.split("\n\n")
     assert re.findall(r".*\b78$", above, re.MULTILINE) == [
         "raw           exit 78",
         "exit code     78",
@@ -185,14 +185,14 @@ def test_list_pages(cli: Cli, site: Database) -> None:
 def test_a_pilot_is_found_by_its_id_and_by_its_stamp(cli: Cli, site: Database) -> None:
     row = cli.json("pilot", "list", "--status", "done")["items"][0]
 
-    found = cli.json("pilot", "show", str(row["id"]))
+    by_id = cli.json("pilot", "show", str(row["id"]))
 
     by_stamp = cli.json("pilot", "show", row["stamp"])
-    for shown in (row, found, by_stamp):
-        del shown["age"]  # it grows from one command to the next
-    assert by_stamp == found
-    assert {key: found[key] for key in row} == row
-    assert [step["became"] for step in found["history"]] == [
+    for one in (row, by_id, by_stamp):
+        del one["age"]  # it differs from one command to the next
+    assert by_stamp == by_id
+    assert {key: by_id[key] for key in row} == row
+    assert [step["became"] for step in by_id["history"]] == [
         *("reserved", "submitting", "submitted", "running", "done"),
     ]
     assert row["id"] in dict(pilots(cli, "--search", row["stamp"][:20].upper()))
@@ -203,16 +203,16 @@ def test_a_pilot_is_found_by_its_id_and_by_its_stamp(cli: Cli, site: Database) -
 
 
 def test_what_was_never_sent_is_cancelled_at_once(cli: Cli, site: Database) -> None:
-    (reserved, _), *_ = pilots(cli, "--status", "reserved")
+    (number, _), *_ = pilots(cli, "--status", "reserved")
     before = contents(site)
 
-    assert "--yes" in cli.refused("pilot", "cancel", str(reserved))
+    assert "--yes" in cli.refused("pilot", "cancel", str(number))
     assert contents(site) == before
 
-    told = cli.json("pilot", "cancel", str(reserved), str(reserved), "--yes")
-    assert told["counts"]["cancelled"] == 1
-    assert pilots(cli, "--status", "cancelled") == [(reserved, "cancelled")]
-    again = cli.ok("pilot", "cancel", str(reserved), "--yes").out
+    data = cli.json("pilot", "cancel", str(number), str(number), "--yes")
+    assert data["counts"]["cancelled"] == 1
+    assert pilots(cli, "--status", "cancelled") == [(number, "cancelled")]
+    again = cli.ok("pilot", "cancel", str(number), "--yes").out
     assert again == "1 pilot had ended already\n"
 
 
@@ -225,10 +225,10 @@ def test_a_pilot_at_a_ce_writes_and_is_cancelled(cli: Cli) -> None:
     (first, status), *_ = pilots(cli)
     assert status == "submitted"
 
-    written = cli.ok("pilot", "output", str(first)).out
+    output = cli.ok("pilot", "output", str(first)).out
     stamp = cli.json("pilot", "show", str(first))["stamp"]
-    assert stamp in written
-    assert not written.endswith("\n\n")
+    assert stamp in output
+    assert not output.endswith("\n\n")
 
     plain = cli.ok("pilot", "cancel", str(pilots(cli)[1][0]), "--yes").out
     assert plain == "1 cancellation accepted by the CE; a later check confirms\n"
@@ -242,8 +242,8 @@ def test_a_pilot_at_a_ce_writes_and_is_cancelled(cli: Cli) -> None:
     assert (first, "cancelled") in pilots(cli, "--status", "cancelled")
 
 
-def sent(cli: Cli, number: int = 3) -> list[dict[str, Any]]:
-    """Send so many pilots to a simulated CE that starts them at once."""
+def send(cli: Cli, number: int = 3) -> list[dict[str, Any]]:
+    """Send pilots to a simulated CE that starts them at once; return their rows."""
     capacity = ("--backend", "sim", "--capacity", str(number))
     at_once = ("--option", "queue_time=0", "--option", "check_soonest=0.001")
     cli.ok("ce", "add", "lyon", *capacity, *at_once, "--option", "run_time=600")
@@ -255,7 +255,7 @@ def sent(cli: Cli, number: int = 3) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("world")
 def test_a_pilot_is_found_by_what_its_ce_says(cli: Cli) -> None:
-    [first, *_] = sent(cli)
+    [first, *_] = send(cli)
     handle, number = first["handle"], first["id"]
 
     assert cli.json("pilot", "show", handle)["id"] == number
@@ -273,7 +273,7 @@ def test_a_pilot_is_found_by_what_its_ce_says(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_the_node_and_the_times_are_shown_and_can_be_chosen_by(cli: Cli) -> None:
-    rows = sent(cli, 20)
+    rows = send(cli, 20)
     node = rows[0]["node"]
 
     assert re.fullmatch(r"node[0-9]{2}", node)

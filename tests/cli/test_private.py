@@ -1,4 +1,4 @@
-"""The state folder: closed to others, whatever the umask, or refused."""
+"""The state folder is closed to others whatever the umask is, or it is refused."""
 
 import os
 import stat
@@ -34,10 +34,10 @@ def test_all_that_is_made_in_it_is_closed_to_others(cli: Cli, tmp_path: Path) ->
     wiring.broker()
     replace(home / "broker" / "messages" / "1.plan.msg", {})
     with alone(home), locked(home / "broker" / "control" / "lock"):
-        made = [home, *home.rglob("*")]
+        paths = [home, *home.rglob("*")]
 
-    assert {"pilotage.sqlite", "1.plan.msg", "lock", "up.lock"} <= {path.name for path in made}
-    assert {path.name: oct(mode(path)) for path in made if mode(path) & OF_OTHERS} == {}
+    assert {"pilotage.sqlite", "1.plan.msg", "lock", "up.lock"} <= {path.name for path in paths}
+    assert {path.name: oct(mode(path)) for path in paths if mode(path) & OF_OTHERS} == {}
 
 
 @pytest.mark.usefixtures("umask")

@@ -25,9 +25,9 @@ def here(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, cli: Cli) -
 
 @pytest.mark.postgresql
 def test_a_process_answers_as_the_function_does(cli: Cli, world: Database) -> None:
-    made = process("ce", "add", "lyon", "--backend", "sim", "--capacity", "3", "--json")
-    assert (made.code, made.err) == (0, "")
-    assert json.loads(made.out) == cli.json("ce", "show", "lyon")
+    answer = process("ce", "add", "lyon", "--backend", "sim", "--capacity", "3", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    assert json.loads(answer.out) == cli.json("ce", "show", "lyon")
     assert "no CE of this name" in refusal(process("ce", "show", "rome"))
 
 
@@ -45,19 +45,19 @@ def test_verify_leaves_with_1_and_tells_where_and_what(here: Database) -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("words", [("db", "status"), ("status",), ("ce", "show", "rome")])
 def test_colours_are_for_terminals(words: tuple[str, ...]) -> None:
-    piped = process(*words, FORCE_COLOR="1")
+    answer = process(*words, FORCE_COLOR="1")
 
-    assert ESCAPE not in piped.out + piped.err
+    assert ESCAPE not in answer.out + answer.err
     assert ESCAPE in on_a_terminal(*words)
 
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("words", [("db", "status"), ("ce", "show", "rome")])
 def test_who_asks_for_no_colour_gets_none(words: tuple[str, ...]) -> None:
-    seen = on_a_terminal(*words, NO_COLOR="1")
+    output = on_a_terminal(*words, NO_COLOR="1")
 
     for colour in range(30, 38):
-        assert f"{ESCAPE}{colour}m" not in seen
+        assert f"{ESCAPE}{colour}m" not in output
 
 
 @pytest.mark.usefixtures("here")
@@ -77,11 +77,11 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback() -> None:
         [sys.executable, "-m", "worker", "db", "status"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        running.stdout.close()
-        assert running.stderr.read() == b""
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert child.stderr.read() == b""
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PILOTAGE_DATABASE_URL": address(here.url)},
-    ) as running:
-        asked = int(until(lambda: mark.read_text() if mark.exists() else ""))
-        running.send_signal(number)
-        out, complaints = running.communicate(timeout=LONGEST)
+    ) as child:
+        pid = int(until(lambda: mark.read_text() if mark.exists() else ""))
+        child.send_signal(number)
+        out, complaints = child.communicate(timeout=LONGEST)
 
-    assert (running.returncode, complaints.strip(), out) == (code, line, "")
-    assert not Path(f"/proc/{asked}").exists()
+    assert (child.returncode, complaints.strip(), out) == (code, line, "")
+    assert not Path(f"/proc/{pid}").exists()
     cli.ok("vo", "set", "default", "--source", "kind=command", "--source", 'command=["echo","4"]')
     assert "4" in cli.ok("vo", "ask", "default").out
 
@@ -127,9 +127,9 @@ def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
 @pytest.mark.parametrize("command", ["ce list", "status --json", "--help"])
 def test_an_output_that_takes_nothing_is_one_line(where: str, line: str, command: str) -> None:
     words = ["/bin/sh", "-c", f'exec "$0" -m worker {command} {where}', sys.executable]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    child = subprocess.run(words, check=False, capture_output=True, text=True)
 
-    assert (done.returncode, done.stderr) == (1, f"pilotage: {line}\n")
+    assert (child.returncode, child.stderr) == (1, f"pilotage: {line}\n")
 
 
 @pytest.mark.usefixtures("here")
@@ -165,16 +165,16 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         "PILOTAGE_HOME": str(tmp_path),
         "PYTHON": sys.executable,
     }
-    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    child = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
 
-    complaints = [line for line in done.stderr.splitlines() if line.startswith("pilotage: ")]
+    complaints = [line for line in child.stderr.splitlines() if line.startswith("pilotage: ")]
     file = tmp_path / "pilotage.sqlite"
     sentence = f"pilotage: The disk of the database is full: make room on it: sqlite:///{file}: "
-    assert [line.startswith(sentence) for line in complaints] == [True, True], done.stderr
-    # It is named where there is too little room, and not where there is enough.
-    assert done.stdout.count("last hour: ") == 2
-    warnings = [line for line in done.stdout.splitlines() if line.startswith("! ")]
-    text = " ".join(done.stdout.split())
+    assert [line.startswith(sentence) for line in complaints] == [True, True], child.stderr
+    # The warning appears only while there is too little room.
+    assert child.stdout.count("last hour: ") == 2
+    warnings = [line for line in child.stdout.splitlines() if line.startswith("! ")]
+    text = " ".join(child.stdout.split())
     assert len(warnings) == 1
     assert f"! the disk of the state folder {tmp_path} is full: make room on it" in text
 
@@ -184,10 +184,10 @@ def test_statements_are_logged_beside_the_answer_if_the_settings_say_so(
 ) -> None:
     url = address(sqlite_database.url)
     quiet = process("ce", "list", "--json", PILOTAGE_DATABASE_URL=url)
-    logged = process(
+    verbose = process(
         "ce", "list", "--json", PILOTAGE_DATABASE_URL=url, PILOTAGE_LOG_STATEMENTS="true"
     )
 
     assert quiet.err == ""
-    assert logged.out == quiet.out
-    assert "INFO    sqlalchemy.engine.Engine: SELECT " in logged.err
+    assert verbose.out == quiet.out
+    assert "INFO    sqlalchemy.engine.Engine: SELECT " in verbose.err

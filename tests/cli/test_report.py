@@ -17,30 +17,30 @@ from worker.db.database import Database
 from worker.domain.pilot import Cause, Use
 
 
-def summary(running: int) -> dict[str, object]:
-    pilots = {"reserved": 1, "submitting": 2, "submitted": 4, "running": running}
+def summary(number: int) -> dict[str, object]:
+    pilots = {"reserved": 1, "submitting": 2, "submitted": 4, "running": number}
     return {"pilots": pilots, "available_ces": 3, "free_slots": 40, "credentials": []}
 
 
 @pytest.fixture
-def reported(site: Database) -> Database:
-    """Store a report of now, of an hour ago and of two days ago."""
+def site_with_reports(site: Database) -> Database:
+    """A site with reports of now, of an hour ago and of two days ago."""
     now = datetime.now(UTC)
     with site.uow() as tx:
-        for running, ago in enumerate((timedelta(days=2), timedelta(hours=1), timedelta())):
-            reports.add(tx, summary(running), now - ago)
+        for number, ago in enumerate((timedelta(days=2), timedelta(hours=1), timedelta())):
+            reports.add(tx, summary(number), now - ago)
     return site
 
 
 def test_what_the_task_stores_is_shown(cli: Cli, site: Database) -> None:
     cli.ok("task", "run", "report")
 
-    [stored] = cli.json("report")["items"]
-    assert set(stored) == {
+    [report] = cli.json("report")["items"]
+    assert set(report) == {
         *("at", "pilots", "good_ends", "available_ces", "free_slots", "credentials"),
     }
-    assert (stored["pilots"]["running"], stored["pilots"]["done"]) == (1, 1)
-    assert stored["free_slots"] == 3
+    assert (report["pilots"]["running"], report["pilots"]["done"]) == (1, 1)
+    assert report["free_slots"] == 3
 
 
 def test_the_good_ends_of_the_last_hour_are_counted(cli: Cli, site: Database) -> None:
@@ -54,13 +54,13 @@ def test_the_good_ends_of_the_last_hour_are_counted(cli: Cli, site: Database) ->
     cli.ok("task", "run", "tally")
     cli.ok("task", "run", "report")
 
-    for stored in cli.json("report")["items"]:
-        assert stored["good_ends"] == {"useful": 3, "short": 2, "empty": 0}
+    for report in cli.json("report")["items"]:
+        assert report["good_ends"] == {"useful": 3, "short": 2, "empty": 0}
     assert cli.ok("report").lines[1].split()[-1] == "2"
 
 
 def test_the_latest_report_comes_first(
-    cli: Cli, reported: Database, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, site_with_reports: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head, now, before = cli.ok("report").lines
 
@@ -73,15 +73,15 @@ def test_the_latest_report_comes_first(
         assert len(line) <= 80
 
 
-def test_reports_are_shown_since_a_moment(cli: Cli, reported: Database) -> None:
-    def running(*words: str) -> list[int]:
+def test_reports_are_shown_since_a_moment(cli: Cli, site_with_reports: Database) -> None:
+    def numbers(*words: str) -> list[int]:
         return [item["pilots"]["running"] for item in cli.json("report", *words)["items"]]
 
-    assert running() == [2, 1]
-    assert running("--since", "3d") == [2, 1, 0]
-    assert running("--since", "30m") == [2]
+    assert numbers() == [2, 1]
+    assert numbers("--since", "3d") == [2, 1, 0]
+    assert numbers("--since", "30m") == [2]
     first = cli.json("report", "--since", "3d", "--rows", "2")
-    assert running("--since", "3d", "--after", first["next"]) == [0]
+    assert numbers("--since", "3d", "--after", first["next"]) == [0]
     cli.refused("report", "--since", "soon")
 
 
@@ -90,7 +90,7 @@ def test_no_report_is_said_in_a_line(cli: Cli, site: Database) -> None:
 
 
 @pytest.fixture
-def worked(site: Database) -> Database:
+def site_with_ends(site: Database) -> Database:
     """A CE where pilots ended in the last hour, and another with a long name."""
     now = datetime.now(UTC)
     with site.uow() as tx:
@@ -104,7 +104,7 @@ def worked(site: Database) -> Database:
 
 
 def test_what_pilots_did_is_added_up_by_ce_in_a_table_of_80_columns(
-    cli: Cli, worked: Database, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, site_with_ends: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = cli.ok("report", "--by", "ce,vo,day").out.splitlines()
@@ -115,7 +115,7 @@ def test_what_pilots_did_is_added_up_by_ce_in_a_table_of_80_columns(
     assert lines[-1].split()[:3] == ["all", "all", "all"]
 
 
-def test_json_and_csv_say_the_same(cli: Cli, worked: Database) -> None:
+def test_json_and_csv_say_the_same(cli: Cli, site_with_ends: Database) -> None:
     answer = cli.json("report", "--by", "ce,vo")
     [bari] = [one for one in answer["items"] if one["ce"] == "bari"]
     assert (bari["ended"], bari["causes"], bari["success"]) == (10, {"node": 3}, 0.6)
@@ -126,7 +126,7 @@ def test_json_and_csv_say_the_same(cli: Cli, worked: Database) -> None:
     assert (row["ended"], row["failed_node"], row["failed_exit_code"]) == ("10", "3", "0")
 
 
-def test_a_picture_needs_no_network(cli: Cli, worked: Database, tmp_path: Path) -> None:
+def test_a_picture_needs_no_network(cli: Cli, site_with_ends: Database, tmp_path: Path) -> None:
     path = tmp_path / "ends.svg"
     cli.ok("report", "--by", "ce", "--plot", str(path))
     text = path.read_text(encoding="utf-8")
@@ -139,11 +139,11 @@ def test_a_picture_needs_no_network(cli: Cli, worked: Database, tmp_path: Path) 
 
 
 def test_without_the_library_it_says_how_to_get_it(
-    cli: Cli, worked: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, site_with_ends: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pygal", None)
-    said = cli.refused("report", "--by", "ce", "--plot", str(tmp_path / "ends.svg"))
-    assert "pip install 'pilotage[plot]'" in said
+    message = cli.refused("report", "--by", "ce", "--plot", str(tmp_path / "ends.svg"))
+    assert "pip install 'pilotage[plot]'" in message
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,6 @@ def test_without_the_library_it_says_how_to_get_it(
     ],
 )
 def test_what_does_not_fit_is_refused(
-    cli: Cli, worked: Database, words: tuple[str, ...], why: str
+    cli: Cli, site_with_ends: Database, words: tuple[str, ...], why: str
 ) -> None:
     assert why in cli.refused("report", *words)

@@ -1,4 +1,4 @@
-"""The drill: a backup is restored while its pilots went on, and no limit is ever exceeded."""
+"""A drill: after the backup the pilots go on, then it is restored; no limit is ever exceeded."""
 
 import shutil
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ TASKS = (
 
 
 class Drill:
-    """A CE whose pilots run on this host until they are ended, and what it has of them."""
+    """A CE whose pilots run on this host until they are ended."""
 
     def __init__(self, cli: Cli, database: Database) -> None:
         self.cli, self.database = cli, database
@@ -34,13 +34,13 @@ class Drill:
 
     def reserve(self) -> Pilot:
         with self.database.uow() as tx:
-            [made] = pilots.reserve(tx, [Grant(vo=DEFAULT_VO, ce="host", count=1)], NOW)
-            found = pilot_reads.get(tx, made.pilot_id)
+            [reservation] = pilots.reserve(tx, [Grant(vo=DEFAULT_VO, ce="host", count=1)], NOW)
+            pilot = pilot_reads.get(tx, reservation.pilot_id)
         self.database.close()
-        return found
+        return pilot
 
     def send(self) -> Pilot:
-        """Make a pilot, and see it run."""
+        """Send a pilot and wait until it runs."""
         pilot = self.reserve()
         self.run("dispatch", "--ce", "host")
         until(lambda: self.run("check_pilots", "--ce", "host") and self.is_(pilot, Status.RUNNING))
@@ -51,19 +51,19 @@ class Drill:
         return True
 
     def everything(self) -> None:
-        """Run every task, as workers and schedulers do, and look at the CE after each."""
+        """Run every task as workers and schedulers do, and count the jobs of the CE after each."""
         for words in TASKS:
             self.cli("task", "run", *words)
             self.most = max(self.most, len(self.alive()))
 
     def is_(self, pilot: Pilot, *statuses: Status) -> bool:
         with self.database.uow() as tx:
-            found = pilot_reads.by_stamps(tx, [pilot.stamp]).get(pilot.stamp)
+            record = pilot_reads.by_stamps(tx, [pilot.stamp]).get(pilot.stamp)
         self.database.close()
-        return found is not None and found.status in statuses
+        return record is not None and record.status in statuses
 
     def alive(self) -> list[str]:
-        """Return the stamps of what runs at the CE."""
+        """Return the stamps of the jobs that the CE has."""
         forget()
         runtime = wiring.runtime()
         with runtime.database.uow() as tx:
@@ -89,40 +89,40 @@ def test_after_a_restore_nothing_is_forgotten_and_no_limit_is_exceeded(
 ) -> None:
     cli = drill.cli
     cli.ok("ce", "set", "host", "--cancel-strangers")
-    ended, stays = drill.send(), drill.send()
-    sent_later, never_sent = drill.reserve(), drill.reserve()
+    short, long = drill.send(), drill.send()
+    late, unsent = drill.reserve(), drill.reserve()
     cli.ok("db", "backup", str(tmp_path / "backup"))
 
-    cli.ok("pilot", "cancel", str(never_sent.id), "--yes")
+    cli.ok("pilot", "cancel", str(unsent.id), "--yes")
     drill.run("dispatch", "--ce", "host")
-    cli.ok("pilot", "cancel", str(ended.id), "--yes")
-    until(lambda: drill.run("check_pilots", "--ce", "host") and drill.is_(ended, *FINAL))
-    forgotten = drill.send()
-    there = sorted(pilot.stamp for pilot in (stays, sent_later, forgotten))
-    until(lambda: drill.alive() == there)
+    cli.ok("pilot", "cancel", str(short.id), "--yes")
+    until(lambda: drill.run("check_pilots", "--ce", "host") and drill.is_(short, *FINAL))
+    newest = drill.send()
+    stamps = sorted(pilot.stamp for pilot in (long, late, newest))
+    until(lambda: drill.alive() == stamps)
 
     cli.ok("db", "restore", str(tmp_path / "backup"), "--yes", "--force")
 
-    # Workers and schedulers may start at once: nothing is sent, nothing is ended.
+    # Workers and schedulers may start immediately: they send nothing and end nothing.
     def is_settled() -> bool:
         drill.everything()
-        return drill.is_(sent_later, Status.RUNNING) and drill.is_(never_sent, Status.LOST)
+        return drill.is_(late, Status.RUNNING) and drill.is_(unsent, Status.LOST)
 
-    until(lambda: is_settled() and drill.is_(ended, *FINAL))
-    assert drill.alive() == there
-    assert not drill.is_(forgotten, *Status)
-    assert forgotten.stamp in cli("ce", "diff", "host").out
+    until(lambda: is_settled() and drill.is_(short, *FINAL))
+    assert drill.alive() == stamps
+    assert not drill.is_(newest, *Status)
+    assert newest.stamp in cli("ce", "diff", "host").out
 
-    # Nobody counts the forgotten one yet, so that the CE cannot be resumed, nor by a short pause.
-    refused = cli("ce", "resume", "host")
-    assert refused.code == 1
-    assert "run 'pilotage task run reconcile --ce host --explain'" in refused.err
+    # Nothing counts the newest pilot yet, so neither `resume` nor a short pause resumes the CE.
+    answer = cli("ce", "resume", "host")
+    assert answer.code == 1
+    assert "run 'pilotage task run reconcile --ce host --explain'" in answer.err
     assert cli("ce", "pause", "host", "--reason", "look", "--until", "1m").code == 1
-    told = cli("task", "run", "reconcile", "--ce", "host", "--explain").out
-    assert "not to be resumed yet after the restore: adopt its strangers first" in told
+    text = cli("task", "run", "reconcile", "--ce", "host", "--explain").out
+    assert "not to be resumed yet after the restore: adopt its strangers first" in text
     assert cli("ce", "resume", "host").code == 1
     cli.ok("ce", "diff", "host", "--adopt", "--vo", DEFAULT_VO, "--yes")
-    assert drill.is_(forgotten, Status.RUNNING)
+    assert drill.is_(newest, Status.RUNNING)
     assert cli("ce", "resume", "host").code == 1
 
     cli.ok("task", "run", "reconcile", "--ce", "host")
@@ -136,6 +136,6 @@ def test_after_a_restore_nothing_is_forgotten_and_no_limit_is_exceeded(
     for _ in range(3):
         drill.everything()
 
-    assert set(there) < set(drill.alive())
+    assert set(stamps) < set(drill.alive())
     assert drill.most == CAPACITY
     assert cli("ce", "diff", "host").code == 0

@@ -23,12 +23,12 @@ from worker.services.tasks import catalogue
 pytestmark = pytest.mark.slow
 
 PREFIX = "a \"role\" of 100% 'ours'"
-"""Whatever PostgreSQL would read in it must be quoted."""
+"""It has every character that must be quoted for PostgreSQL."""
 PASSWORD = "role-of-a-test"
 
 
 class Site:
-    """A database with roles, and whom the command line connects as."""
+    """A database with roles, and the role as which the command line connects."""
 
     def __init__(self, database: Database, roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database, self.roles, self._monkeypatch = database, roles, monkeypatch
@@ -43,24 +43,24 @@ class Site:
 
 @pytest.fixture
 def prefix(postgresql_server: object, request: pytest.FixtureRequest) -> str:
-    """Roles are of a whole server: no two tests at once may have the same."""
+    """Roles belong to the whole server, so each test process has its own prefix."""
     worker = getattr(request.config, "workerinput", {}).get("workerid", "")
     return f"{PREFIX} {worker}".strip()
 
 
 @pytest.fixture
-def owned(
+def empty(
     cli: Cli, postgresql_blank: Database, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    """A database without tables, and a way to make its roles; what was made is removed."""
+    """A database without tables; its roles are removed after the test."""
     site = Site(postgresql_blank, name_roles(prefix), monkeypatch)
     site.connect_as(None)
     yield site
     postgresql_blank.engine.dispose()
     with postgresql_blank.engine.begin() as connection:
         for role in (site.roles.owner, site.roles.worker, site.roles.reader):
-            known = "SELECT 1 FROM pg_roles WHERE rolname = :role"
-            if connection.execute(text(known), {"role": role}).first():
+            query = "SELECT 1 FROM pg_roles WHERE rolname = :role"
+            if connection.execute(text(query), {"role": role}).first():
                 _run(connection, f"REASSIGN OWNED BY {quoted(role)} TO CURRENT_USER")
                 _run(connection, f"DROP OWNED BY {quoted(role)}")
                 _run(connection, f"DROP ROLE {quoted(role)}")
@@ -71,7 +71,7 @@ def _run(connection: Connection, statement: str) -> None:
 
 
 def make(cli: Cli, site: Site, prefix: str) -> None:
-    """Make the roles, and give each a password."""
+    """Make the roles and set the password of each."""
     cli.ok("db", "roles", "--prefix", prefix, "--yes")
     with site.database.engine.begin() as connection:
         for role in (site.roles.owner, site.roles.worker, site.roles.reader):
@@ -80,33 +80,33 @@ def make(cli: Cli, site: Site, prefix: str) -> None:
 
 
 @pytest.fixture
-def site(cli: Cli, owned: Site, prefix: str) -> Site:
-    """Roles of an empty database, which its owner has then migrated; a small site in it."""
-    make(cli, owned, prefix)
-    owned.connect_as(owned.roles.owner)
+def site(cli: Cli, empty: Site, prefix: str) -> Site:
+    """A database with roles and a small site; its owner has migrated it."""
+    make(cli, empty, prefix)
+    empty.connect_as(empty.roles.owner)
     cli.ok("db", "migrate")
-    with owned.database.uow() as tx:
+    with empty.database.uow() as tx:
         furnish(tx)
-    owned.database.engine.dispose()
-    return owned
+    empty.database.engine.dispose()
+    return empty
 
 
 def test_without_a_yes_the_statements_are_printed_and_nothing_is_made(
-    cli: Cli, owned: Site, prefix: str
+    cli: Cli, empty: Site, prefix: str
 ) -> None:
     lines = cli.ok("db", "roles", "--prefix", prefix).lines
-    told = cli.json("db", "roles", "--prefix", prefix)
+    data = cli.json("db", "roles", "--prefix", prefix)
 
     assert (lines[0], lines[-1]) == ("BEGIN;", "COMMIT;")
-    assert lines[1:-1] == [f"{line};" for line in told["statements"]]
-    assert told["roles"]["worker"] == f"{prefix}_worker"
-    assert told["done"] is False
-    with owned.database.engine.connect() as connection:
-        made = connection.execute(
+    assert lines[1:-1] == [f"{line};" for line in data["statements"]]
+    assert data["roles"]["worker"] == f"{prefix}_worker"
+    assert data["done"] is False
+    with empty.database.engine.connect() as connection:
+        count = connection.execute(
             text("SELECT count(*) FROM pg_roles WHERE rolname = :name"),
-            {"name": owned.roles.worker},
+            {"name": empty.roles.worker},
         ).scalar_one()
-    assert made == 0
+    assert count == 0
 
 
 FUNCTION_OWNERS = """
@@ -115,16 +115,16 @@ SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc WHERE starts_with(proname
 
 
 def test_what_is_printed_makes_the_roles_when_somebody_runs_it(
-    cli: Cli, owned: Site, prefix: str
+    cli: Cli, empty: Site, prefix: str
 ) -> None:
     cli.ok("db", "migrate")
     script = cli.ok("db", "roles", "--prefix", prefix).out
-    driver = owned.database.engine.raw_connection()
+    driver = empty.database.engine.raw_connection()
     driver.driver_connection.execute(script)  # type: ignore[union-attr]
     driver.close()
 
     assert cli.json("db", "verify", "--prefix", prefix)["differences"] == []
-    with owned.database.engine.connect() as connection:
+    with empty.database.engine.connect() as connection:
         owners = connection.execute(text(FUNCTION_OWNERS)).scalars().all()
     assert owners == [f"{prefix}_owner"]
     cli.ok("db", "roles", "--prefix", prefix, "--yes")
@@ -132,8 +132,8 @@ def test_what_is_printed_makes_the_roles_when_somebody_runs_it(
     assert not [line for line in again if line.startswith(("CREATE", "ALTER TABLE"))]
 
 
-def test_the_names_begin_with_that_of_the_database_unless_told(cli: Cli, owned: Site) -> None:
-    name = owned.database.url.database
+def test_the_names_begin_with_that_of_the_database_unless_told(cli: Cli, empty: Site) -> None:
+    name = empty.database.url.database
 
     assert cli.json("db", "roles")["roles"] == {
         "owner": f"{name}_owner",
@@ -199,15 +199,15 @@ def test_a_worker_runs_every_task_and_changes_the_inventory(cli: Cli, site: Site
 
 
 def refusals(url: URL, tries: Sequence[str]) -> list[str]:
-    """Try statements as a role; return those that the database refuses."""
-    asked, refused = Database(url), []
+    """Try each statement as a role; return those that the database refuses."""
+    database, statements = Database(url), []
     for statement in tries:
         try:
-            sql(asked, statement)
+            sql(database, statement)
         except ProgrammingError as error:
-            refused += [statement] if isinstance(error.orig, InsufficientPrivilege) else []
-    asked.close()
-    return refused
+            statements += [statement] if isinstance(error.orig, InsufficientPrivilege) else []
+    database.close()
+    return statements
 
 
 @pytest.mark.finding("M8")
@@ -248,7 +248,7 @@ def test_what_a_later_migration_makes_is_covered(
     by_worker = refusals(site.connect_as(site.roles.worker), tries)
     by_reader = refusals(site.connect_as(site.roles.reader), tries)
 
-    # Retention deletes what is old; a trigger of such a table keeps what is young.
+    # Retention deletes old rows; a trigger of such a table protects young ones.
     assert by_worker == [line for line in tries if line.startswith("UPDATE ledger")]
     assert by_reader == [line for line in tries if not line.startswith("SELECT")]
 
@@ -265,9 +265,9 @@ def test_verify_as_another_than_the_owner_says_what_it_cannot_verify(
     assert answer.out.endswith(" is as the models say\n")
     assert "columns of each table" in answer.err
     assert "verify as the owner" in answer.err
-    told = json.loads(cli("db", "verify", "--prefix", prefix, "--json").out)
-    assert len(told["not_verified"]) == 4
-    assert told["differences"] == []
+    data = json.loads(cli("db", "verify", "--prefix", prefix, "--json").out)
+    assert len(data["not_verified"]) == 4
+    assert data["differences"] == []
 
 
 def test_verify_as_another_than_the_owner_still_misses_a_table(cli: Cli, site: Site) -> None:
@@ -322,9 +322,9 @@ def test_after_a_restore_the_roles_have_their_rights(
     file = str(tmp_path / "file")
     cli.ok("db", "backup", file)
 
-    told = cli.json("db", "restore", file, "--prefix", prefix, "--yes", "--force")
+    data = cli.json("db", "restore", file, "--prefix", prefix, "--yes", "--force")
 
-    assert told["has_roles"] is True
+    assert data["has_roles"] is True
     assert cli.json("db", "verify", "--prefix", prefix)["differences"] == []
     for role in (site.roles.worker, site.roles.reader):
         site.connect_as(role)
@@ -338,19 +338,19 @@ def test_who_may_make_no_roles_is_told_what_to_do(cli: Cli, site: Site) -> None:
     assert cli.ok("db", "roles", "--prefix", "b").lines[1] == 'CREATE ROLE "b_owner" LOGIN;'
 
 
-def test_who_may_make_roles_needs_not_be_a_superuser(cli: Cli, owned: Site, prefix: str) -> None:
-    """The owner of the database with CREATEROLE and CREATEDB gives what he has to the roles."""
+def test_who_may_make_roles_needs_not_be_a_superuser(cli: Cli, empty: Site, prefix: str) -> None:
+    """An owner with CREATEROLE and CREATEDB hands the database over to the new roles."""
     maker = f"{prefix}_reader"  # a name that the fixture removes
-    with owned.database.engine.begin() as connection:
+    with empty.database.engine.begin() as connection:
         _run(connection, f"CREATE ROLE {quoted(maker)} LOGIN CREATEROLE CREATEDB")
         _run(connection, f"ALTER ROLE {quoted(maker)} PASSWORD '{PASSWORD}'")
         _run(
             connection,
-            f"ALTER DATABASE {quoted(str(owned.database.url.database))} OWNER TO {quoted(maker)}",
+            f"ALTER DATABASE {quoted(str(empty.database.url.database))} OWNER TO {quoted(maker)}",
         )
         _run(connection, f"ALTER SCHEMA public OWNER TO {quoted(maker)}")
-    owned.database.engine.dispose()
-    owned.connect_as(maker)
+    empty.database.engine.dispose()
+    empty.connect_as(maker)
     cli.ok("db", "migrate")
 
     cli.ok("db", "roles", "--prefix", prefix, "--yes")

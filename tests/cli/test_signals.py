@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in every command that waits: one line, its exit code, and nothing left."""
+"""Ctrl-C and SIGTERM in every command that waits: one line, its exit code, and no process left."""
 
 import json
 import os
@@ -55,10 +55,10 @@ def slow(
     for name in PROGRAMS:
         (folder / name).write_text(f"#!/bin/sh\necho $$ >>{folder}/begun\nsleep 1000\n")
         (folder / name).chmod(stat.S_IRWXU)
-    told = [f"programs={folder}", "array_size=10"]
+    options = [f"programs={folder}", "array_size=10"]
     cli.ok(
         "ce", "add", "slow", "--backend", "slurm", "--capacity", "9",
-        *(word for one in told for word in ("--option", one)),
+        *(word for one in options for word in ("--option", one)),
     )  # fmt: skip
     command = json.dumps([f"{folder}/asked"])
     cli.ok("vo", "set", "default", "--source", "kind=command", "--source", f"command={command}")
@@ -94,25 +94,25 @@ def test_m5_a_command_that_waits_ends_with_one_line_and_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PILOTAGE_DATABASE_URL": address(sqlite_database.url)},
-    ) as running:
+    ) as child:
         until(
-            lambda: (slow / "begun").exists() or running.poll() is not None,
-            "a program that was begun",
+            lambda: (slow / "begun").exists() or child.poll() is not None,
+            "a program to begin",
         )
-        running.send_signal(number)
+        child.send_signal(number)
         try:
-            _, complaints = running.communicate(timeout=PATIENCE)
+            _, complaints = child.communicate(timeout=PATIENCE)
         finally:
-            running.kill()
+            child.kill()
 
-    said = [one for one in complaints.splitlines() if one]
-    assert (running.returncode, said[-1:]) == (code, [line]), complaints
+    lines = [one for one in complaints.splitlines() if one]
+    assert (child.returncode, lines[-1:]) == (code, [line]), complaints
     assert "Traceback" not in complaints
     for pid in map(int, (slow / "begun").read_text().split()):
         until(lambda pid=pid: start_ticks(pid) is None, "the end of its program")  # type: ignore[misc]
     with sqlite_database.uow() as tx:
-        held = tx.execute(select(leases.c.name).where(leases.c.holder.is_not(None))).all()
-    assert held == []
+        holders = tx.execute(select(leases.c.name).where(leases.c.holder.is_not(None))).all()
+    assert holders == []
 
 
 def test_every_command_that_waits_is_one_of_the_tree() -> None:
@@ -125,14 +125,14 @@ def test_every_command_that_waits_is_one_of_the_tree() -> None:
 def test_up_ends_its_children_and_holds_nothing(tmp_path: Path, number: signal.Signals) -> None:
     processes = Processes(tmp_path)
     try:
-        running = processes.start(
+        child = processes.start(
             "up",
             [sys.executable, "-m", "pilotage", "up"],
             settings_of({"home": str(tmp_path / "h")}),
         )
         until(lambda: len(processes.left()) >= 4, progress=processes.progress)
-        running.send_signal(number)
-        assert ended(running) == 0
+        child.send_signal(number)
+        assert ended(child) == 0
         assert processes.left() == {}
         assert processes.said("up").splitlines()[-1].startswith("stopped; ")
     finally:

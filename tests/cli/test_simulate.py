@@ -24,15 +24,19 @@ ends = 1.5
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
+    return scenario(tmp_path)
+
+
+def scenario(tmp_path: Path) -> str:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY, encoding="utf-8")
     return str(path)
 
 
 def test_the_scenarios_are_listed_with_what_they_are_about(cli: Cli) -> None:
-    listed = cli.json("simulate", "--list")
-    assert [one["name"] for one in listed] == sorted(one.name for one in scenarios())
-    assert all(one["about"].endswith(".") for one in listed)
+    rows = cli.json("simulate", "--list")
+    assert [one["name"] for one in rows] == sorted(one.name for one in scenarios())
+    assert all(one["about"].endswith(".") for one in rows)
     plain = cli.ok("simulate", "--list").lines
     assert any(line.startswith("black_hole ") for line in plain)
 
@@ -44,15 +48,15 @@ def test_policies_are_compared_in_a_table_and_a_chart(cli: Cli, tiny: str) -> No
     assert table[0][:4] == ["policy", "goodput", "net", "waste"]
     assert [row[0] for row in table[1:]] == ["oracle", "three_chances", "proportional", "fill_all"]
     assert table[1][1:3] == ["1.000", "1.000"]
-    drawn = [line for line in lines if "▒" in line]
-    assert [line.split()[::2] for line in drawn] == [["ce", "outage"]]
+    bars = [line for line in lines if "▒" in line]
+    assert [line.split()[::2] for line in bars] == [["ce", "outage"]]
     assert sum("█" in line for line in lines) == 4
 
 
 def test_for_machines_there_are_all_numbers(cli: Cli, tiny: str) -> None:
-    [found] = cli.json("simulate", tiny, "--policy", "fill_all", "--seed", "7", "--hours", "2")
-    assert (found["scenario"], found["hours"], found["seed"]) == ("tiny", 2, 7)
-    oracle, fill_all = found["policies"]
+    [data] = cli.json("simulate", tiny, "--policy", "fill_all", "--seed", "7", "--hours", "2")
+    assert (data["scenario"], data["hours"], data["seed"]) == ("tiny", 2, 7)
+    oracle, fill_all = data["policies"]
     assert (oracle["policy"], fill_all["policy"]) == ("oracle", "fill_all")
     assert oracle["goodput"] == oracle["net"] == 1
     assert fill_all["refused"] > oracle["refused"] == 0
@@ -94,12 +98,12 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("words", "told"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("words", "parts"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_is_one_line(
-    cli: Cli, words: tuple[str, ...], told: tuple[str, ...]
+    cli: Cli, words: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
     complaint = cli.refused("simulate", *words)
-    assert all(word in complaint for word in told)
+    assert all(word in complaint for word in parts)
 
 
 def test_a_file_that_is_no_scenario_is_one_line(cli: Cli, tmp_path: Path) -> None:

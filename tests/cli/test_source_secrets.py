@@ -1,4 +1,4 @@
-"""L8: what a demand source is told of secrets is shown nowhere, and a token goes by no open way."""
+"""L8: the secrets of a demand source are shown nowhere, and no token is sent unencrypted."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def assert_hidden(text: str) -> None:
         assert secret not in text
 
 
-def stored(database: Database) -> str:
+def stored_url(database: Database) -> str:
     with database.uow() as tx:
         source = vos.get(tx, "lhcb").source
     assert source is not None
@@ -39,7 +39,7 @@ def stored(database: Database) -> str:
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "text"),
     [
         (URL, SHOWN),
         ("http://h/x?a=1&b", "http://h/x?a=1&b"),
@@ -48,13 +48,13 @@ def stored(database: Database) -> str:
         ("http://h/x?0123456789abcdef0123", "http://h/x?***"),
     ],
 )
-def test_of_an_address_the_secrets_alone_are_hidden(url: str, shown: str) -> None:
-    assert hidden_url(url) == shown
+def test_of_an_address_the_secrets_alone_are_hidden(url: str, text: str) -> None:
+    assert hidden_url(url) == text
 
 
 @pytest.mark.finding("L8")
 def test_what_is_stored_is_whole_and_what_is_shown_is_not(cli: Cli, with_source: Database) -> None:
-    assert stored(with_source) == URL
+    assert stored_url(with_source) == URL
     for words in (
         ("vo", "show", "lhcb"), ("vo", "show", "lhcb", "--json"),
         ("vo", "list"), ("vo", "list", "--json"),
@@ -65,7 +65,7 @@ def test_what_is_stored_is_whole_and_what_is_shown_is_not(cli: Cli, with_source:
         answer = cli.ok(*words)
         assert_hidden(answer.out)
     assert cli.json("vo", "show", "lhcb")["source"]["url"] == SHOWN
-    assert stored(with_source) == URL
+    assert stored_url(with_source) == URL
 
 
 def test_an_error_shows_no_secret(
@@ -88,7 +88,7 @@ def test_a_difference_shows_no_secret_and_an_export_changes_nothing(
     file.write_text(cli.ok("export").out, encoding="utf-8")
 
     assert "is what the file says" in cli.ok("apply", str(file)).out
-    assert stored(with_source) == URL
+    assert stored_url(with_source) == URL
     file.write_text(file.read_text().replace("waiting", "ready"), encoding="utf-8")
     assert "write what *** stands for" in cli.refused("apply", str(file))
     whole = file.read_text().replace(SHOWN.replace("waiting", "ready"), URL.replace("g&k", "g1&k"))
@@ -96,13 +96,13 @@ def test_a_difference_shows_no_secret_and_an_export_changes_nothing(
     answer = cli.ok("apply", str(file))
     assert "source" in answer.out
     assert_hidden(answer.out)
-    assert stored(with_source) == URL.replace("g&k", "g1&k")
+    assert stored_url(with_source) == URL.replace("g&k", "g1&k")
 
 
 def test_what_was_hidden_is_taken_for_what_is_stored(cli: Cli, with_source: Database) -> None:
     cli.ok("vo", "set", "lhcb", "--source", "kind=http", "--source", f"url={SHOWN}")
 
-    assert stored(with_source) == URL
+    assert stored_url(with_source) == URL
     again = (*ADD[:2], "atlas", *ADD[3:-1], f"url={SHOWN}")
     assert "write what *** stands for" in cli.refused(*again)
 

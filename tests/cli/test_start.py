@@ -1,4 +1,4 @@
-"""What a start costs: which packages are imported by a command that does not need them."""
+"""The cost of a start: no command imports a heavy package that it does not need."""
 
 import json
 import os
@@ -35,30 +35,30 @@ main()
 """
 
 
-def imported(*words: str, **environment: str) -> set[str]:
-    """Return the modules and packages that a process of the command has imported at its end."""
-    done = subprocess.run(
+def imports_of(*words: str, **environment: str) -> set[str]:
+    """Return the modules that a process of the command has imported when it ends."""
+    child = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, **environment},
     )
-    assert done.stdout
-    names: list[str] = json.loads(done.stderr.splitlines()[-1])
+    assert child.stdout
+    names: list[str] = json.loads(child.stderr.splitlines()[-1])
     assert "click" in names
     return set(names)
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ()], ids=str)
 def test_help_and_version_import_no_command(words: tuple[str, ...]) -> None:
-    assert imported(*words) & HEAVY == set()
+    assert imports_of(*words) & HEAVY == set()
 
 
 def test_a_command_word_is_completed_without_importing_a_command() -> None:
     key_press = {"COMP_WORDS": "pilotage st", "COMP_CWORD": "1"}
 
-    assert imported(_PILOTAGE_COMPLETE="bash_complete", **key_press) & HEAVY == set()
+    assert imports_of(_PILOTAGE_COMPLETE="bash_complete", **key_press) & HEAVY == set()
 
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=str)
@@ -69,7 +69,7 @@ def test_status_on_sqlite_imports_what_it_uses(
         furnish(tx)
     url = address(sqlite_database.url)
 
-    assert imported(*words, PILOTAGE_DATABASE_URL=url) & NOT_FOR_STATUS == set()
+    assert imports_of(*words, PILOTAGE_DATABASE_URL=url) & NOT_FOR_STATUS == set()
 
 
 def test_what_a_task_runs_is_there_when_it_is_asked_for() -> None:
@@ -83,7 +83,7 @@ def test_what_a_task_runs_is_there_when_it_is_asked_for() -> None:
 
 @pytest.mark.slow
 def test_a_command_closes_its_database_when_it_ends(tmp_path: Path) -> None:
-    # SQLite keeps what was written beside the file until the last connection is closed.
+    # SQLite keeps new rows in a second file until the last connection is closed.
     for words in (("db", "setup"), ("status",)):
         assert process(*words, PILOTAGE_HOME=str(tmp_path)).code == 0
 

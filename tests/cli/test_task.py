@@ -45,10 +45,10 @@ def test_a_dry_run_changes_nothing(cli: Cli, site: Database, name: str) -> None:
     before = contents(site)
 
     plain = cli.ok("task", "run", name, *subject(name), "--dry-run")
-    told = cli.json("task", "run", name, *subject(name), "--dry-run")
+    data = cli.json("task", "run", name, *subject(name), "--dry-run")
 
     assert plain.out.startswith(name)
-    assert set(told) == {"outcome", "counts", "lines", "busy", "left"}
+    assert set(data) == {"outcome", "counts", "lines", "busy", "left"}
     assert contents(site) == before
 
 
@@ -82,9 +82,9 @@ def test_explain_shows_each_step(cli: Cli) -> None:
     assert cli.ok("task", "run", "submit_pilots").out == (
         "submit_pilots default: reserved 3, CEs 1\n"
     )
-    told = cli.ok("task", "run", "submit_pilots", "--explain").lines
-    assert told[0] == "submit_pilots default: reserved 0, CEs 0"
-    assert told[1].split()[:2] == ["lyon", "0"]
+    lines = cli.ok("task", "run", "submit_pilots", "--explain").lines
+    assert lines[0] == "submit_pilots default: reserved 0, CEs 0"
+    assert lines[1].split()[:2] == ["lyon", "0"]
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_firing_is_no_execution_and_an_execution_by_hand_is_none_by_a_worker(
 def test_schedules_are_changed_for_all_and_for_one_vo(cli: Cli, site: Database) -> None:
     def row(name: str, vo: str | None = None) -> dict[str, object]:
         rows = cli.json("task", "list")
-        (found,) = [row for row in rows if (row["name"], row["vo"]) == (name, vo)]
-        return dict(found)
+        (task,) = [row for row in rows if (row["name"], row["vo"]) == (name, vo)]
+        return dict(task)
 
     assert cli.ok("task", "schedule", "submit_pilots", "--every", "30").out == (
         "submit_pilots: every 30 s\n"
@@ -165,8 +165,8 @@ def test_schedules_are_changed_for_all_and_for_one_vo(cli: Cli, site: Database) 
     assert (report["cron"], report["every"]) == ("*/5 * * * *", None)
     assert report["next"] is not None
 
-    said = cli.ok("task", "disable", "submit_pilots", "--vo", "lhcb").out
-    assert said == "submit_pilots for VO lhcb: every 10 s, disabled\n"
+    message = cli.ok("task", "disable", "submit_pilots", "--vo", "lhcb").out
+    assert message == "submit_pilots for VO lhcb: every 10 s, disabled\n"
     assert (row("submit_pilots")["enabled"], row("submit_pilots", "lhcb")["enabled"]) == (
         True,
         False,

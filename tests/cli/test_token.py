@@ -20,18 +20,18 @@ CREATE = ("token", "create", "nightly", "--role", "operate", "--vo", "lhcb")
 
 
 def test_a_token_is_made_listed_and_revoked(cli: Cli, site: Database) -> None:
-    made, once, secret = cli.ok(*CREATE).lines
+    head, once, secret = cli.ok(*CREATE).lines
     until = datetime.now(UTC) + timedelta(days=90)
 
-    assert made.startswith("token nightly made: it may operate for VO lhcb, until ")
-    assert f"{until:%Y-%m}" in made
+    assert head.startswith("token nightly made: it may operate for VO lhcb, until ")
+    assert f"{until:%Y-%m}" in head
     assert "shown once" in once
     assert is_secret(secret)
     token = tokens.identify(wiring.current_runtime(), secret)
     assert (token.name, token.access) == ("nightly", Access(role=Role.OPERATE, vo="lhcb"))
-    [listed] = cli.json("token", "list")["items"]
-    assert (listed["name"], listed["vo"], listed["made_by"]) == ("nightly", "lhcb", account())
-    assert listed["used_at"] is not None
+    [row] = cli.json("token", "list")["items"]
+    assert (row["name"], row["vo"], row["made_by"]) == ("nightly", "lhcb", account())
+    assert row["used_at"] is not None
     assert "--yes" in cli.refused("token", "revoke", "nightly")
     for _ in range(2):
         assert "nightly is revoked since" in cli.ok("token", "revoke", "nightly", "--yes").out
@@ -44,12 +44,12 @@ def test_a_token_is_made_listed_and_revoked(cli: Cli, site: Database) -> None:
 
 @pytest.mark.usefixtures("site")
 def test_json_has_the_secret(cli: Cli) -> None:
-    made = cli.json("token", "create", "ci", "--role", "read", "--for", "12h")
+    token = cli.json("token", "create", "ci", "--role", "read", "--for", "12h")
 
-    assert is_secret(made["secret"])
-    assert (made["name"], made["role"], made["vo"]) == ("ci", "read", None)
-    assert "id" not in made
-    life = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["made_at"])
+    assert is_secret(token["secret"])
+    assert (token["name"], token["role"], token["vo"]) == ("ci", "read", None)
+    assert "id" not in token
+    life = datetime.fromisoformat(token["expires_at"]) - datetime.fromisoformat(token["made_at"])
     assert life == timedelta(hours=12)
 
 
@@ -59,12 +59,12 @@ def test_a_secret_in_a_file_is_for_its_owner_alone_and_not_shown(
     cli: Cli, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     path = tmp_path / "secret"
-    shown = cli.ok(*CREATE, "--to", str(path), *more).out
+    text = cli.ok(*CREATE, "--to", str(path), *more).out
 
     secret = path.read_text(encoding="utf-8").rstrip("\n")
     assert is_secret(secret)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert secret not in shown
+    assert secret not in text
     assert tokens.identify(wiring.current_runtime(), secret).name == "nightly"
 
 

@@ -1,4 +1,4 @@
-"""The words of the command line: each explains itself, and none means two things."""
+"""The words of the command line: each has its help, and none means two things."""
 
 import shlex
 from collections import defaultdict
@@ -49,7 +49,7 @@ WORDS = {
 
 
 def find(words: list[str]) -> tuple[Path, list[str]]:
-    """Tell which command a line calls, and what it gives it."""
+    """Return the command that a line calls, and the arguments."""
     path: Path = ()
     while words and (*path, words[0]) in TREE:
         path, words = (*path, words[0]), words[1:]
@@ -57,19 +57,19 @@ def find(words: list[str]) -> tuple[Path, list[str]]:
 
 
 def test_the_line_of_a_command_at_the_root_is_its_own() -> None:
-    """The root knows the lines without importing the commands."""
+    """The root has a copy of each line, so that it need not import the commands."""
     for name, entry in COMMANDS.items():
         assert entry.line == TREE[(name,)].get_short_help_str(200), name
         assert not TREE[(name,)].hidden, name
 
 
 def test_each_module_of_the_command_line_is_reached_from_the_root() -> None:
-    """A command that a module defines is at the root or within a group, else nobody can call it."""
-    reached = {id(command) for command in TREE.values()}
+    """A command that is neither at the root nor within a group cannot be called."""
+    ids = {id(command) for command in TREE.values()}
     for file in sorted(FOLDER.glob("*.py")):
         module = import_module(f"worker.cli.{file.stem}")
         for name, value in vars(module).items():
-            assert not isinstance(value, click.Command) or id(value) in reached, name
+            assert not isinstance(value, click.Command) or id(value) in ids, name
 
 
 def test_the_words_are_those_of_the_design() -> None:
@@ -82,15 +82,15 @@ def test_the_words_are_those_of_the_design() -> None:
 
 @pytest.mark.parametrize("path", TREE, ids=" ".join)
 def test_help_shows_an_example_that_parses(cli: Cli, path: Path) -> None:
-    shown = cli.ok(*path, "--help").out
+    text = cli.ok(*path, "--help").out
     line = (TREE[path].epilog or "").removeprefix("Example: pilotage ")
 
-    assert shown.startswith(f"Usage: {' '.join(('pilotage', *path))} ")
-    assert "Example: pilotage " in shown
-    called, words = find(shlex.split(line))
-    assert called[: len(path)] == path
-    assert called in LEAVES
-    LEAVES[called].make_context(called[-1], words)
+    assert text.startswith(f"Usage: {' '.join(('pilotage', *path))} ")
+    assert "Example: pilotage " in text
+    leaf, words = find(shlex.split(line))
+    assert leaf[: len(path)] == path
+    assert leaf in LEAVES
+    LEAVES[leaf].make_context(leaf[-1], words)
 
 
 @pytest.mark.parametrize("path", TREE, ids=" ".join)
@@ -132,11 +132,11 @@ def test_no_option_means_two_things() -> None:
             kind = "flag" if option.is_flag else f"{type(option.type).__name__} {option.metavar}"
             meanings[name].add(kind)
 
-    # For a plan, the demand of a VO is told like that of 'vo set', with the VO before it.
+    # 'plan --demand' takes the name of a VO before the number, 'vo set --demand' only a number.
     meanings["--demand"].discard("StringParamType VO=NUMBER")
-    # A sum is taken by words, as a drain is done by a moment.
+    # 'report --by' takes words, where 'ce drain --by' takes a moment.
     meanings["--by"].discard("StringParamType WORDS")
-    # A change is made by somebody.
+    # 'audit --by' takes an account.
     meanings["--by"].discard("StringParamType ACCOUNT")
     assert {name: kinds for name, kinds in meanings.items() if len(kinds) > 1} == {}
 
@@ -147,5 +147,5 @@ def test_short_options_are_none() -> None:
 
 
 def options(command: click.Command) -> dict[str, click.Option]:
-    found = [param for param in command.params if isinstance(param, click.Option)]
-    return {name: option for option in found for name in (*option.opts, *option.secondary_opts)}
+    params = [param for param in command.params if isinstance(param, click.Option)]
+    return {name: param for param in params for name in (*param.opts, *param.secondary_opts)}

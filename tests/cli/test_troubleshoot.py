@@ -1,4 +1,4 @@
-"""The page *Troubleshooting by symptom*: its commands run, and show what one is to look for."""
+"""The page *Troubleshooting by symptom*: its commands run, and show the signs that it names."""
 
 import re
 import shlex
@@ -39,12 +39,12 @@ def commands(section: str) -> list[str]:
 
 
 def signs(section: str) -> list[str]:
-    """Return what the first column of a section's tables says to look for."""
+    """Return the signs in the first column of a section's tables."""
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
 @pytest.fixture
-def troubled(
+def site_in_trouble(
     cli: Cli, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Database:
     """A site that has every trouble of the page."""
@@ -56,8 +56,8 @@ def troubled(
         _fill(tx, now)
         _pause(tx, now)
         _do_nothing(tx, now)
-        failed = FailedCall(at=now, error="squeue: Socket timed out")
-        health.call_failed(tx, "rome", failed, lambda _: now + timedelta(minutes=20))
+        call = FailedCall(at=now, error="squeue: Socket timed out")
+        health.call_failed(tx, "rome", call, lambda _: now + timedelta(minutes=20))
         lyon = ces.get(tx, "lyon")
     wiring.runtime().driver(lyon).submit([Order(stamp=uuid4().hex, vo="default")])
     forget()
@@ -77,7 +77,7 @@ def troubled(
 
 
 def _fill(tx: Transaction, now: datetime) -> None:
-    """Make 18 pilots, of which 17 is submitted and 18 has failed."""
+    """Make 18 pilots: number 17 is submitted, number 18 has failed."""
     lyon = a_ce().named("lyon").with_capacity(20).with_options(check_soonest=0.01).create(tx)
     rome = a_ce().named("rome").with_capacity(10).create(tx)
     full = a_ce().named("bari").with_capacity(1).create(tx)
@@ -115,19 +115,19 @@ def _pause(tx: Transaction, now: datetime) -> None:
 
 
 def _do_nothing(tx: Transaction, now: datetime) -> None:
-    """Let a CE swallow pilots, and a VO have no work."""
+    """Make a CE that swallows pilots and a VO that has no work."""
     pisa = a_ce().named("pisa").with_capacity(10).create(tx)
     a_pilot().on(pisa).at(now).done(Use.SHORT).create_many(tx, 5)
     reason = "5 pilots of VO default in a row ended for nothing; at other CEs 7 of 9 were of use"
-    learned = learn(None, [], now=now, configured=1.0, hole=Hole(reason=reason, since=now))
-    a_health().of(pisa).with_learned(learned.state).opened(reason, now).create(tx)
+    knowledge = learn(None, [], now=now, configured=1.0, hole=Hole(reason=reason, since=now))
+    a_health().of(pisa).with_learned(knowledge.state).opened(reason, now).create(tx)
     vo = a_vo().named("cms").create(tx)
-    missing = NoWork(reason="its last 14 pilots in a row found no work, at 3 CEs", since=now)
-    work.save(tx, {vo.name: WorkRecord(without_work=missing)})
+    no_work = NoWork(reason="its last 14 pilots in a row found no work, at 3 CEs", since=now)
+    work.save(tx, {vo.name: WorkRecord(without_work=no_work)})
 
 
 def _stand_still(cli: Cli, site: Database) -> None:
-    """Let tasks fire and nobody execute them; and one fail."""
+    """Let tasks fire without a worker that executes them, and let one fail."""
     for task in ("submit_pilots", "dispatch", "reconcile"):
         cli.ok("task", "schedule", task, "--every", "60")
     with site.uow() as tx:
@@ -149,7 +149,7 @@ def test_the_page_has_the_usual_symptoms() -> None:
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_the_commands_run_and_show_what_to_look_for(
-    title: str, cli: Cli, troubled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    title: str, cli: Cli, site_in_trouble: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     output = ""
@@ -159,10 +159,10 @@ def test_the_commands_run_and_show_what_to_look_for(
             assert answer.code in (0, 1), f"{line}: {answer.err}"
             output += answer.out + answer.err
         else:
-            ran = subprocess.run(
+            child = subprocess.run(
                 ["/bin/sh", "-c", line], capture_output=True, text=True, check=True
             )
-            output += ran.stdout
-    shown = " ".join(output.split())
+            output += child.stdout
+    plain = " ".join(output.split())
 
-    assert [sign for sign in signs(SECTIONS[title]) if sign not in shown] == [], output
+    assert [sign for sign in signs(SECTIONS[title]) if sign not in plain] == [], output

@@ -1,4 +1,4 @@
-"""`pilotage db verify`: whatever someone changed by hand is named, and the exit code is 1."""
+"""`pilotage db verify`: every change by hand is named, and the exit code is 1."""
 
 import json
 
@@ -14,7 +14,7 @@ PUT_RIGHT = "success_rate FLOAT DEFAULT 1 NOT NULL"
 
 
 def rewrite(table: str, old: str, new: str) -> list[str]:
-    """SQLite changes no constraint or default; who writes its catalog by hand does."""
+    """Change a constraint or default, which SQLite can do only in its catalog."""
     old, new = old.replace("'", "''"), new.replace("'", "''")
     return [
         "PRAGMA writable_schema = ON",
@@ -35,7 +35,7 @@ CHANGES = {
         "column ces.colour: not in the models",
     ),
     "a dropped constraint": (
-        # A constraint may be the last of its table: a migration rebuilds it in any order.
+        # The constraint may be the last one of its table, because a migration may reorder them.
         rewrite("ces", ", \n\tCONSTRAINT ck_ces_waiting_limit CHECK (waiting_limit >= 0)", ""),
         ["ALTER TABLE ces DROP CONSTRAINT ck_ces_waiting_limit"],
         "constraint ces.ck_ces_waiting_limit: missing",
@@ -59,18 +59,18 @@ CHANGES = {
 
 
 def spoil(database: Database, name: str) -> str:
-    on_sqlite, on_postgresql, told = CHANGES[name]
+    on_sqlite, on_postgresql, line = CHANGES[name]
     if database.url.get_backend_name() == "sqlite":
         before = catalog(database)
         sql(database, *on_sqlite)
         assert catalog(database) != before, "nothing was spoilt"
     else:
         sql(database, *on_postgresql)
-    return told
+    return line
 
 
 def catalog(database: Database) -> list[str]:
-    """Read the statements that made an SQLite database."""
+    """Return the statements that made an SQLite database."""
     with database.engine.connect() as connection:
         return list(connection.execute(text("SELECT sql FROM sqlite_master")).scalars())
 
@@ -86,14 +86,14 @@ def test_a_database_as_the_models_say_is_no_difference(cli: Cli, fresh: Database
 
 @pytest.mark.parametrize("name", list(CHANGES)[:4])
 def test_a_difference_is_named(cli: Cli, fresh: Database, name: str) -> None:
-    told = spoil(fresh, name)
+    start = spoil(fresh, name)
     before = contents(fresh)
 
     answer = cli("db", "verify")
 
     assert complaint(answer).endswith("1 difference")
     (line,) = answer.lines
-    assert line.startswith(told)
+    assert line.startswith(start)
     as_json = cli("db", "verify", "--json")
     assert as_json.code == 1
     assert json.loads(as_json.out)["differences"] == [line]
@@ -101,12 +101,12 @@ def test_a_difference_is_named(cli: Cli, fresh: Database, name: str) -> None:
 
 
 def test_every_difference_is_named(cli: Cli, fresh: Database) -> None:
-    told = [spoil(fresh, name) for name in CHANGES]
+    parts = [spoil(fresh, name) for name in CHANGES]
 
     answer = cli("db", "verify")
 
-    assert complaint(answer).endswith(f"{len(told)} differences")
-    for part in told:
+    assert complaint(answer).endswith(f"{len(parts)} differences")
+    for part in parts:
         assert len([line for line in answer.lines if line.startswith(part)]) == 1
 
 

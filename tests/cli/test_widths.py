@@ -1,4 +1,4 @@
-"""Every listing fits the terminal, and what matters in it is whole."""
+"""Every listing fits the terminal and shows its important columns whole."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.cli.command import Cli, address
 from tests.cli.terminal import on_a_screen, too_wide
-from tests.cli.test_simulate import TINY
+from tests.cli.test_simulate import scenario
 from tests.cli.test_tree import LEAVES
 from tests.databases import Sqlite
 from tests.factories import a_ce, a_decision, a_pilot, a_vo
@@ -50,7 +50,7 @@ NO_LISTINGS = {
     ),
     *("roles", "backup", "restore"),
 }
-"""The last words of the commands that take --json and change something, or show a text."""
+"""The last words of commands that take --json and are no listings."""
 ARGUMENTS = {
     ("ce", "name"): CE, ("ce", "ce"): CE, ("explain", "ce"): CE, ("vo", "name"): VO,
     ("pilot", "which"): "1", ("pilot", "ce"): CE,
@@ -65,14 +65,14 @@ CUT_TIME = re.compile(r"\d:\d*…|\d{4}-\d*…|-\d+…|\d\d [A-Z][a-z]{2}…")
 
 
 @pytest.fixture
-def filled(
+def long_site(
     sqlite_database: Database,
     sqlite_template: Sqlite,
     cli: Cli,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Database:
-    """A site in which everything is long."""
+    """A site with long names and texts everywhere."""
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -130,16 +130,16 @@ def _fill(tx: Transaction) -> None:
     )
     mover.move(tx, [move], now)
     for age in range(8, 0, -1):
-        refused = a_decision().on(ce).for_vo(vo).at(now - timedelta(minutes=age)).granting(0)
-        refused.because(f"held by hand: {REASON}").tracing({"note": REASON}).create(tx)
+        builder = a_decision().on(ce).for_vo(vo).at(now - timedelta(minutes=age)).granting(0)
+        builder.because(f"held by hand: {REASON}").tracing({"note": REASON}).create(tx)
     a_pilot().on(ce).for_vo(vo).at(now).done(Use.SHORT).create_many(tx, 2)
-    missing = NoWork(reason="its last 1400 pilots in a row found no work, at 30 CEs", since=now)
-    work.save(tx, {VO: WorkRecord(without_work=missing)})
+    no_work = NoWork(reason="its last 1400 pilots in a row found no work, at 30 CEs", since=now)
+    work.save(tx, {VO: WorkRecord(without_work=no_work)})
     a_decision().on(full).for_vo(vo).at(now).granting(123).because(REASON).create(tx)
 
 
 def words_of(path: tuple[str, ...], tmp_path: Path) -> list[str]:
-    """Return a line that calls a listing, with all arguments that it needs."""
+    """Return the words that call a listing, with all arguments that it needs."""
     words = list(path)
     for param in LEAVES[path].params:
         if isinstance(param, click.Argument) and param.required:
@@ -150,12 +150,6 @@ def words_of(path: tuple[str, ...], tmp_path: Path) -> list[str]:
     return [*words, *extra.get(path[0], [])]
 
 
-def scenario(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY, encoding="utf-8")
-    return str(path)
-
-
 def site_file(tmp_path: Path) -> str:
     path = tmp_path / "site.toml"
     path.write_text(f'[ce."{CE}"]\ncapacity = 5\nbackend = "sim"\n', encoding="utf-8")
@@ -164,7 +158,7 @@ def site_file(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("path", LISTINGS, ids=" ".join)
 def test_a_listing_fits_the_terminal(
-    filled: Database, path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    long_site: Database, path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ARGUMENTS, ("apply", "file"), site_file(tmp_path))
     words = words_of(path, tmp_path)
@@ -180,7 +174,7 @@ def test_a_listing_fits_the_terminal(
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_the_state_of_a_ce_is_never_cut_nor_left_out(filled: Database, columns: int) -> None:
+def test_the_state_of_a_ce_is_never_cut_nor_left_out(long_site: Database, columns: int) -> None:
     for words in (("ce", "list"), ("status",)):
         lines = on_a_screen(columns, *words)
         states = {CE: r"held until \d\d(:\d\d| [A-Z])", "a-ce-that-drains": "draining"}
@@ -190,37 +184,37 @@ def test_the_state_of_a_ce_is_never_cut_nor_left_out(filled: Database, columns: 
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_the_picture_fits_and_keeps_names_and_numbers(filled: Database, columns: int) -> None:
+def test_the_picture_fits_and_keeps_names_and_numbers(long_site: Database, columns: int) -> None:
     for height in (24, 40, None):
-        lines = drawn(filled, columns, height)
+        lines = draw(long_site, columns, height)
 
         assert too_wide(lines, columns) == []
         assert height is None or len(lines) <= height
-        [held] = [line for line in lines if line.startswith(CE) and "held until" in line]
-        assert " 3 " in held
+        [pause_line] = [line for line in lines if line.startswith(CE) and "held until" in line]
+        assert " 3 " in pause_line
         [normal] = [line for line in lines if line.startswith(NORMAL_CE) and "normal" in line]
         assert ("0 (waiting limit)" if columns > 80 else "0 (waiting l") in normal
-        [given] = [line for line in lines if VO in line and NORMAL_CE in line]
-        assert " 123 " in given
+        [grant_line] = [line for line in lines if VO in line and NORMAL_CE in line]
+        assert " 123 " in grant_line
 
 
-def drawn(database: Database, columns: int, height: int | None = None) -> list[str]:
+def draw(database: Database, columns: int, height: int | None = None) -> list[str]:
     console = Console(width=columns, no_color=True)
-    with console.capture() as captured:
+    with console.capture() as capture:
         console.print(picture(overview(wiring.runtime()), columns, height))
-    return captured.get().splitlines()
+    return capture.get().splitlines()
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_equal_decisions_and_transitions_are_one_row(filled: Database, columns: int) -> None:
-    lines = drawn(filled, columns)
+def test_equal_decisions_and_transitions_are_one_row(long_site: Database, columns: int) -> None:
+    lines = draw(long_site, columns)
 
-    [held] = [line for line in lines if VO in line and CE in line and "held" in line]
-    assert columns == 80 or "8 x" in held
+    [line] = [line for line in lines if VO in line and CE in line and "held" in line]
+    assert columns == 80 or "8 x" in line
     assert any("and 2 more" in line for line in lines)
 
 
-@pytest.mark.usefixtures("filled")
+@pytest.mark.usefixtures("long_site")
 def test_a_pipe_gets_whole_lines_and_an_explicit_width_is_kept(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,13 +226,13 @@ def test_a_pipe_gets_whole_lines_and_an_explicit_width_is_kept(
     assert too_wide(cli.ok("pilot", "list").lines, 90) == []
 
 
-@pytest.mark.usefixtures("filled")
+@pytest.mark.usefixtures("long_site")
 def test_what_a_machine_reads_is_whole_in_a_terminal(cli: Cli) -> None:
     for words in (("pilot", "list"), ("ce", "list"), ("task", "list")):
         assert on_a_screen(80, *words, "--json") == cli.ok(*words, "--json").lines
 
 
-@pytest.mark.usefixtures("filled")
+@pytest.mark.usefixtures("long_site")
 def test_times_of_today_have_no_date() -> None:
     lines = on_a_screen(140, "pilot", "list", "--sort", "ended_at")
     assert any(re.search(r" \d\d:\d\d:\d\dZ( |$)", line) for line in lines)
@@ -258,15 +252,15 @@ def test_columns_of_little_worth_go_before_any_text_is_cut_short(
     )
     row = {"first": "f" * 10, "dear": "d" * 30, "cheap": "c" * 10}
 
-    def shown(width: int) -> list[str]:
+    def cells(width: int) -> list[str]:
         monkeypatch.setenv("COLUMNS", str(width))
         show.table([row], columns, "")
         return capsys.readouterr().out.splitlines()[1].split()
 
-    assert shown(60) == ["f" * 10, "d" * 30, "c" * 10]
-    assert shown(43) == ["f" * 10, "d" * 18 + "…", "c" * 10]
-    assert shown(20) == ["f" * 10, "d" * 7 + "…"]
-    assert shown(12) == ["f" * 10]
+    assert cells(60) == ["f" * 10, "d" * 30, "c" * 10]
+    assert cells(43) == ["f" * 10, "d" * 18 + "…", "c" * 10]
+    assert cells(20) == ["f" * 10, "d" * 7 + "…"]
+    assert cells(12) == ["f" * 10]
 
 
 def test_the_column_of_least_worth_is_cut_first_even_if_it_is_the_narrower_one() -> None:
@@ -292,7 +286,7 @@ def test_a_time_is_whole_or_not_there(
 
 def test_bars_are_short_where_there_is_little_room(database_of_one: Database) -> None:
     for columns, length in ((80, 8), (140, 18)):
-        [line] = [one for one in drawn(database_of_one, columns) if one.startswith("lyon ")]
+        [line] = [one for one in draw(database_of_one, columns) if one.startswith("lyon ")]
         assert re.search(rf"▕[^▏]{{{length}}}▏", line), line
 
 
@@ -301,15 +295,15 @@ def test_what_is_not_normal_is_shown_where_not_all_fits(database_of_one: Databas
         for number in range(30):
             a_ce().named(f"ce{number:02}").create(tx)
         a_ce().named("zurich").disabled().create(tx)
-    lines = drawn(database_of_one, 80, 24)
+    lines = draw(database_of_one, 80, 24)
 
     assert any(line.startswith("zurich ") for line in lines)
     assert any(re.fullmatch(r"\d+ more: pilotage ce list", line) for line in lines)
 
 
-def test_a_status_and_its_number_stay_in_one_line(filled: Database) -> None:
+def test_a_status_and_its_number_stay_in_one_line(long_site: Database) -> None:
     for columns in (40, 60, 80):
-        lines = drawn(filled, columns)
+        lines = draw(long_site, columns)
         for status in Status:
             assert any(re.search(rf"{status} \d", line) for line in lines), (columns, status)
         [end] = [n for n, line in enumerate(lines) if line.startswith("last hour")]
@@ -318,21 +312,21 @@ def test_a_status_and_its_number_stay_in_one_line(filled: Database) -> None:
 
 
 def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(
-    filled: Database, capsys: pytest.CaptureFixture[str]
+    long_site: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin = overview(wiring.runtime())
     lines = Lines(begin)
     lines.show(begin)
     assert "→" not in capsys.readouterr().out
 
-    with filled.uow() as tx:
+    with long_site.uow() as tx:
         earlier = datetime.now(UTC) - timedelta(minutes=5)
-        made = a_pilot().at(earlier).running().create(tx)
+        pilot = a_pilot().at(earlier).running().create(tx)
     for _ in range(2):
         lines.show(overview(wiring.runtime()))
     output = capsys.readouterr().out.splitlines()
 
-    moves = [line for line in output if f"pilot {made.id} " in line]
+    moves = [line for line in output if f"pilot {pilot.id} " in line]
     assert [line.split("→ ")[1] for line in moves] == ["submitted", "running"]
     stamps = [line.split()[0] for line in output]
     assert stamps == sorted(stamps)

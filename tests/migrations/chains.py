@@ -28,38 +28,38 @@ def head(chain: Chain) -> str:
 
 @cache
 def _head(folder: Path, revisions: frozenset[Path]) -> str:
-    """Ask Alembic, which reads every revision for it, once for what lies there."""
+    """Ask Alembic once for each set of files, because it reads every revision to answer."""
     return str(ScriptDirectory(str(folder)).get_current_head())
 
 
-def following(chain: Chain) -> str:
-    """Tell what the next revision of a chain will be called."""
+def next_revision(chain: Chain) -> str:
+    """Return the name of the next revision of a chain."""
     return f"{int(head(chain)) + 1:04}"
 
 
 def up_to(chain: Chain) -> list[Chain]:
-    """List the chains that must be there for this one, and itself."""
+    """List a chain after the chains that it needs."""
     return [CORE_CHAIN] if chain is CORE_CHAIN else [CORE_CHAIN, chain]
 
 
-def relocated(chain: Chain, folder: Path) -> Chain:
+def copy_migrations(chain: Chain, folder: Path) -> Chain:
     """Copy the migrations of a chain, compiled as they are, so that a test may write one more."""
     shutil.copytree(chain.folder, folder)
     return replace(chain, folder=folder)
 
 
-def changed(chain: Chain, folder: Path, change: Callable[[MetaData], object]) -> Chain:
+def copy_with_models(chain: Chain, folder: Path, edit: Callable[[MetaData], object]) -> Chain:
     """Copy a chain, its migrations and its models, and change the models of the copy."""
     metadata = MetaData(naming_convention=NAMING)
     for table in chain.metadata.sorted_tables:
         copy = table.to_metadata(metadata)
         if "updated_at" in copy.c:
-            # What listens to a table is not copied with it.
+            # The copy of a table has no event listeners.
             keeps_updated_at(copy, key=next(iter(copy.primary_key.columns)).name)
         if copy.name == "pilots":
             copy.add_is_dependent_on(metadata.tables["new_tallies"])
             follows(copy)
         if copy.name == "changes":
             is_append_only(copy, LEAST_DAYS)
-    change(metadata)
-    return replace(relocated(chain, folder), metadata=metadata)
+    edit(metadata)
+    return replace(copy_migrations(chain, folder), metadata=metadata)

@@ -1,4 +1,4 @@
-"""A migration while somebody works on: neither ends the other by waiting for it."""
+"""A migration while a worker writes: they do not block each other until one is ended."""
 
 import threading
 
@@ -20,10 +20,10 @@ def dsn(database: Database) -> str:
     return database.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-# The first is changed last, and the other is taken last.
-@pytest.mark.parametrize("held", ["breaker_changes", "vos"])
+# A migration changes the first table last, and locks the other one last.
+@pytest.mark.parametrize("table", ["breaker_changes", "vos"])
 def test_who_works_and_who_migrates_do_not_wait_for_each_other(
-    postgresql_fresh: Database, held: str
+    postgresql_fresh: Database, table: str
 ) -> None:
     chains.downgrade(postgresql_fresh.engine, CORE_CHAIN, "0003")
     migrating = threading.Thread(target=care.migrate, args=[postgresql_fresh], daemon=True)
@@ -31,9 +31,9 @@ def test_who_works_and_who_migrates_do_not_wait_for_each_other(
         psycopg.connect(dsn(postgresql_fresh)) as worker,
         psycopg.connect(dsn(postgresql_fresh), autocommit=True) as other,
     ):
-        worker.execute(f"SELECT * FROM {held}")
+        worker.execute(f"SELECT * FROM {table}")
         migrating.start()
-        until(lambda: other.execute(WAITS, [held]).fetchone() != (0,), "the migration to wait")
+        until(lambda: other.execute(WAITS, [table]).fetchone() != (0,), "the migration to wait")
         worker.execute("SELECT * FROM pilots")
         worker.commit()
         wait_for(migrating)

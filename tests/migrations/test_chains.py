@@ -1,4 +1,4 @@
-"""Migrating: up, down and up again; what is newer, half done or made by others is told."""
+"""Migrating up, down and up again; a schema that is newer, half done or of others is reported."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 from tests.conftest import ON_BOTH
 from tests.expectations import broken_by, refused
 from tests.factories import a_ce, a_pilot
-from tests.migrations.chains import BACKENDS, CHAINS, following, head, relocated, up_to
+from tests.migrations.chains import BACKENDS, CHAINS, copy_migrations, head, next_revision, up_to
 from worker.db import chains, schema
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainState
 from worker.db.database import Database
@@ -34,7 +34,7 @@ by_backend = pytest.mark.parametrize("chain", BACKENDS, ids=lambda chain: chain.
 
 @pytest.fixture(params=ON_BOTH)
 def before(request: pytest.FixtureRequest, chain: Chain) -> Any:
-    """Each database, with the tables that must be there before those of a chain."""
+    """Each database, with the tables that a chain needs before its own."""
     kind = "blank" if chain is CORE_CHAIN else "core"
     return request.getfixturevalue(f"{request.param}_{kind}")
 
@@ -63,10 +63,10 @@ def test_a_baseline_makes_exactly_the_tables_that_its_chain_owns(
 def test_up_and_down_and_up_again_ends_where_it_began(before: Database, chain: Chain) -> None:
     chains.migrate(before.engine, chain)
     chains.downgrade(before.engine, chain)
-    down, left = place(before, chain), tables(before) & set(chain.tables)
+    down, remains = place(before, chain), tables(before) & set(chain.tables)
     chains.migrate(before.engine, chain)
 
-    assert (down, left) == (ChainState.ABSENT, set())
+    assert (down, remains) == (ChainState.ABSENT, set())
     assert place(before, chain) is ChainState.CURRENT
     assert schema.differences(before.engine, up_to(chain)) == []
 
@@ -106,17 +106,17 @@ def test_a_back_end_before_core_is_told_to_wait(blank: Database, chain: Chain) -
 
 
 def test_each_back_end_is_migrated_for_itself(database: Database, tmp_path: Path) -> None:
-    broken = Chain(
+    faulty = Chain(
         name="broken", tables=(), metadata=BACKENDS[0].metadata.__class__(), folder=tmp_path
     )
-    done = care.migrate_each(database, [broken, *BACKENDS])
+    reports = care.migrate_each(database, [faulty, *BACKENDS])
 
-    assert [(one.chain, one.status) for one in done] == [
+    assert [(one.chain, one.status) for one in reports] == [
         ("broken", "failed"),
         *((chain.name, "unchanged") for chain in BACKENDS),
     ]
-    assert done[0].error is not None
-    assert "\n" not in done[0].error
+    assert reports[0].error is not None
+    assert "\n" not in reports[0].error
 
 
 def test_half_applied_chains_are_one_clear_line(blank: Database) -> None:
@@ -177,21 +177,21 @@ def test_tables_that_create_all_made_can_be_stamped_and_go_on(blank: Database) -
         chain.metadata.create_all(blank.engine)
     with refused(SchemaForeign, CORE):
         care.migrate(blank)
-    done = care.migrate(blank, stamp=True)
+    reports = care.migrate(blank, stamp=True)
     care.require_current(blank)
     with blank.uow() as tx:
         a_pilot().running().create(tx)
 
-    assert [(chain.status, chain.revision) for chain in done] == [
+    assert [(chain.status, chain.revision) for chain in reports] == [
         ("stamped", head(chain)) for chain in CHAINS
     ]
     assert care.verify(blank) == []
 
 
 def test_to_stamp_an_empty_database_is_to_migrate_it(blank: Database) -> None:
-    done = care.migrate(blank, stamp=True)
+    reports = care.migrate(blank, stamp=True)
 
-    assert {chain.status for chain in done} == {"created"}
+    assert {chain.status for chain in reports} == {"created"}
 
 
 NEXT = f'''
@@ -200,7 +200,7 @@ NEXT = f'''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "{following(CORE_CHAIN)}"
+revision = "{next_revision(CORE_CHAIN)}"
 down_revision = "{head(CORE_CHAIN)}"
 
 
@@ -216,7 +216,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
 ) -> None:
     with fresh.uow() as tx:
         ce = a_ce().create(tx)
-    copy = copied(tmp_path, NEXT)
+    copy = core_with(tmp_path, NEXT)
 
     with broken_by(ZeroDivisionError):
         chains.migrate(fresh.engine, copy)
@@ -229,9 +229,9 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
 
-def copied(folder: Path, revision: str) -> Chain:
-    copy = relocated(CORE_CHAIN, folder / "chain")
-    (copy.folder / "versions" / f"{following(CORE_CHAIN)}_next.py").write_text(
+def core_with(folder: Path, revision: str) -> Chain:
+    copy = copy_migrations(CORE_CHAIN, folder / "chain")
+    (copy.folder / "versions" / f"{next_revision(CORE_CHAIN)}_next.py").write_text(
         revision, encoding="utf-8"
     )
     return copy
@@ -249,7 +249,7 @@ def test_a_row_that_points_nowhere_stops_a_migration_on_sqlite(
         cursor.close()
 
     with refused(DatabaseRefused, "ce_vos", "would point at no row"):
-        chains.migrate(sqlite_fresh.engine, copied(tmp_path, fine))
+        chains.migrate(sqlite_fresh.engine, core_with(tmp_path, fine))
     assert care.verify(sqlite_fresh) == []
 
 

@@ -1,4 +1,4 @@
-"""Every constraint is there and works: by SQL, past all our own checks."""
+"""Every constraint is there and works, also for SQL that bypasses our own checks."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ CYCLE = {
 }
 TABLES = {name: table for chain in CHAINS for name, table in chain.metadata.tables.items()}
 
-# What is written in braces stands for the id of a row that is there.
+# A word in braces stands for the id of an existing row.
 VALID: Mapping[str, Mapping[str, Any]] = {
     "vos": {"name": "new"},
     "ces": {"name": "new", "backend": "sim", "capacity": 1, "tags": "{}", "options": "{}"},
@@ -308,8 +308,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def there(tx: Transaction) -> dict[str, str]:
-    """Make the rows that others point at; give the id of each."""
+def make_targets(tx: Transaction) -> dict[str, str]:
+    """Make the rows that others point at; return the id of each."""
     vo, ce = a_vo().create(tx), a_ce().named("there").create(tx)
     ill = a_ce().create(tx)
     tx.connection.exec_driver_sql(f"DELETE FROM ce_health WHERE ce_id = {ill.id}")
@@ -359,7 +359,7 @@ def test_a_row_of_the_least_is_taken_and_its_defaults_are_filled_in(
     uow: UnitOfWork, table: str
 ) -> None:
     with uow() as tx:
-        ids = there(tx)
+        ids = make_targets(tx)
         insert(tx, table, VALID[table], ids)
     model = TABLES[table]
     key = next(iter(model.primary_key.columns))
@@ -383,29 +383,29 @@ def test_a_row_that_breaks_a_constraint_is_refused(
     uow: UnitOfWork, constraint: str, table: str, values: Mapping[str, Any]
 ) -> None:
     with uow() as tx:
-        ids = there(tx)
-    with pytest.raises(IntegrityError) as caught, uow() as tx:
+        ids = make_targets(tx)
+    with pytest.raises(IntegrityError) as error, uow() as tx:
         insert(tx, table, {**VALID[table], **values}, ids)
 
-    said = str(caught.value)
+    message = str(error.value)
     if uow.engine.dialect.name == "sqlite" and not constraint.startswith("ck_"):
-        # It names no others.
-        assert {"uq": "UNIQUE", "fk": "FOREIGN KEY"}[constraint[:2]] in said
+        # SQLite names no other constraints.
+        assert {"uq": "UNIQUE", "fk": "FOREIGN KEY"}[constraint[:2]] in message
     else:
-        assert constraint in said
+        assert constraint in message
 
 
 def test_every_constraint_is_among_those_that_are_tried(uow: UnitOfWork) -> None:
-    found = set()
+    names = set()
     with uow() as tx:
         inspector = inspect(tx.connection)
         for table in TABLES:
-            found |= {check["name"] for check in inspector.get_check_constraints(table)}
-            found |= {unique["name"] for unique in inspector.get_unique_constraints(table)}
-            found |= {key["name"] for key in inspector.get_foreign_keys(table)}
-            found |= {i["name"] for i in inspector.get_indexes(table) if i["unique"]}
+            names |= {check["name"] for check in inspector.get_check_constraints(table)}
+            names |= {unique["name"] for unique in inspector.get_unique_constraints(table)}
+            names |= {key["name"] for key in inspector.get_foreign_keys(table)}
+            names |= {i["name"] for i in inspector.get_indexes(table) if i["unique"]}
 
-    assert found == {constraint for constraint, _, _ in BROKEN}
+    assert names == {constraint for constraint, _, _ in BROKEN}
 
 
 def test_every_table_is_among_those_that_are_tried() -> None:
@@ -428,7 +428,7 @@ def test_what_has_pilots_cannot_be_deleted_past_us(
 
 def test_a_pilot_that_is_deleted_takes_its_history_with_it(uow: UnitOfWork) -> None:
     with uow() as tx:
-        ids = there(tx)
+        ids = make_targets(tx)
     with uow() as tx:
         tx.connection.exec_driver_sql(f"DELETE FROM pilots WHERE id = {ids['{pilot}']}")
     with uow() as tx:
@@ -439,6 +439,6 @@ def test_now_is_a_moment_in_utc(uow: UnitOfWork) -> None:
     with uow() as tx:
         insert(tx, "vos", VALID["vos"], {})
         table = TABLES["vos"]
-        made = tx.execute(table.select().where(table.c.name == "new")).one().created_at
+        moment = tx.execute(table.select().where(table.c.name == "new")).one().created_at
 
-    assert abs((datetime.now(UTC) - made).total_seconds()) < 60
+    assert abs((datetime.now(UTC) - moment).total_seconds()) < 60

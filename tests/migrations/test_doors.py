@@ -1,4 +1,4 @@
-"""Changes come by new doors from a migration on; their table stays append-only on the way."""
+"""After a migration, changes may come by a new door; their table stays append-only."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def add(database: Database, *doors: str) -> None:
 
 
 def migrate(database: Database) -> None:
-    """Migrate without a note of it."""
+    """Migrate without recording it as a change."""
     for chain in database.chains:
         chains.migrate(database.engine, chain)
 

@@ -1,4 +1,4 @@
-"""The indexes follow the questions: however long the history, no question reads all of it."""
+"""Every question has its index: none reads the whole history, however long it is."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -76,11 +76,11 @@ def claim(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilots.claim(tx, ce, 10, NOW)
 
 
-def due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+def find_due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.due(tx, ce, NOW, 100)
 
 
-def waiting(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+def find_waiting(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.waiting_of(tx, active[0].vo, 10)
 
 
@@ -98,7 +98,7 @@ def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return mover.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in active], NOW)
 
 
-def checked(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+def check(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     pilots.checked(tx, [Check(pilot_id=p.id, next_check_at=NOW) for p in active], NOW)
     return active
 
@@ -117,10 +117,6 @@ def history(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 def count_active(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.count_active(tx)
-
-
-def page_of_a_ce(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10))
 
 
 def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -204,7 +200,7 @@ def ends(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return failures.count_ends(tx, LATELY)
 
 
-def failed(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+def by_cause(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return failures.failures(tx, LATELY, list(failures.By), 10)
 
 
@@ -231,12 +227,12 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (free_slots, None),
     (reserve, "pk_pilot_counts"),
     (claim, "ix_pilots_waiting"),
-    (due, "ix_pilots_occupying"),
-    (waiting, "ix_pilots_waiting"),
+    (find_due, "ix_pilots_occupying"),
+    (find_waiting, "ix_pilots_waiting"),
     (late, "ix_pilots_occupying"),
     (left_by_drains, "ix_pilots_occupying"),
     (move, "pk_pilots"),
-    (checked, None),
+    (check, None),
     (cancel_some, "pk_pilots"),
     (by_stamps, "uq_pilots_stamp"),
     (history, "ix_transitions_pilot_id_id"),
@@ -261,20 +257,20 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (sort_by_end, "ix_pilots_ended_at"),
     (follow, "pk_transitions"),
     (ends, "ix_transitions_ends"),
-    (failed, "ix_transitions_ends"),
+    (by_cause, "ix_transitions_ends"),
     (prune, "ix_pilots_ended_at"),
     (remove_others, None),
 ]
 
 
 COMPARED = re.compile(r"Join Filter: \(.*\b(id|pilot_id)\b = ")
-"""Each row of one side is compared with each of the other: a thousand cost a million."""
+"""Each row of one side is compared with each of the other: for 1,000 rows a million times."""
 
 
 @contextmanager
 def plans(engine: Engine) -> Iterator[list[str]]:
     """Ask the planner about each statement, with its parameters, before it runs."""
-    seen: list[str] = []
+    texts: list[str] = []
 
     def ask(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
@@ -282,11 +278,11 @@ def plans(engine: Engine) -> Iterator[list[str]]:
         if statement.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
             with cursor.connection.cursor() as other:
                 other.execute(f"EXPLAIN {statement}", parameters)
-                seen.append("\n".join(row[0] for row in other.fetchall()))
+                texts.append("\n".join(row[0] for row in other.fetchall()))
 
     event.listen(engine, "before_cursor_execute", ask)
     try:
-        yield seen
+        yield texts
     finally:
         event.remove(engine, "before_cursor_execute", ask)
 
@@ -294,15 +290,15 @@ def plans(engine: Engine) -> Iterator[list[str]]:
 @contextmanager
 def plans_on_sqlite(engine: Engine) -> Iterator[list[str]]:
     """Ask the planner of SQLite about each statement before it runs."""
-    seen: list[str] = []
+    texts: list[str] = []
 
     def ask(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         lines = cursor.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        seen.append("\n".join(str(line[3]) for line in lines))
+        texts.append("\n".join(str(line[3]) for line in lines))
 
     event.listen(engine, "before_cursor_execute", ask)
     try:
-        yield seen
+        yield texts
     finally:
         event.remove(engine, "before_cursor_execute", ask)
 
@@ -330,10 +326,10 @@ def postgresql_history(
             tx.execute(text(ENDS))
             active = a_pilot().on(ce).for_vo(vo).submitted().due_at(NOW).create_many(tx, 20)
             a_pilot().on(ce).reserved().create_many(tx, 10)
-            # So that to read all that is active is dearer than to read what is asked for.
+            # With these, reading all active pilots costs more than reading only the right ones.
             a_pilot().on(ce).for_vo(vo).running().due_at(NOW + LATER).create_many(tx, 400)
             a_pilot().on(other).create(tx)
-            # Without it the planner knows nothing of what has just been written.
+            # Without it the planner knows nothing of the rows that were just written.
             for table in ("pilots", "transitions"):
                 tx.execute(text(f"ANALYZE {table}"))
         yield database, ce.name, active
@@ -353,20 +349,22 @@ def test_a_question_uses_its_index(
     postgresql_world: World, question: Question, index: str | None
 ) -> None:
     world = postgresql_world
-    with world.uow() as tx, plans(world.uow.engine) as seen:
+    with world.uow() as tx, plans(world.uow.engine) as queries:
         assert question(tx, world.ce, world.active)
 
-    assert seen != []
-    for plan in seen:
+    assert queries != []
+    for plan in queries:
         assert "Seq Scan on pilots" not in plan, plan
         assert "Seq Scan on transitions" not in plan, plan
         assert "cstring" not in plan, f"a list of keys is read anew for each row: {plan}"
-    assert index is None or any(f"on {index}" in plan or f"using {index}" in plan for plan in seen)
+    assert index is None or any(
+        f"on {index}" in plan or f"using {index}" in plan for plan in queries
+    )
 
 
 @pytest.fixture(scope="module")
 def new_and_full(postgresql_server: Postgresql) -> Iterator[tuple[Database, str, list[Pilot]]]:
-    """A database whose pilots came faster than the server could learn anything of them."""
+    """A database whose pilots came before the server had any statistics of them."""
     with postgresql_server.fresh() as database:
         with database.uow() as tx:
             ce = a_ce().with_capacity(20_000).create(tx)
@@ -374,27 +372,29 @@ def new_and_full(postgresql_server: Postgresql) -> Iterator[tuple[Database, str,
         yield database, ce.name, active[:1000]
 
 
-@pytest.mark.parametrize("question", [due, move, checked, cancel_some, by_stamps, waiting, claim])
+@pytest.mark.parametrize(
+    "question", [find_due, move, check, cancel_some, by_stamps, find_waiting, claim]
+)
 def test_where_nothing_is_known_of_the_rows_none_is_compared_with_each_other(
     new_and_full: tuple[Database, str, list[Pilot]], question: Question
 ) -> None:
-    """So it is on the first day, and after a restore, until the server has counted the rows."""
+    """The server knows nothing on the first day, and after a restore, until it has counted rows."""
     database, ce, active = new_and_full
-    with rolled_back(database.engine) as uow, uow() as tx, plans(database.engine) as seen:
+    with rolled_back(database.engine) as uow, uow() as tx, plans(database.engine) as queries:
         question(tx, ce, active)
-    assert seen
-    for plan in seen:
+    assert queries
+    for plan in queries:
         assert not COMPARED.search(plan), plan
 
 
 def test_a_list_of_active_pilots_is_no_walk_through_the_history(postgresql_world: World) -> None:
-    """A planner that thinks that many are active would walk by id, past all that have ended."""
+    """A planner that expects many active pilots would read by id, through all final ones."""
     world = postgresql_world
-    with world.uow() as tx, plans(world.uow.engine) as seen:
+    with world.uow() as tx, plans(world.uow.engine) as queries:
         tx.execute(text("SET LOCAL enable_sort = off"))
         assert page_of_waiting(tx, world.ce, world.active)
-    walk = re.search(r"using pk_pilots on .*\n(?! *Index Cond: \(id = \w+\.id\))", seen[-1])
-    assert walk is None, seen[-1]
+    walk = re.search(r"using pk_pilots on .*\n(?! *Index Cond: \(id = \w+\.id\))", queries[-1])
+    assert walk is None, queries[-1]
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_a_list_of_active_pilots_is_no_walk_through_the_history(postgresql_world
 def test_a_question_that_is_asked_often_goes_on_using_it(
     postgresql_world: World, question: Question
 ) -> None:
-    # After some executions the driver prepares a statement and the server plans it once for all.
+    # After some executions the driver prepares a statement and the server reuses its plan.
     world = postgresql_world
     with world.uow() as tx:
         before = tx.execute(text(SCANS)).scalar_one()
@@ -421,7 +421,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         a_pilot().on(ce).due_at(NOW).create_many(tx, 3)
         ces.change(tx, ce.name, wait_at_most=MINUTE)
         set_timeouts = timeouts.get_all(tx)
-        with plans_on_sqlite(sqlite.engine) as seen:
+        with plans_on_sqlite(sqlite.engine) as queries:
             pilot_reads.in_doubt(tx, ce.name)
             pilot_reads.unsent(tx, ce.name)
             pilot_reads.left_by_drains(tx, NOW)
@@ -457,8 +457,8 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         *("ix_pilots_occupying", "ix_pilots_ended_at"),
         *("ix_transitions_ends", "ix_transitions_ends"),
     ]
-    assert len(seen) == len(indexes)
-    for plan, index in zip(seen, indexes, strict=True):
+    assert len(queries) == len(indexes)
+    for plan, index in zip(queries, indexes, strict=True):
         assert index in plan, plan
         assert "SCAN pilots\n" not in f"{plan}\n", plan
         assert "SCAN transitions" not in plan, plan
@@ -471,7 +471,7 @@ def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> Non
             for statement in (MANY_CYCLES.get(table), f"ANALYZE {table}"):
                 if statement:
                     tx.execute(text(statement))
-    with postgresql() as tx, plans(postgresql.engine) as seen:
+    with postgresql() as tx, plans(postgresql.engine) as queries:
         decisions.find(tx, ce=first.ce, vo=DEFAULT_VO, asked=PageRequest(sort="at", limit=10))
         decisions.last_of_each(tx, first.ce)
         decisions.last_of_each(tx, first.ce, until=NOW + 1000 * MINUTE)
@@ -479,7 +479,7 @@ def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> Non
         decisions.add(tx, [replace(first, at=NOW + 30_000 * MINUTE)])
         retention.remove(tx, "decisions", before=NOW, limit=10)
 
-    for plan in seen:
+    for plan in queries:
         assert "Seq Scan on decision" not in plan, plan
 
 
@@ -504,12 +504,12 @@ SELECT at, who, what, kind, 'ce' || n % 100, door FROM changes, numbers
 
 
 def look_at_changes(tx: Transaction) -> None:
-    asked = PageRequest(sort="at", descending=True, limit=10)
-    assert changes.find(tx, NOW, asked=asked).items == []
-    changes.find(tx, NOW, by="alice", asked=asked)
-    first = changes.find(tx, LONG_AGO, of="ce7", asked=asked)
-    changes.find(tx, LONG_AGO, of="ce7", asked=replace(asked, after=first.next))
-    changes.find(tx, LONG_AGO, asked=replace(asked, after=first.next))
+    request = PageRequest(sort="at", descending=True, limit=10)
+    assert changes.find(tx, NOW, asked=request).items == []
+    changes.find(tx, NOW, by="alice", asked=request)
+    first = changes.find(tx, LONG_AGO, of="ce7", asked=request)
+    changes.find(tx, LONG_AGO, of="ce7", asked=replace(request, after=first.next))
+    changes.find(tx, LONG_AGO, asked=replace(request, after=first.next))
     retention.remove(tx, "changes", before=LONG_AGO, limit=10)
 
 
@@ -518,11 +518,11 @@ def test_changes_are_found_and_removed_by_index(postgresql: UnitOfWork) -> None:
         a_change().at(LONG_AGO).create(tx)
         tx.execute(text(CHANGES))
         tx.execute(text("ANALYZE changes"))
-    with postgresql() as tx, plans(postgresql.engine) as seen:
+    with postgresql() as tx, plans(postgresql.engine) as queries:
         look_at_changes(tx)
 
-    assert len(seen) == 6
-    for plan in seen:
+    assert len(queries) == 6
+    for plan in queries:
         assert "ix_changes_" in plan, plan
         assert "Seq Scan" not in plan, plan
         assert "Sort" not in plan, plan
@@ -532,11 +532,11 @@ def test_changes_are_found_and_removed_by_index_on_sqlite(sqlite: UnitOfWork) ->
     with sqlite() as tx:
         a_change().at(LONG_AGO).create(tx)
         tx.execute(text(CHANGES))
-        with plans_on_sqlite(sqlite.engine) as seen:
+        with plans_on_sqlite(sqlite.engine) as queries:
             look_at_changes(tx)
 
-    assert len(seen) == 6
-    for plan in seen:
+    assert len(queries) == 6
+    for plan in queries:
         assert "SEARCH changes USING" in plan, plan
         assert "ix_changes_" in plan, plan
         assert "TEMP B-TREE" not in plan, plan
@@ -548,8 +548,8 @@ def test_the_few_pilots_of_a_ce_are_found_without_reading_those_of_another(
     uow = postgresql_world.uow
     with uow() as tx:
         pilot = a_pilot().create(tx)
-    with uow() as tx, plans(uow.engine) as seen:
+    with uow() as tx, plans(uow.engine) as queries:
         page = pilot_reads.find(tx, ce=pilot.ce, asked=PageRequest(limit=10))
 
     assert page.items == [pilot]
-    assert "ix_pilots_ce_id_id" in seen[-1], seen[-1]
+    assert "ix_pilots_ce_id_id" in queries[-1], queries[-1]

@@ -25,10 +25,10 @@ def test_they_are_those_of_alembic(chain: Chain) -> None:
     config.set_main_option("script_location", str(chain.folder))
     scripts = ScriptDirectory.from_config(config)
 
-    read = revisions(chain.folder)
+    result = revisions(chain.folder)
 
-    assert set(read) == {script.revision for script in scripts.walk_revisions()}
-    assert newest(read, chain.name) == scripts.get_current_head()
+    assert set(result) == {script.revision for script in scripts.walk_revisions()}
+    assert newest(result, chain.name) == scripts.get_current_head()
 
 
 def write(folder: Path, **lines: str) -> None:

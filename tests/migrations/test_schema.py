@@ -1,4 +1,4 @@
-"""Are the models and the database the same? Whatever somebody changes by hand is named."""
+"""Whatever somebody changes in the schema by hand is named as a difference from the models."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from worker.services.operate import database as care
 
 @dataclass(frozen=True)
 class Tampering:
-    """What somebody did by hand, on each database, and the line that tells it.
+    """What somebody did by hand, on each database, and the line that reports it.
 
     On SQLite most of it needs a rebuilt table; there `sqlite` is a replacement in the statement
     that made the table.
@@ -131,21 +131,21 @@ TAMPERINGS = {
 }
 
 
-def tamper(database: Database, done: str | tuple[str, str, str]) -> None:
-    """Change a schema as somebody would by hand."""
+def tamper(database: Database, change: str | tuple[str, str, str]) -> None:
+    """Change a schema by hand."""
     connection = database.engine.raw_connection()
     cursor = connection.cursor()
-    if isinstance(done, str):
-        for statement in done.split(";; "):
+    if isinstance(change, str):
+        for statement in change.split(";; "):
             cursor.execute(statement)
     else:
-        table, old, new = done
+        table, old, new = change
         cursor.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
-        [made] = cursor.fetchone() or [""]
-        assert " ".join(old.split()) in " ".join(made.split()), made
+        [definition] = cursor.fetchone() or [""]
+        assert " ".join(old.split()) in " ".join(definition.split()), definition
         cursor.execute("PRAGMA writable_schema = ON")
-        rewritten = " ".join(made.split()).replace(old, new)
-        cursor.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (rewritten, table))
+        new_definition = " ".join(definition.split()).replace(old, new)
+        cursor.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (new_definition, table))
         cursor.execute("PRAGMA writable_schema = OFF")
     connection.commit()
     connection.close()
@@ -222,5 +222,5 @@ def test_the_status_counts_the_rows_of_each_table(blank: Database) -> None:
     assert {chain.place for chain in before} == {"absent"}
     assert {count for chain in before for count in chain.rows.values()} == {None}
     assert {chain.place for chain in after} == {"current"}
-    filled = {"vos": 1, "changes": len(blank.chains)}
-    assert after[0].rows == {table: filled.get(table, 0) for table in blank.chains[0].tables}
+    counts = {"vos": 1, "changes": len(blank.chains)}
+    assert after[0].rows == {table: counts.get(table, 0) for table in blank.chains[0].tables}

@@ -1,4 +1,4 @@
-"""A back-end of somebody else's, really installed, is found and migrated as ours are."""
+"""An installed back-end of somebody else is found and migrated like ours."""
 
 import json
 import os
@@ -24,16 +24,16 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input",
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the tiny back-end into a folder of its own, without any network."""
     folder = tmp_path_factory.mktemp("third-party")
-    # A build leaves traces in its source.
+    # A build leaves files in its source folder.
     shutil.copytree(SOURCE, folder / "source", ignore=shutil.ignore_patterns("__pycache__"))
     words = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(folder / "site")]
-    done = subprocess.run(
+    process = subprocess.run(
         [*PIP, *words, str(folder / "source")], check=False, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     return folder / "site"
 
 
@@ -51,21 +51,21 @@ def visit(database: Database, site: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_an_installed_back_end_is_found_migrated_and_verified(
-    blank: Database, installed: Path
+    blank: Database, site_folder: Path
 ) -> None:
-    done = visit(blank, installed)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    process = visit(blank, site_folder)
+    assert process.returncode == 0, process.stderr
+    report: dict[str, Any] = json.loads(process.stdout)
 
     names = sorted([*(chain.name for chain in BACKENDS), "tiny"])
-    assert list(told["backends"]) == names
-    assert told["backends"]["tiny"] == "Jobs of a tiny batch system."
-    assert [(one["chain"], one["status"]) for one in told["first"]] == [
+    assert list(report["backends"]) == names
+    assert report["backends"]["tiny"] == "Jobs of a tiny batch system."
+    assert [(one["chain"], one["status"]) for one in report["first"]] == [
         (name, "created") for name in ["core", *names]
     ]
-    assert {one["status"] for one in told["again"]} == {"unchanged"}
-    assert told["differences"] == []
-    assert told["tables"]["tiny"] == {"tiny_letters": 0, "tiny_stamps": 0}
+    assert {one["status"] for one in report["again"]} == {"unchanged"}
+    assert report["differences"] == []
+    assert report["tables"]["tiny"] == {"tiny_letters": 0, "tiny_stamps": 0}
 
 
 def test_it_is_not_there_where_it_is_not_installed() -> None:
@@ -134,7 +134,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, list[str]]] = {
 
 
 def distribution(site: Path, name: str, entry: str) -> None:
-    """Write what an installer leaves behind of a distribution with one back-end."""
+    """Write the files that an installer leaves of a distribution with one back-end."""
     folder = site / f"{name}_distribution-1.0.dist-info"
     folder.mkdir()
     metadata = f"Metadata-Version: 2.1\nName: {name}-distribution\nVersion: 1.0\n"
@@ -153,14 +153,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_one_is_one_clear_line(site: Path, what: str) -> None:
-    values, entry, said = BROKEN[what]
+    values, entry, words = BROKEN[what]
     (site / "odd_backend.py").write_text(MODULE.format(**values), encoding="utf-8")
     (site / "odd_raising.py").write_text(
         "raise ZeroDivisionError('no\\n  reason')", encoding="utf-8"
     )
     distribution(site, "odd", entry)
 
-    with refused(ConfigurationError, *said):
+    with refused(ConfigurationError, *words):
         registry.discover()
 
 

@@ -85,7 +85,7 @@ def test_an_installation_of_0_1_0_is_upgraded_with_its_data(old: Database) -> No
 def test_what_was_open_is_paused_and_what_was_closed_is_normal(old: Database) -> None:
     care.migrate(old)
     with old.uow() as tx:
-        states = {name: known.sending for name, known in health.get_all(tx).items()}
+        states = {name: record.sending for name, record in health.get_all(tx).items()}
         lyon = health.get(tx, "lyon")
         changes = [
             (change.ce, change.was, change.became)
@@ -112,17 +112,17 @@ def test_every_decision_is_carried_over(old: Database) -> None:
         query = """SELECT v.name, c.name, d.at, d.granted, d.reason, d.trace FROM decisions d
                    JOIN vos v ON v.id = d.vo_id JOIN ces c ON c.id = d.ce_id
                    ORDER BY d.at, c.name"""
-        before = [tuple(row) for row in connection.execute(_typed(query))]
+        before = [tuple(row) for row in connection.execute(_with_types(query))]
     care.migrate(old)
 
     with old.uow() as tx:
-        stored = decisions.between(tx, before[0][2], before[-1][2] + MINUTE)
+        after = decisions.between(tx, before[0][2], before[-1][2] + MINUTE)
         [last] = decisions.last_of_each(tx, before[-1][1])
-    assert [(d.vo, d.ce, d.at, d.granted, d.reason, d.trace) for d in stored] == before
-    assert last == stored[-1]
+    assert [(d.vo, d.ce, d.at, d.granted, d.reason, d.trace) for d in after] == before
+    assert last == after[-1]
 
 
-def _typed(query: str) -> TextualSelect:
+def _with_types(query: str) -> TextualSelect:
     return text(query).columns(
         column("vo", Text),
         column("ce", Text),
@@ -152,7 +152,7 @@ def _pour_sqlite(database: Database) -> None:
 
 
 def _revisions(chain: Chain) -> list[str]:
-    """Return every revision of a chain, the oldest first; the database may be past the first."""
+    """Return every revision of a chain, the oldest first."""
     scripts = ScriptDirectory(str(chain.folder)).walk_revisions()
     return [script.revision for script in reversed(list(scripts))]
 
@@ -172,13 +172,13 @@ def _assert_rows_are_kept(database: Database) -> None:
 
 
 def _assert_pilots_go_on(database: Database) -> None:
-    """The upgraded rows are those that the program works with."""
+    """Assert that the program can work with the upgraded rows."""
     with database.uow() as tx:
         running = pilot_reads.find(tx, statuses=[Status.RUNNING]).items
         moves = [Move(pilot_id=pilot.id, to=Status.DONE) for pilot in running]
-        moved = mover.move(tx, moves, NOW).moved
+        ids = mover.move(tx, moves, NOW).moved
 
-    assert moved == {pilot.id for pilot in running} != set()
+    assert ids == {pilot.id for pilot in running} != set()
 
 
 def test_the_totals_begin_with_what_the_tallies_say(fresh: Database) -> None:
@@ -198,19 +198,19 @@ def test_the_totals_begin_with_what_the_tallies_say(fresh: Database) -> None:
 
 
 def test_a_pilot_that_waits_has_not_begun_whatever_was_written_by_hand(blank: Database) -> None:
-    """The queue of its CE would not hold it."""
+    """Otherwise the queue of its CE would not contain it."""
     care.migrate(blank)
     with blank.uow() as tx:
-        waiting = a_pilot().submitted().create(tx)
-        lost = a_pilot().lost().create(tx)
+        first = a_pilot().submitted().create(tx)
+        second = a_pilot().lost().create(tx)
     chains.downgrade(blank.engine, chains.CORE_CHAIN, "0024")
     with blank.uow() as tx:
         tx.execute(text("UPDATE pilots SET started_at = submitted_at WHERE status = 'submitted'"))
 
     care.migrate(blank)
     with blank.uow() as tx:
-        assert outcomes.queues(tx, NOW)[waiting.ce].oldest_waiting_since == waiting.submitted_at
+        assert outcomes.queues(tx, NOW)[first.ce].oldest_waiting_since == first.submitted_at
         longest = pilot_reads.find(tx, asked=PageRequest(sort="wait")).items
-        assert [pilot.id for pilot in longest] == [waiting.id]
-        assert pilot_reads.find(tx, statuses=[Status.LOST]).items == [lost]
+        assert [pilot.id for pilot in longest] == [first.id]
+        assert pilot_reads.find(tx, statuses=[Status.LOST]).items == [second]
     assert care.verify(blank) == []

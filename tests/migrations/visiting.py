@@ -1,4 +1,4 @@
-"""Bring a database up to date as a site would that has one back-end more; tell what happened.
+"""Migrate a database as a site with one more back-end does, and print what happened.
 
 PILOTAGE_DATABASE_URL=… python -m tests.migrations.visiting
 """
@@ -14,12 +14,12 @@ from worker.services.operate import database as care
 
 
 def visit() -> dict[str, Any]:
-    """Migrate twice and verify."""
+    """Migrate twice, verify, and return the result of each step."""
     database, backends = wiring.database(), wiring.backends()
     own = [backend.chain for backend in backends.values()]
     core = database.chains[:1]
     care.create(database)
-    told = {
+    report = {
         "backends": {name: backend.about for name, backend in backends.items()},
         "first": [asdict(one) for one in care.migrate_each(database, [*core, *own])],
         "again": [asdict(one) for one in care.migrate_each(database, own)],
@@ -27,7 +27,7 @@ def visit() -> dict[str, Any]:
         "tables": {chain.chain: chain.rows for chain in care.status(database)},
     }
     database.engine.dispose()
-    return told
+    return report
 
 
 if __name__ == "__main__":

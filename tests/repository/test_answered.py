@@ -42,11 +42,11 @@ def keys(uow: UnitOfWork) -> list[str]:
         return list(tx.execute(query).scalars())
 
 
-def repeated(uow: UnitOfWork, request: answered.Once) -> Any:
+def repeat(uow: UnitOfWork, request: answered.Once) -> Any:
     """Repeat a request that was done; return the answer."""
-    with pytest.raises(answered.AnsweredBefore) as caught:
+    with pytest.raises(answered.AnsweredBefore) as error:
         add_vo(uow, request, "never")
-    return caught.value.answer
+    return error.value.answer
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_repeat_does_nothing_and_gets_the_answer(uow: UnitOfWork, answer: obje
     add_vo(uow, once(), "lhcb", answer)
 
     for _ in range(2):
-        again = repeated(uow, once())
+        again = repeat(uow, once())
         assert again == answer
         assert not isinstance(answer, dict) or list(again) == list(answer)
     assert names(uow) == ["default", "lhcb"]
@@ -68,14 +68,14 @@ def test_an_answer_is_handed_back_as_it_is_and_stored_encoded(uow: UnitOfWork) -
     with uow.used_by(ME, once=request)() as tx:
         assert tx.answer(moment) is moment
 
-    assert repeated(uow, once()) == {"at": moment.isoformat()}
+    assert repeat(uow, once()) == {"at": moment.isoformat()}
 
 
 def test_without_an_answer_null_is_stored(uow: UnitOfWork) -> None:
     with uow.used_by(ME, once=once())() as tx:
         a_vo().named("lhcb").create(tx)
 
-    assert repeated(uow, once()) is None
+    assert repeat(uow, once()) is None
     assert names(uow) == ["default", "lhcb"]
 
 
@@ -87,8 +87,8 @@ def test_what_is_rolled_back_is_done_by_the_repeat(uow: UnitOfWork) -> None:
         raise ZeroDivisionError
     assert keys(uow) == []
 
-    add_vo(uow, request, "lhcb", "second")  # be it by the same process
-    assert repeated(uow, once()) == "second"
+    add_vo(uow, request, "lhcb", "second")  # even by the same process
+    assert repeat(uow, once()) == "second"
 
 
 def test_what_cannot_be_encoded_is_not_committed(uow: UnitOfWork) -> None:
@@ -107,7 +107,7 @@ def test_a_key_belongs_to_one_request_of_one_sender(uow: UnitOfWork) -> None:
     add_vo(uow, once(who="bob", request_hash=OTHER_HASH), "atlas", 2)
     add_vo(uow, once(key="k2"), "alice", 3)
     assert names(uow) == ["alice", "atlas", "default", "lhcb"]
-    assert repeated(uow, once()) == 1
+    assert repeat(uow, once()) == 1
 
 
 def test_only_the_first_transaction_that_is_committed_counts(uow: UnitOfWork) -> None:
@@ -119,7 +119,7 @@ def test_only_the_first_transaction_that_is_committed_counts(uow: UnitOfWork) ->
             a_vo().named(name).create(tx)
             assert tx.answer(name) == name
 
-    assert repeated(uow, once()) == "first"
+    assert repeat(uow, once()) == "first"
     assert names(uow) == ["cms", "default", "lhcb"]
 
 
@@ -133,17 +133,17 @@ def test_what_is_made_of_it_does_the_same_request(uow: UnitOfWork) -> None:
 
 
 def test_without_it_nothing_is_sent(uow: UnitOfWork) -> None:
-    with statements(uow.engine) as sent, uow.used_by(ME)() as tx:
+    with statements(uow.engine) as sql, uow.used_by(ME)() as tx:
         assert tx.answer(5) == 5
 
-    assert not any("answered_requests" in statement for statement in sent)
+    assert not any("answered_requests" in statement for statement in sql)
 
 
 def test_with_it_two_short_statements_are(uow: UnitOfWork) -> None:
-    with statements(uow.engine) as sent, uow.used_by(ME, once=once())() as tx:
+    with statements(uow.engine) as sql, uow.used_by(ME, once=once())() as tx:
         tx.answer(5)
 
-    assert sum("answered_requests" in statement for statement in sent) == 2
+    assert sum("answered_requests" in statement for statement in sql) == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "a\0", "\ud800"])

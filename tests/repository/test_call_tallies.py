@@ -35,10 +35,10 @@ def test_calls_of_a_minute_are_added_up(uow: UnitOfWork) -> None:
 def test_many_calls_are_two_statements(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx).name
-        with statements(uow.engine) as sent:
+        with statements(uow.engine) as sql:
             call_tallies.add(tx, ce, [POLL, LATE] * 50, NOW)
 
-    assert len(sent) == 2
+    assert len(sql) == 2
 
 
 def test_a_ce_that_was_removed_has_nothing_to_count(uow: UnitOfWork) -> None:
@@ -57,13 +57,13 @@ def test_old_minutes_become_an_hour(uow: UnitOfWork) -> None:
         for minute in range(3):
             call_tallies.add(tx, ce, [POLL, LATE], NOW + minute * MINUTE)
 
-        folded = call_tallies.coarsen(tx, Grain.MINUTE, Grain.HOUR, NOW + 2 * MINUTE, 100)
+        count = call_tallies.coarsen(tx, Grain.MINUTE, Grain.HOUR, NOW + 2 * MINUTE, 100)
 
         hour = NOW.replace(minute=0, second=0)
         by_grain = sorted(
             (one.grain, one.begins_at, one.calls) for one in call_tallies.of(tx, ce, hour)
         )
-    assert folded == 4
+    assert count == 4
     assert by_grain == [
         (Grain.HOUR, hour, 2),
         (Grain.HOUR, hour, 2),

@@ -24,12 +24,12 @@ OPTIONS = [
 TAGS: list[tuple[str, ...]] = [(), ("gpu",), ("gpu", "eu-west", "a.b:c/d@e+f"), ("NULL", "null")]
 
 
-def names(tx: Transaction, **wanted: object) -> list[str]:
-    return [ce.name for ce in ces.find(tx, **wanted).items]  # type: ignore[arg-type]
+def names(tx: Transaction, **filters: object) -> list[str]:
+    return [ce.name for ce in ces.find(tx, **filters).items]  # type: ignore[arg-type]
 
 
 def test_a_ce_is_read_back_as_it_was_added(uow: UnitOfWork) -> None:
-    wanted = CE(
+    ce = CE(
         name="ce01.example.org",
         backend="slurm",
         capacity=500,
@@ -42,12 +42,12 @@ def test_a_ce_is_read_back_as_it_was_added(uow: UnitOfWork) -> None:
         options={"partition": "long"},
     )
     with uow() as tx:
-        made = ces.add(tx, wanted)
+        ce_id = ces.add(tx, ce)
     with uow() as tx:
-        found = ces.get(tx, "ce01.example.org")
+        result = ces.get(tx, "ce01.example.org")
 
-    assert found == wanted
-    assert found.id == made
+    assert result == ce
+    assert result.id == ce_id
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["empty", "nested", "unicode"])
@@ -138,16 +138,16 @@ def test_what_describes_a_ce_goes_with_it(uow: UnitOfWork) -> None:
     with uow() as tx:
         assert tx.execute(select(ce_vos)).all() == []
         assert list(health.get_all(tx)) == [other.name]
-        assert [found.ce for found in decisions.find(tx).items] == [other.name]
+        assert [decision.ce for decision in decisions.find(tx).items] == [other.name]
 
 
 def test_a_new_ce_has_an_empty_record_of_its_health(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
     with uow() as tx:
-        found = health.get(tx, ce.name)
+        record = health.get(tx, ce.name)
 
-    assert (found.learned, found.sending, found.failed_calls) == ({}, "normal", 0)
+    assert (record.learned, record.sending, record.failed_calls) == ({}, "normal", 0)
 
 
 def test_ces_are_listed_by_state_back_end_and_part_of_their_name(uow: UnitOfWork) -> None:
@@ -172,9 +172,9 @@ def test_a_search_is_for_the_letters_as_they_are(uow: UnitOfWork, search: str) -
         a_ce().named("xay").create(tx)
         a_ce().named("x_Y/1").create(tx)
     with uow() as tx:
-        found = names(tx, search=search)
+        matches = names(tx, search=search)
 
-    assert found == (["x_Y/1"] if search == "x_y" else [])
+    assert matches == (["x_Y/1"] if search == "x_y" else [])
 
 
 def test_ces_are_sorted_by_what_is_asked_and_then_by_age(uow: UnitOfWork) -> None:
@@ -269,7 +269,7 @@ def test_what_was_rolled_back_was_never_there(uow: UnitOfWork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "found"),
+    ("tags", "matches"),
     [
         (("gpu",), ["both", "gpu"]),
         (("gpu", "eu-west"), ["both"]),
@@ -283,11 +283,11 @@ def test_what_was_rolled_back_was_never_there(uow: UnitOfWork) -> None:
     ids=str,
 )
 def test_ces_are_listed_by_their_tags(
-    uow: UnitOfWork, tags: tuple[str, ...], found: list[str]
+    uow: UnitOfWork, tags: tuple[str, ...], matches: list[str]
 ) -> None:
     with uow() as tx:
         for name, own in zip(("none", "gpu", "both", "null"), TAGS, strict=True):
             ces.add(tx, CE(name=name, backend="sim", capacity=1, tags=own))
 
     with uow() as tx:
-        assert names(tx, tags=tags, asked=PageRequest(sort="name")) == found
+        assert names(tx, tags=tags, asked=PageRequest(sort="name")) == matches

@@ -22,9 +22,9 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def recorded(uow: UnitOfWork, **chosen: Any) -> list[RecordedChange]:
+def change_rows(uow: UnitOfWork, **filters: Any) -> list[RecordedChange]:
     with uow() as tx:
-        return changes.find(tx, LONG_AGO, **chosen).items
+        return changes.find(tx, LONG_AGO, **filters).items
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_what_differs_is_read_back_with_the_name_of_who_did_it(alice: UnitOfWork
         a_ce().named("lyon").with_capacity(5).with_options(queue_time=1, spread="fixed").create(tx)
     with alice() as tx:
         ces.change(tx, "lyon", capacity=6, options={"queue_time": 2, "spread": "fixed"})
-    *_, one = recorded(alice)
+    *_, one = change_rows(alice)
 
     assert abs(datetime.now(UTC) - one.at) < DAY
     assert (one.who, one.what, one.door) == ("alice@desk", "ce set", Door.COMMAND)
@@ -54,12 +54,12 @@ def test_without_a_command_it_says_what_was_done_to_what(uow: UnitOfWork) -> Non
         a_vo().named("lhcb").create(tx)
     with uow() as tx:
         vos.remove(tx, "lhcb")
-    made, gone = recorded(uow)
+    addition, removal = change_rows(uow)
 
-    assert (made.what, made.before) == ("vo add", None)
-    assert (gone.what, gone.after) == ("vo remove", None)
-    assert made.after == gone.before
-    assert "@" in made.who
+    assert (addition.what, addition.before) == ("vo add", None)
+    assert (removal.what, removal.after) == ("vo remove", None)
+    assert addition.after == removal.before
+    assert "@" in addition.who
 
 
 def test_what_one_unit_of_work_does_to_one_object_is_one_row(uow: UnitOfWork) -> None:
@@ -71,7 +71,7 @@ def test_what_one_unit_of_work_does_to_one_object_is_one_row(uow: UnitOfWork) ->
         ces.change(tx, "lyon", draining=True)
         ces.change(tx, "lyon", capacity=7)
         ces.allow(tx, "lyon", ["lhcb"])
-    one = recorded(uow, of="lyon")[-1]
+    one = change_rows(uow, of="lyon")[-1]
 
     assert one.before == {
         "capacity": 5,
@@ -88,25 +88,25 @@ def test_what_one_unit_of_work_does_to_one_object_is_one_row(uow: UnitOfWork) ->
 
 
 def test_many_are_written_in_one_statement(uow: UnitOfWork) -> None:
-    with statements(uow.engine) as seen, uow() as tx:
+    with statements(uow.engine) as sql, uow() as tx:
         for number in range(20):
             a_ce().named(f"ce{number}").create(tx)
 
-    assert sum("INSERT INTO changes" in one for one in seen) == 1
-    assert len(recorded(uow)) == 20
+    assert sum("INSERT INTO changes" in one for one in sql) == 1
+    assert len(change_rows(uow)) == 20
 
 
 def test_what_is_as_it_was_is_no_change(uow: UnitOfWork) -> None:
     with uow() as tx:
         a_ce().named("lyon").with_capacity(5).create(tx)
-    before = recorded(uow)
+    before = change_rows(uow)
     with uow() as tx:
         ces.change(tx, "lyon", capacity=5)
     with uow() as tx:
         ces.change(tx, "lyon", capacity=6)
         ces.change(tx, "lyon", capacity=5)
 
-    assert recorded(uow) == before
+    assert change_rows(uow) == before
 
 
 def test_a_secret_that_is_changed_is_a_change_that_does_not_show_it(uow: UnitOfWork) -> None:
@@ -114,7 +114,7 @@ def test_a_secret_that_is_changed_is_a_change_that_does_not_show_it(uow: UnitOfW
         a_ce().named("lyon").with_options(token="first").create(tx)
     with uow() as tx:
         ces.change(tx, "lyon", options={"token": "second"})
-    one = recorded(uow)[-1]
+    one = change_rows(uow)[-1]
 
     assert one.before == one.after == {"options": {"token": "***"}}
 
@@ -122,7 +122,7 @@ def test_a_secret_that_is_changed_is_a_change_that_does_not_show_it(uow: UnitOfW
 def test_what_is_refused_or_rolled_back_leaves_none(uow: UnitOfWork) -> None:
     with uow() as tx:
         a_ce().named("lyon").create(tx)
-    before = recorded(uow)
+    before = change_rows(uow)
     with refused(UnknownCE, "lyn"), uow() as tx:
         ces.change(tx, "lyon", capacity=70)
         ces.change(tx, "lyn", capacity=70)
@@ -135,7 +135,7 @@ def test_what_is_refused_or_rolled_back_leaves_none(uow: UnitOfWork) -> None:
             raise ZeroDivisionError
         a_vo().named("lhcb").create(tx)
 
-    assert [one.name for one in recorded(uow) if one not in before] == ["lhcb"]
+    assert [one.name for one in change_rows(uow) if one not in before] == ["lhcb"]
 
 
 def test_a_change_that_cannot_be_written_does_not_happen(uow: UnitOfWork) -> None:
@@ -156,14 +156,14 @@ def test_the_latest_come_first_by_pages_and_chosen_by_account_or_name(uow: UnitO
         ):
             a_change().by(who).of("ce", f"ce{number}").at(LONG_AGO + number * DAY).create(tx)
 
-    def numbers(since: datetime = LONG_AGO, **chosen: Any) -> list[int]:
+    def numbers(since: datetime = LONG_AGO, **filters: Any) -> list[int]:
         with uow() as tx:
-            asked = PageRequest(sort="at", descending=True, limit=2)
-            page = changes.find(tx, since, asked=asked, **chosen)
+            request = PageRequest(sort="at", descending=True, limit=2)
+            page = changes.find(tx, since, asked=request, **filters)
             items = list(page.items)
             while page.next:
-                asked = PageRequest(sort="at", descending=True, limit=2, after=page.next)
-                page = changes.find(tx, since, asked=asked, **chosen)
+                request = PageRequest(sort="at", descending=True, limit=2, after=page.next)
+                page = changes.find(tx, since, asked=request, **filters)
                 items += page.items
         return [int(one.name[2:]) for one in items]
 
@@ -196,7 +196,7 @@ def test_no_row_can_be_changed_nor_a_young_one_deleted(uow: UnitOfWork) -> None:
     with uow() as tx:
         assert retention.remove(tx, "changes", before=now - LEAST_DAYS * DAY, limit=10) == 1
 
-    assert [one.name for one in recorded(uow)] == ["young"]
+    assert [one.name for one in change_rows(uow)] == ["young"]
 
 
 def test_a_credential_is_noted_by_its_path_and_without_what_looks_like_a_secret(
@@ -206,10 +206,10 @@ def test_a_credential_is_noted_by_its_path_and_without_what_looks_like_a_secret(
         one = a_credential().renewed_by("renew", "--password", "hunter2").create(tx)
     with uow() as tx:
         credentials.remove(tx, one)
-    made, gone = recorded(uow, of="all")
+    addition, removal = change_rows(uow, of="all")
 
     proxy = {"path": "/etc/pilotage/proxy.pem", "renew": "renew --password ***"}
-    assert made.after == {"proxy for arc": proxy}
-    assert made.before == {"proxy for arc": None}
-    assert (made.what, gone.what) == ("vo credential add", "vo credential remove")
-    assert gone.after == {"proxy for arc": None}
+    assert addition.after == {"proxy for arc": proxy}
+    assert addition.before == {"proxy for arc": None}
+    assert (addition.what, removal.what) == ("vo credential add", "vo credential remove")
+    assert removal.after == {"proxy for arc": None}

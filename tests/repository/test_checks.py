@@ -1,4 +1,4 @@
-"""Checks: which pilots are due, and what a check leaves behind that changed no status."""
+"""Checks: which pilots are due, and what a check that changes no status leaves behind."""
 
 from datetime import datetime
 
@@ -46,10 +46,10 @@ def test_a_check_that_found_nothing_new_only_says_when_to_ask_again(uow: UnitOfW
     with uow() as tx:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER)], NOW)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (found.status, found.attempts, found.misses) == (Status.RUNNING, 0, 0)
-    assert (found.checked_at, found.next_check_at) == (NOW, LATER)
+    assert (after.status, after.attempts, after.misses) == (Status.RUNNING, 0, 0)
+    assert (after.checked_at, after.next_check_at) == (NOW, LATER)
 
 
 def test_a_check_writes_no_history(uow: UnitOfWork) -> None:
@@ -67,13 +67,13 @@ def test_answers_without_the_pilot_are_counted_from_the_first_on(uow: UnitOfWork
         pilot = a_pilot().create(tx)
     for n in range(3):
         with uow() as tx:
-            missing = Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)
-            pilots.checked(tx, [missing], NOW + n * MINUTE)
+            miss = Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)
+            pilots.checked(tx, [miss], NOW + n * MINUTE)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (found.status, found.misses, found.missing_since) == (Status.SUBMITTED, 3, NOW)
-    assert found.checked_at == NOW + 2 * MINUTE
+    assert (after.status, after.misses, after.missing_since) == (Status.SUBMITTED, 3, NOW)
+    assert after.checked_at == NOW + 2 * MINUTE
 
 
 def test_an_answer_with_the_pilot_forgets_that_it_was_missing(uow: UnitOfWork) -> None:
@@ -83,9 +83,9 @@ def test_an_answer_with_the_pilot_forgets_that_it_was_missing(uow: UnitOfWork) -
     with uow() as tx:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER)], LATER)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (found.misses, found.missing_since) == (0, None)
+    assert (after.misses, after.missing_since) == (0, None)
 
 
 def test_no_answer_is_no_miss_and_forgets_none(uow: UnitOfWork) -> None:
@@ -97,14 +97,14 @@ def test_no_answer_is_no_miss_and_forgets_none(uow: UnitOfWork) -> None:
             silence = Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)
             pilots.checked(tx, [silence], LATER)
     with uow() as tx:
-        silent = pilot_reads.get(tx, pilot.id)
+        before = pilot_reads.get(tx, pilot.id)
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], LATER)
     with uow() as tx:
-        answered = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (silent.attempts, silent.misses, silent.missing_since) == (2, 1, NOW)
-    assert silent.checked_at == NOW
-    assert (answered.attempts, answered.misses, answered.missing_since) == (0, 2, NOW)
+    assert (before.attempts, before.misses, before.missing_since) == (2, 1, NOW)
+    assert before.checked_at == NOW
+    assert (after.attempts, after.misses, after.missing_since) == (0, 2, NOW)
 
 
 def test_a_move_forgets_attempts_and_misses(uow: UnitOfWork) -> None:
@@ -115,9 +115,9 @@ def test_a_move_forgets_attempts_and_misses(uow: UnitOfWork) -> None:
     with uow() as tx:
         mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATER)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (found.attempts, found.misses, found.missing_since) == (0, 0, None)
+    assert (after.attempts, after.misses, after.missing_since) == (0, 0, None)
 
 
 @pytest.mark.parametrize("status", [Status.RESERVED, *sorted(FINAL)])
@@ -149,16 +149,16 @@ def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork) -> None:
 def test_what_the_ce_says_of_a_pilot_that_waits_stands_beside_its_status(uow: UnitOfWork) -> None:
     with uow() as tx:
         pilot, other = (a_pilot().submitted().create(tx) for _ in range(2))
-        told = Check(pilot_id=pilot.id, next_check_at=LATER, raw="PENDING", reason="Resources")
-        pilots.checked(tx, [told, Check(pilot_id=other.id, next_check_at=LATER)], NOW)
+        first = Check(pilot_id=pilot.id, next_check_at=LATER, raw="PENDING", reason="Resources")
+        pilots.checked(tx, [first, Check(pilot_id=other.id, next_check_at=LATER)], NOW)
     with uow() as tx:
-        # Who is not answered, or says nothing, takes nothing back; who says another thing does.
+        # No answer, or one that says nothing, changes nothing; a new answer replaces the old one.
         silence = Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)
         pilots.checked(tx, [silence], LATER)
-        found = pilot_reads.get(tx, pilot.id)
-        assert (found.status, found.raw, found.reason) == (Status.SUBMITTED, "PENDING", "Resources")
+        after = pilot_reads.get(tx, pilot.id)
+        assert (after.status, after.raw, after.reason) == (Status.SUBMITTED, "PENDING", "Resources")
         assert pilot_reads.get(tx, other.id).raw == other.raw
-        freed = Check(pilot_id=pilot.id, next_check_at=LATER, raw="CONFIGURING")
-        pilots.checked(tx, [freed], LATER)
-        found = pilot_reads.get(tx, pilot.id)
-        assert (found.raw, found.reason) == ("CONFIGURING", None)
+        next_check = Check(pilot_id=pilot.id, next_check_at=LATER, raw="CONFIGURING")
+        pilots.checked(tx, [next_check], LATER)
+        after = pilot_reads.get(tx, pilot.id)
+        assert (after.raw, after.reason) == ("CONFIGURING", None)

@@ -16,7 +16,7 @@ LATER = NOW + MINUTE
 def test_reserved_pilots_are_claimed_oldest_first_whatever_their_vo(uow: UnitOfWork) -> None:
     with uow() as tx:
         vo, ce = a_vo().create(tx), a_ce().create(tx)
-        made = [
+        batch = [
             (a_pilot().on(ce).for_vo(vo) if n % 2 else a_pilot().on(ce)).reserved().create(tx)
             for n in range(5)
         ]
@@ -28,8 +28,8 @@ def test_reserved_pilots_are_claimed_oldest_first_whatever_their_vo(uow: UnitOfW
     with uow() as tx:
         none = pilots.claim(tx, ce.name, 3, LATER)
 
-    assert [c.pilot_id for c in first + rest] == [pilot.id for pilot in made]
-    assert [(c.stamp, c.vo, c.ce) for c in first + rest] == [(p.stamp, p.vo, p.ce) for p in made]
+    assert [c.pilot_id for c in first + rest] == [pilot.id for pilot in batch]
+    assert [(c.stamp, c.vo, c.ce) for c in first + rest] == [(p.stamp, p.vo, p.ce) for p in batch]
     assert len(first) == 3
     assert none == []
 
@@ -40,10 +40,10 @@ def test_a_claim_is_written_down_before_anything_is_sent(uow: UnitOfWork) -> Non
     with uow() as tx:
         pilots.claim(tx, pilot.ce, 1, LATER)
     with uow() as tx:
-        found, history = pilot_reads.get(tx, pilot.id), pilot_reads.history(tx, pilot.id)
+        after, history = pilot_reads.get(tx, pilot.id), pilot_reads.history(tx, pilot.id)
 
-    assert (found.status, found.claimed_at, found.submitted_at) == (Status.SUBMITTING, LATER, None)
-    assert found.next_check_at is None
+    assert (after.status, after.claimed_at, after.submitted_at) == (Status.SUBMITTING, LATER, None)
+    assert after.next_check_at is None
     assert [(t.was, t.became, t.at) for t in history[1:]] == [
         (Status.RESERVED, Status.SUBMITTING, LATER)
     ]
@@ -64,24 +64,24 @@ def test_a_claim_that_was_rolled_back_can_be_made_again(uow: UnitOfWork) -> None
         pilots.claim(tx, pilot.ce, 1, LATER)
         raise ZeroDivisionError
     with uow() as tx:
-        [claimed] = pilots.claim(tx, pilot.ce, 1, LATER)
+        [claim] = pilots.claim(tx, pilot.ce, 1, LATER)
 
-    assert claimed.stamp == pilot.stamp
+    assert claim.stamp == pilot.stamp
 
 
 def test_receipts_and_refusals_are_recorded_together(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
-        taken, turned_away, silent = a_pilot().on(ce).submitting().create_many(tx, 3)
+        first, second, third = a_pilot().on(ce).submitting().create_many(tx, 3)
     with uow() as tx:
-        moved = pilots.record(
+        moves = pilots.record(
             tx,
             [
                 receipt_move(
-                    pilot_id=taken.id, handle="4711", raw="PENDING", next_check_at=LATER + MINUTE
+                    pilot_id=first.id, handle="4711", raw="PENDING", next_check_at=LATER + MINUTE
                 ),
                 receipt_move(
-                    pilot_id=turned_away.id,
+                    pilot_id=second.id,
                     refused=Cause.QUOTA,
                     raw="QOSMaxSubmitJob",
                     reason="too many of ours wait",
@@ -90,16 +90,16 @@ def test_receipts_and_refusals_are_recorded_together(uow: UnitOfWork) -> None:
             LATER,
         )
     with uow() as tx:
-        found = pilot_reads.by_stamps(tx, [taken.stamp, turned_away.stamp, silent.stamp])
+        by_stamp = pilot_reads.by_stamps(tx, [first.stamp, second.stamp, third.stamp])
 
-    one, two = found[taken.stamp], found[turned_away.stamp]
-    assert moved == Moved(moved=frozenset({taken.id, turned_away.id}), refused=frozenset())
+    one, two = by_stamp[first.stamp], by_stamp[second.stamp]
+    assert moves == Moved(moved=frozenset({first.id, second.id}), refused=frozenset())
     assert (one.status, one.handle, one.raw) == (Status.SUBMITTED, "4711", "PENDING")
     assert (one.submitted_at, one.next_check_at) == (LATER, LATER + MINUTE)
     assert (two.status, two.cause, two.handle) == (Status.FAILED, Cause.QUOTA, None)
     assert (two.raw, two.reason) == ("QOSMaxSubmitJob", "too many of ours wait")
     assert (two.submitted_at, two.ended_at, two.next_check_at) == (None, LATER, None)
-    assert found[silent.stamp].status is Status.SUBMITTING
+    assert by_stamp[third.stamp].status is Status.SUBMITTING
 
 
 def test_a_receipt_without_a_time_for_the_check_is_due_at_once(uow: UnitOfWork) -> None:
@@ -108,7 +108,7 @@ def test_a_receipt_without_a_time_for_the_check_is_due_at_once(uow: UnitOfWork) 
     with uow() as tx:
         pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="1")], LATER)
     with uow() as tx:
-        assert [due.id for due in pilot_reads.due(tx, pilot.ce, LATER, 10)] == [pilot.id]
+        assert [one.id for one in pilot_reads.due(tx, pilot.ce, LATER, 10)] == [pilot.id]
 
 
 def test_a_receipt_that_comes_twice_is_refused_the_second_time(uow: UnitOfWork) -> None:
@@ -119,10 +119,10 @@ def test_a_receipt_that_comes_twice_is_refused_the_second_time(uow: UnitOfWork) 
     with uow() as tx:
         second = pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="2")], LATER + MINUTE)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
     assert (len(first.moved), second.refused) == (1, frozenset({pilot.id}))
-    assert (found.handle, found.submitted_at) == ("1", LATER)
+    assert (after.handle, after.submitted_at) == ("1", LATER)
 
 
 def test_a_receipt_that_comes_late_does_not_send_a_running_pilot_back_to_wait(
@@ -136,17 +136,17 @@ def test_a_receipt_that_comes_late_does_not_send_a_running_pilot_back_to_wait(
     with uow() as tx:
         late = pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="1")], LATER + MINUTE)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
     assert late.refused == {pilot.id}
-    assert (found.status, found.requeues, found.started_at) == (Status.RUNNING, 0, LATER)
+    assert (after.status, after.requeues, after.started_at) == (Status.RUNNING, 0, LATER)
 
 
 def test_a_receipt_for_nobody_is_refused(uow: UnitOfWork) -> None:
     with uow() as tx:
-        moved = pilots.record(tx, [receipt_move(pilot_id=4711, handle="1")], NOW)
+        moves = pilots.record(tx, [receipt_move(pilot_id=4711, handle="1")], NOW)
 
-    assert moved == Moved(moved=frozenset(), refused=frozenset({4711}))
+    assert moves == Moved(moved=frozenset(), refused=frozenset({4711}))
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_whatever_a_ce_says_is_recorded_and_harms_no_other_pilot(uow: UnitOfWork
             LATER,
         )
     with uow() as tx:
-        found = pilot_reads.by_stamps(tx, [strange.stamp, plain.stamp])
-        written = pilot_reads.history(tx, strange.id)[-1]
+        by_stamp = pilot_reads.by_stamps(tx, [strange.stamp, plain.stamp])
+        step = pilot_reads.history(tx, strange.id)[-1]
 
-    said = found[strange.stamp].raw
-    assert {pilot.status for pilot in found.values()} == {Status.SUBMITTED}
+    text = by_stamp[strange.stamp].raw
+    assert {pilot.status for pilot in by_stamp.values()} == {Status.SUBMITTED}
     # What no database can store is replaced; everything else comes back as it was.
     if raw in ("a\x00b", "a\ud800b"):
-        assert said in ("a\ufffdb", "a?b")
+        assert text in ("a\ufffdb", "a?b")
     else:
-        assert said == raw
-    assert written.raw == said
+        assert text == raw
+    assert step.raw == text

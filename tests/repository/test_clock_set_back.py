@@ -1,4 +1,4 @@
-"""After the clock was set back: due times are set right, and nobody is waited for."""
+"""After the clock was set back: due times are corrected, and no locked row is waited for."""
 
 from datetime import timedelta
 
@@ -14,12 +14,12 @@ from worker.db.uow import UnitOfWork
 FAR_AHEAD = NOW + timedelta(days=365)
 
 
-def ahead(uow: UnitOfWork) -> list[int]:
-    """Make two running pilots that are to be checked in a year."""
+def due_far_ahead(uow: UnitOfWork) -> list[int]:
+    """Make two running pilots whose next check is due in a year."""
     with uow() as tx:
-        made = [one.id for one in a_pilot().running().create_many(tx, 2)]
+        ids = [one.id for one in a_pilot().running().create_many(tx, 2)]
         tx.execute(pilots.update().values(next_check_at=FAR_AHEAD))
-    return made
+    return ids
 
 
 def due_in_a_year(uow: UnitOfWork) -> list[int]:
@@ -29,7 +29,7 @@ def due_in_a_year(uow: UnitOfWork) -> list[int]:
 
 
 def test_what_is_due_in_a_year_is_due_now(uow: UnitOfWork) -> None:
-    ahead(uow)
+    due_far_ahead(uow)
     with uow() as tx:
         clock_set_back.clamp(tx, NOW)
     assert due_in_a_year(uow) == []
@@ -39,13 +39,13 @@ def test_a_pilot_that_somebody_writes_is_left_until_the_next_time(
     postgresql_database: Database,
 ) -> None:
     uow = postgresql_database.uow
-    held, _ = ahead(uow)
+    pilot_id, _ = due_far_ahead(uow)
     with postgresql_database.engine.begin() as other:
-        other.execute(select(pilots.c.id).where(pilots.c.id == held).with_for_update())
+        other.execute(select(pilots.c.id).where(pilots.c.id == pilot_id).with_for_update())
         with uow() as tx:
             tx.execute(text("SET LOCAL lock_timeout = '2s'"))
             clock_set_back.clamp(tx, NOW)
-        assert due_in_a_year(uow) == [held]
+        assert due_in_a_year(uow) == [pilot_id]
     with uow() as tx:
         clock_set_back.clamp(tx, NOW)
     assert due_in_a_year(uow) == []

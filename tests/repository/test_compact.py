@@ -32,7 +32,7 @@ CELLS = st.builds(
 
 
 def exactly(cells: list[Cell]) -> str:
-    """Return all there is of decisions: 1 is not 1.0, nor True."""
+    """Return decisions as text in which 1, 1.0 and True differ."""
     return json.dumps([[c.granted, c.reason, c.trace] for c in cells], sort_keys=True)
 
 
@@ -103,9 +103,9 @@ def test_numbers_that_a_reason_finds_in_its_trace_are_written_against_a_base_tha
     cells = [Cell(0, "free 3", {"free": 3}), Cell(0, "free 4", {"free": 4})]
     base = Columns.read(Columns.of(others).write())
 
-    written = Columns.read(Columns.of(cells).write(base), base)
+    columns = Columns.read(Columns.of(cells).write(base), base)
 
-    assert [written.cell(place) for place in range(2)] == cells
+    assert [columns.cell(place) for place in range(2)] == cells
 
 
 def test_a_reason_that_holds_a_mark_is_no_template() -> None:

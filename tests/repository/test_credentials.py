@@ -1,4 +1,4 @@
-"""Credentials: where they lie and what was seen of them."""
+"""Credentials: where their files are, and what was observed of them."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,52 +26,52 @@ UNSEEN = {**dict.fromkeys(SEEN), "failures": 0}
 KEY, TOKEN = CredentialKind.KEY, CredentialKind.TOKEN
 
 
-def seen_of(credential: Credential) -> dict[str, object]:
-    """Return the values that do not count when two are compared."""
+def observations(credential: Credential) -> dict[str, object]:
+    """Return the values that a comparison of two credentials ignores."""
     return {name: getattr(credential, name) for name in SEEN}
 
 
-def stored(tx: Transaction, like: Credential) -> Credential:
+def read_again(tx: Transaction, like: Credential) -> Credential:
     return credentials.get(tx, like.vo, like.backend, like.kind)
 
 
 def test_a_credential_is_read_back_as_it_was_added(uow: UnitOfWork) -> None:
-    wanted = a_credential().renewed_by("/usr/bin/renew", "two words", "'quoted'")
+    builder = a_credential().renewed_by("/usr/bin/renew", "two words", "'quoted'")
     with uow() as tx:
-        made = wanted.for_vo(a_vo().create(tx)).create(tx)
+        credential = builder.for_vo(a_vo().create(tx)).create(tx)
     with uow() as tx:
-        found = stored(tx, made)
+        result = read_again(tx, credential)
 
-    assert found == replace(wanted.credential, vo=made.vo)
-    assert isinstance(found.kind, CredentialKind)
-    assert seen_of(found) == UNSEEN
+    assert result == replace(builder.credential, vo=credential.vo)
+    assert isinstance(result.kind, CredentialKind)
+    assert observations(result) == UNSEEN
 
 
 def test_what_was_seen_is_read_back(uow: UnitOfWork) -> None:
     with uow() as tx:
         first, second = a_credential().create(tx), a_credential().of_kind(KEY).create(tx)
-    with uow() as tx, statements(uow.engine) as sent:
+    with uow() as tx, statements(uow.engine) as sql:
         credentials.save_looks(tx, [replace(first, **SEEN), second])
     with uow() as tx:
-        assert seen_of(stored(tx, first)) == SEEN
-        assert seen_of(stored(tx, second)) == UNSEEN
+        assert observations(read_again(tx, first)) == SEEN
+        assert observations(read_again(tx, second)) == UNSEEN
 
-    assert len(sent) == 1
+    assert len(sql) == 1
 
 
 def test_what_was_seen_of_another_file_is_not_written(uow: UnitOfWork) -> None:
     with uow() as tx:
-        was = a_credential().create(tx)
-        credentials.save_looks(tx, [replace(was, **SEEN)])
+        before = a_credential().create(tx)
+        credentials.save_looks(tx, [replace(before, **SEEN)])
     with uow() as tx:
-        credentials.change(tx, replace(was, renew=("renew",)))
-        assert seen_of(stored(tx, was)) == {**SEEN, "retry_at": None}
+        credentials.change(tx, replace(before, renew=("renew",)))
+        assert observations(read_again(tx, before)) == {**SEEN, "retry_at": None}
     with uow() as tx:
-        credentials.change(tx, replace(was, path="/another"))
-        assert seen_of(stored(tx, was)) == UNSEEN
+        credentials.change(tx, replace(before, path="/another"))
+        assert observations(read_again(tx, before)) == UNSEEN
     with uow() as tx:
-        credentials.save_looks(tx, [replace(was, **SEEN)])
-        assert seen_of(stored(tx, was)) == UNSEEN
+        credentials.save_looks(tx, [replace(before, **SEEN)])
+        assert observations(read_again(tx, before)) == UNSEEN
         credentials.save_looks(tx, [])
 
 
@@ -97,8 +97,8 @@ def test_each_vo_uses_its_own_or_the_one_for_all(uow: UnitOfWork) -> None:
         common = a_credential().create(tx)
         a_credential().of_kind(TOKEN).for_vo(poor).create(tx)
     with uow() as tx:
-        used = credentials.of_each_vo(tx, "arc", CredentialKind.PROXY)
-        assert used == {"default": common, poor.name: common, rich.name: own}
+        by_vo = credentials.of_each_vo(tx, "arc", CredentialKind.PROXY)
+        assert by_vo == {"default": common, poor.name: common, rich.name: own}
         assert set(credentials.of_each_vo(tx, "arc", KEY).values()) == {None}
 
 

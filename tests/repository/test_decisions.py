@@ -32,12 +32,12 @@ def test_a_decision_is_read_back_as_it_was_stored(
     uow: UnitOfWork, trace: dict[str, object]
 ) -> None:
     with uow() as tx:
-        stored = a_decision().granting(3).because("it was täglich free").tracing(trace).create(tx)
+        decision = a_decision().granting(3).because("it was täglich free").tracing(trace).create(tx)
     with uow() as tx:
-        found = decisions.find(tx).items
+        result = decisions.find(tx).items
 
-    assert found == [stored]
-    assert found[0].at.tzinfo is not None
+    assert result == [decision]
+    assert result[0].at.tzinfo is not None
 
 
 def test_decisions_are_found_by_ce_by_vo_and_up_to_a_moment(uow: UnitOfWork) -> None:
@@ -59,12 +59,12 @@ def test_decisions_are_found_by_ce_by_vo_and_up_to_a_moment(uow: UnitOfWork) -> 
 
 
 def a_cycle(tx: Transaction, number: int, vo: str = DEFAULT_VO) -> list[Decision]:
-    """Make CEs, and decisions of one cycle about them that are not stored yet."""
-    made = sorted((a_ce().create(tx) for _ in range(number)), key=lambda ce: ce.name)
+    """Make CEs, and the decisions of one cycle about them, which are not stored yet."""
+    places = sorted((a_ce().create(tx) for _ in range(number)), key=lambda ce: ce.name)
     trace = {"ce": {"free": 3}, "need": 5}
     return [
         Decision(vo=vo, ce=ce.name, at=NOW, granted=n % 3, reason=f"free {n}", trace=trace)
-        for n, ce in enumerate(made)
+        for n, ce in enumerate(places)
     ]
 
 
@@ -87,12 +87,12 @@ def test_a_cycle_is_one_row_in_three_statements_however_many_ces(
     with uow() as tx:
         cycle = a_cycle(tx, number)
         assert decisions.add(tx, cycle) == number
-    with uow() as tx, statements(uow.engine) as sent:
+    with uow() as tx, statements(uow.engine) as sql:
         assert decisions.add(tx, [replace(one, granted=7, at=NOW + SECOND) for one in cycle])
     with uow() as tx:
         page = decisions.find(tx, asked=PageRequest(descending=True, limit=number))
 
-    assert len(sent) == 3
+    assert len(sql) == 3
     assert [one.granted for one in page.items] == [7] * number
     assert stored_rows(uow) == {
         "ce_lists": 1,
@@ -107,9 +107,9 @@ def test_a_cycle_that_decided_the_same_is_one_more_tick_of_its_row(uow: UnitOfWo
         cycle = a_cycle(tx, 5)
         decisions.add(tx, cycle)
     for minute in (1, 2, 5):
-        with uow() as tx, statements(uow.engine) as sent:
+        with uow() as tx, statements(uow.engine) as sql:
             decisions.add(tx, later(cycle, minute))
-        assert len(sent) == 3
+        assert len(sql) == 3
     with uow() as tx:
         ce = cycle[0].ce
         every = decisions.between(tx, NOW, NOW + 10 * MINUTE)
@@ -154,7 +154,7 @@ def test_vos_of_one_round_share_a_base_and_nothing_else(uow: UnitOfWork) -> None
         vo = a_vo().create(tx)
         cycle = a_cycle(tx, 3, vo=vo.name)
         other = [replace(one, vo=DEFAULT_VO, at=NOW + SECOND, granted=9) for one in cycle]
-        # Who began first need not be stored first.
+        # The cycle that began first need not be stored first.
         for one in (other, cycle, later(cycle, 1, granted=1)):
             decisions.add(tx, one)
     assert stored_rows(uow)["decision_bases"] == 2
@@ -177,10 +177,10 @@ def test_where_another_writes_a_base_an_old_one_will_do(
             decisions.add(tx, later(cycle, minute, granted=minute))
         bases.append(stored_rows(uow)["decision_bases"])
     with uow() as tx:
-        stored = decisions.between(tx, NOW, NOW + 9 * MINUTE)
+        every = decisions.between(tx, NOW, NOW + 9 * MINUTE)
 
     assert bases == [1, 1, 2]
-    assert stored == [*cycle, *later(cycle, 1, granted=1), *later(cycle, 2, granted=2)]
+    assert every == [*cycle, *later(cycle, 1, granted=1), *later(cycle, 2, granted=2)]
 
 
 def test_a_ce_that_is_removed_takes_what_was_decided_about_it_and_no_more(
@@ -191,7 +191,7 @@ def test_a_ce_that_is_removed_takes_what_was_decided_about_it_and_no_more(
         decisions.add(tx, cycle)
     with uow() as tx:
         ces.remove(tx, cycle[2].ce)
-        # On SQLite it gets the key of the one before.
+        # On SQLite it gets the key of the CE that was removed.
         again = a_ce().named(cycle[2].ce).create(tx)
     with uow() as tx:
         assert decisions.last_of_each(tx, again.name) == []
@@ -209,10 +209,10 @@ def test_an_explanation_is_one_statement(uow: UnitOfWork) -> None:
                 if minute == 0 and vo != DEFAULT_VO:
                     a_vo().named(vo).create(tx)
                 decisions.add(tx, later(cycle, minute, vo=vo, granted=minute))
-    with uow() as tx, statements(uow.engine) as sent:
+    with uow() as tx, statements(uow.engine) as sql:
         last = decisions.last_of_each(tx, cycle[1].ce, until=NOW + 2 * MINUTE)
 
-    assert len(sent) == 1
+    assert len(sql) == 1
     assert [(one.vo, one.granted) for one in last] == [(DEFAULT_VO, 2), ("other", 2)]
 
 
@@ -234,19 +234,19 @@ def test_bases_and_lists_that_nothing_needs_go_with_old_decisions(uow: UnitOfWor
 
 
 def test_no_decisions_are_no_statement(uow: UnitOfWork) -> None:
-    with uow() as tx, statements(uow.engine) as sent:
-        stored = decisions.add(tx, [])
+    with uow() as tx, statements(uow.engine) as sql:
+        count = decisions.add(tx, [])
 
-    assert (stored, sent) == (0, [])
+    assert (count, sql) == (0, [])
 
 
 def test_a_decision_on_nothing_known_is_left_out_and_told(uow: UnitOfWork) -> None:
     with uow() as tx:
         one = a_decision().create(tx)
     with uow() as tx:
-        stored = decisions.add(tx, [replace(one, ce="nowhere"), replace(one, vo="nobody"), one])
+        count = decisions.add(tx, [replace(one, ce="nowhere"), replace(one, vo="nobody"), one])
 
-    assert stored == 1
+    assert count == 1
 
 
 def test_a_row_is_as_old_as_its_last_tick(uow: UnitOfWork) -> None:

@@ -51,8 +51,8 @@ def test_a_surplus_is_noted_beside_the_answer(uow: UnitOfWork) -> None:
         demands.answered(tx, vo.name, 7, NOW)
         demands.surplus_since(tx, vo.name, LATER)
     with uow() as tx:
-        found = demands.get_all(tx)[vo.name]
-        assert (found.demand, found.surplus_since) == (7, LATER)
+        result = demands.get_all(tx)[vo.name]
+        assert (result.demand, result.surplus_since) == (7, LATER)
         demands.surplus_since(tx, vo.name, None)
     with uow() as tx:
         assert demands.get_all(tx)[vo.name].surplus_since is None

@@ -1,4 +1,4 @@
-"""Every table has tests of what is stored in it and read back."""
+"""Every table has tests that store rows in it and read them back."""
 
 import inspect
 from importlib import import_module

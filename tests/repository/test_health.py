@@ -1,4 +1,4 @@
-"""Health: what was learnt of each CE, and whether it is sent pilots."""
+"""Health: what was learnt of each CE, and whether it gets pilots."""
 
 from dataclasses import replace
 
@@ -31,16 +31,16 @@ FULL = Health(
 LEAST = Health(learned={}, learned_at=NOW)
 
 
-@pytest.mark.parametrize("wanted", [FULL, LEAST], ids=["full", "least"])
-def test_health_is_read_back_as_it_was_saved(uow: UnitOfWork, wanted: Health) -> None:
+@pytest.mark.parametrize("record", [FULL, LEAST], ids=["full", "least"])
+def test_health_is_read_back_as_it_was_saved(uow: UnitOfWork, record: Health) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
-        health.save(tx, ce.name, wanted)
+        health.save(tx, ce.name, record)
     with uow() as tx:
-        found = health.get(tx, ce.name)
+        result = health.get(tx, ce.name)
 
-    assert found == wanted
-    assert isinstance(found.sending, Sending)
+    assert result == record
+    assert isinstance(result.sending, Sending)
 
 
 def test_health_is_saved_over_what_was_known(uow: UnitOfWork) -> None:
@@ -58,11 +58,11 @@ def test_the_health_of_every_ce_is_one_question(uow: UnitOfWork) -> None:
         well, ill = a_ce().named("well").create(tx), a_ce().named("ill").create(tx)
         a_health().of(ill).opened("it is on fire").create(tx)
     with uow() as tx:
-        found = health.get_all(tx)
+        result = health.get_all(tx)
 
-    assert list(found) == [ill.name, well.name]
-    assert found["ill"].sending_reason == "it is on fire"
-    assert (found["well"].learned, found["well"].sending) == ({}, Sending.NORMAL)
+    assert list(result) == [ill.name, well.name]
+    assert result["ill"].sending_reason == "it is on fire"
+    assert (result["well"].learned, result["well"].sending) == ({}, Sending.NORMAL)
 
 
 def test_an_unknown_ce_is_named(uow: UnitOfWork) -> None:

@@ -12,12 +12,12 @@ from worker.domain.vo import DEFAULT_VO
 LATER = NOW + MINUTE
 
 
-def written(tx: Transaction) -> int:
+def count_steps(tx: Transaction) -> int:
     return int(tx.execute(select(func.count()).select_from(transitions)).scalar_one())
 
 
 def path(tx: Transaction, pilot_id: int) -> list[tuple[str, str]]:
-    """Return a history in words."""
+    """Return the statuses before and after each step of a history."""
     return [(step.was or "", step.became) for step in pilot_reads.history(tx, pilot_id)]
 
 
@@ -28,10 +28,10 @@ def test_a_birth_and_a_claim_are_not_written_twice(uow: UnitOfWork) -> None:
         assert path(tx, pilot.id) == [("", "reserved")]
         pilots.claim(tx, ce.name, 1, LATER)
         assert path(tx, pilot.id) == [("", "reserved"), ("reserved", "submitting")]
-        assert written(tx) == 0
+        assert count_steps(tx) == 0
         pilots.record(tx, [pilots.receipt_move(pilot.id, handle="7")], LATER)
         assert path(tx, pilot.id)[2:] == [("submitting", "submitted")]
-        assert written(tx) == 1
+        assert count_steps(tx) == 1
 
 
 def test_a_claim_with_words_is_written(uow: UnitOfWork) -> None:
@@ -63,7 +63,7 @@ def test_one_that_was_never_claimed_has_no_claim(uow: UnitOfWork) -> None:
 def test_what_an_older_version_wrote_is_not_told_twice(uow: UnitOfWork) -> None:
     with uow() as tx:
         pilot = a_pilot().submitted().create(tx)
-        told = path(tx, pilot.id)
+        before = path(tx, pilot.id)
         tx.execute(transitions.delete())
         for was, became in (
             (None, "reserved"),
@@ -73,7 +73,7 @@ def test_what_an_older_version_wrote_is_not_told_twice(uow: UnitOfWork) -> None:
             step = {"pilot_id": pilot.id, "was": was, "became": became, "at": NOW}
             tx.execute(insert(transitions).values(step))
 
-        assert path(tx, pilot.id) == told
+        assert path(tx, pilot.id) == before
 
 
 HEAP_ONLY = "SELECT n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'pilots'"
@@ -88,5 +88,5 @@ def test_a_claim_writes_no_index(postgresql: UnitOfWork) -> None:
         pilots.claim(tx, ce.name, 10, LATER)
         heap_only = tx.execute(text(HEAP_ONLY)).scalar_one() - before
 
-    # A page may be full of what other tests left; where an index has to be written, none is.
+    # Other tests may have filled a page; if an index had to be written, the number would be 0.
     assert heap_only > 5

@@ -1,4 +1,4 @@
-"""Leases and allowances: who may call a CE now, and how often. Random ones are in `stateful`."""
+"""Leases and allowances: who may call a CE now, and how often. Random runs are in `stateful`."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, no limit is exceeded and every history is legal."""
+"""No sequence of operations exceeds a limit, and every history is legal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -71,14 +71,14 @@ def build(
     uow: UnitOfWork, places: list[tuple[int, int | None]], limits: list[int | None]
 ) -> tuple[list[CE], list[VO]]:
     with uow() as tx:
-        made = []
+        all_ces = []
         for capacity, waiting in places:
             ce = a_ce().with_capacity(capacity)
-            made.append((ce if waiting is None else ce.with_waiting_limit(waiting)).create(tx))
+            all_ces.append((ce if waiting is None else ce.with_waiting_limit(waiting)).create(tx))
         owners = [
             (a_vo() if limit is None else a_vo().limited_to(limit)).create(tx) for limit in limits
         ]
-    return made, owners
+    return all_ces, owners
 
 
 def play(
@@ -86,52 +86,50 @@ def play(
 ) -> None:
     now = NOW + number * MINUTE
     match step:
-        case ("reserve", list(wanted)):
+        case ("reserve", list(choice)):
             grants = [
                 Grant(
                     vo=owners[vo % len(owners)].name, ce=places[ce % len(places)].name, count=count
                 )
-                for vo, ce, count in wanted
+                for vo, ce, count in choice
             ]
             pilots.reserve(tx, grants, now)
         case ("claim", int(ce), int(limit)):
             pilots.claim(tx, places[ce % len(places)].name, limit + 1, now)
         case ("record", list(answers)):
-            claimed = pilot_reads.find(tx, statuses=[Status.SUBMITTING], asked=ALL).items
-            pilots.record(
-                tx, [receipt(p, ok) for p, ok in zip(claimed, answers, strict=False)], now
-            )
-        case ("move", list(wanted)):
-            mover.move(tx, moves(pilot_reads.find(tx, asked=ALL).items, wanted), now)
+            batch = pilot_reads.find(tx, statuses=[Status.SUBMITTING], asked=ALL).items
+            pilots.record(tx, [receipt(p, ok) for p, ok in zip(batch, answers, strict=False)], now)
+        case ("move", list(choice)):
+            mover.move(tx, moves(pilot_reads.find(tx, asked=ALL).items, choice), now)
 
 
-def receipt(pilot: Pilot, accepted: bool) -> Move:
-    if accepted:
+def receipt(pilot: Pilot, is_accepted: bool) -> Move:
+    if is_accepted:
         return receipt_move(pilot_id=pilot.id, handle=str(pilot.id))
     return receipt_move(pilot_id=pilot.id, refused=Cause.REFUSED)
 
 
-def moves(there: list[Pilot], wanted: list[tuple[int, int]]) -> list[Move]:
-    if not there:
+def moves(active: list[Pilot], pairs: list[tuple[int, int]]) -> list[Move]:
+    if not active:
         return []
-    chosen = {there[which % len(there)]: list(Status)[to % len(Status)] for which, to in wanted}
+    targets = {active[which % len(active)]: list(Status)[to % len(Status)] for which, to in pairs}
     return [
         Move(pilot_id=pilot.id, to=to)
-        for pilot, to in chosen.items()
+        for pilot, to in targets.items()
         if (pilot.status, to) not in NEVER_GROWS
     ]
 
 
 def assert_limits_hold(tx: Transaction) -> None:
     there = pilot_reads.find(tx, asked=ALL).items
-    occupying = Counter(p.ce for p in there if p.status in OCCUPYING)
-    waiting = Counter(p.ce for p in there if p.status in WAITING)
-    owned = Counter(p.vo for p in there if p.status in OCCUPYING)
+    occupying_at = Counter(p.ce for p in there if p.status in OCCUPYING)
+    waiting_at = Counter(p.ce for p in there if p.status in WAITING)
+    by_vo = Counter(p.vo for p in there if p.status in OCCUPYING)
     for ce in ces.find(tx).items:
-        assert occupying[ce.name] <= ce.capacity
-        assert ce.waiting_limit is None or waiting[ce.name] <= ce.waiting_limit
+        assert occupying_at[ce.name] <= ce.capacity
+        assert ce.waiting_limit is None or waiting_at[ce.name] <= ce.waiting_limit
     for vo in vos.find(tx).items:
-        assert vo.limit is None or owned[vo.name] <= vo.limit
+        assert vo.limit is None or by_vo[vo.name] <= vo.limit
 
 
 def assert_histories_are_legal(tx: Transaction) -> None:

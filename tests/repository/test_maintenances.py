@@ -12,9 +12,9 @@ EARLIER, LATER = NOW - MINUTE, NOW + 9 * MINUTE
 
 def test_a_maintenance_is_read_back_as_it_was_added(uow: UnitOfWork) -> None:
     with uow() as tx:
-        made = a_maintenance().because('täglich 🚀 it\'s "so"').create(tx)
+        maintenance = a_maintenance().because('täglich 🚀 it\'s "so"').create(tx)
     with uow() as tx:
-        assert maintenances.find(tx, made.ce, NOW) == [made]
+        assert maintenances.find(tx, maintenance.ce, NOW) == [maintenance]
 
 
 def test_those_that_are_not_over_are_listed_in_order(uow: UnitOfWork) -> None:
@@ -34,31 +34,31 @@ def test_those_that_are_not_over_are_listed_in_order(uow: UnitOfWork) -> None:
 
 def test_a_ce_is_in_one_from_its_begin_to_before_its_end(uow: UnitOfWork) -> None:
     with uow() as tx:
-        made = a_maintenance().for_(MINUTE).create(tx)
+        maintenance = a_maintenance().for_(MINUTE).create(tx)
         a_maintenance().at(LATER).create(tx)
     with uow() as tx:
         assert maintenances.current(tx, EARLIER) == {}
-        assert maintenances.current(tx, NOW) == {made.ce: made}
+        assert maintenances.current(tx, NOW) == {maintenance.ce: maintenance}
         assert maintenances.current(tx, NOW + MINUTE) == {}
 
 
 def test_one_is_removed_from_its_own_ce_only(uow: UnitOfWork) -> None:
     with uow() as tx:
-        made, other = a_maintenance().create(tx), a_maintenance().create(tx)
-    with uow() as tx, refused(NotFound, f"maintenance {made.id} of CE {other.ce}"):
-        maintenances.remove(tx, other.ce, made.id)
+        one, other = a_maintenance().create(tx), a_maintenance().create(tx)
+    with uow() as tx, refused(NotFound, f"maintenance {one.id} of CE {other.ce}"):
+        maintenances.remove(tx, other.ce, one.id)
     with uow() as tx:
-        maintenances.remove(tx, made.ce, made.id)
+        maintenances.remove(tx, one.ce, one.id)
     with uow() as tx:
         assert maintenances.find(tx, None, NOW) == [other]
 
 
 def test_it_goes_with_its_ce_or_once_it_is_old(uow: UnitOfWork) -> None:
     with uow() as tx:
-        gone, kept = a_maintenance().create(tx), a_maintenance().create(tx)
+        first, second = a_maintenance().create(tx), a_maintenance().create(tx)
         a_maintenance().at(NOW - 9 * MINUTE).for_(MINUTE).create(tx)
     with uow() as tx:
-        ces.remove(tx, gone.ce)
+        ces.remove(tx, first.ce)
         assert retention.remove(tx, "maintenances", before=NOW, limit=9) == 1
     with uow() as tx:
-        assert maintenances.find(tx, None, NOW - 99 * MINUTE) == [kept]
+        assert maintenances.find(tx, None, NOW - 99 * MINUTE) == [second]

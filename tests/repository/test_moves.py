@@ -1,4 +1,4 @@
-"""Moving pilots: every legal move works, no other happens, and all of it is written down."""
+"""Moves of pilots: every legal move works and is recorded, and no other happens."""
 
 import threading
 from dataclasses import replace
@@ -22,8 +22,8 @@ LATER = NOW + MINUTE
 LATEST = NOW + 2 * MINUTE
 
 
-def move(tx: Transaction, pilot: Pilot, to: Status, **seen: object) -> Moved:
-    return mover.move(tx, [Move(pilot_id=pilot.id, to=to, **seen)], LATER)  # type: ignore[arg-type]
+def move(tx: Transaction, pilot: Pilot, to: Status, **observations: object) -> Moved:
+    return mover.move(tx, [Move(pilot_id=pilot.id, to=to, **observations)], LATER)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("was", list(Status))
@@ -31,24 +31,24 @@ def test_every_legal_move_is_made_and_every_other_refused(uow: UnitOfWork, was: 
     with uow() as tx:
         ce = a_ce().create(tx)
         alike = a_pilot().on(ce).that_is(was).create_many(tx, 8)
-        made = dict(zip(Status, alike, strict=True))
+        before = dict(zip(Status, alike, strict=True))
     with uow() as tx:
-        moves = [Move(pilot_id=pilot.id, to=to) for to, pilot in made.items()]
-        moved = mover.move(tx, moves, LATER)
+        moves = [Move(pilot_id=pilot.id, to=to) for to, pilot in before.items()]
+        result = mover.move(tx, moves, LATER)
     with uow() as tx:
-        after = {to: pilot_reads.get(tx, pilot.id) for to, pilot in made.items()}
-        lengths = {to: len(pilot_reads.history(tx, pilot.id)) for to, pilot in made.items()}
-        last = {to: pilot_reads.history(tx, pilot.id)[-1] for to, pilot in made.items()}
+        after = {to: pilot_reads.get(tx, pilot.id) for to, pilot in before.items()}
+        lengths = {to: len(pilot_reads.history(tx, pilot.id)) for to, pilot in before.items()}
+        last = {to: pilot_reads.history(tx, pilot.id)[-1] for to, pilot in before.items()}
 
     legal = MOVES[was]
-    assert moved.moved == {made[to].id for to in legal}
-    assert moved.refused == {made[to].id for to in set(Status) - legal}
+    assert result.moved == {before[to].id for to in legal}
+    assert result.refused == {before[to].id for to in set(Status) - legal}
     for to in Status:
         if to in legal:
             assert after[to].status is to
             assert (last[to].was, last[to].became, last[to].at) == (was, to, LATER)
         else:
-            assert after[to] == made[to]
+            assert after[to] == before[to]
             assert last[to].became is was
     steps = {to: 1 if to in legal else 0 for to in Status}
     base = min(lengths.values())
@@ -58,7 +58,7 @@ def test_every_legal_move_is_made_and_every_other_refused(uow: UnitOfWork, was: 
 def test_pilots_from_everywhere_move_to_everywhere_in_one_call(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().with_capacity(64).create(tx)
-        made = {
+        before = {
             (was, to): pilot
             for was in Status
             for to, pilot in zip(
@@ -66,15 +66,15 @@ def test_pilots_from_everywhere_move_to_everywhere_in_one_call(uow: UnitOfWork) 
             )
         }
     with uow() as tx:
-        moves = [Move(pilot_id=pilot.id, to=to) for (_, to), pilot in made.items()]
-        moved = mover.move(tx, moves, LATER)
+        moves = [Move(pilot_id=pilot.id, to=to) for (_, to), pilot in before.items()]
+        result = mover.move(tx, moves, LATER)
     with uow() as tx:
-        after = {pair: pilot_reads.get(tx, pilot.id).status for pair, pilot in made.items()}
+        after = {pair: pilot_reads.get(tx, pilot.id).status for pair, pilot in before.items()}
 
     legal = {(was, to) for was, targets in MOVES.items() for to in targets}
-    assert moved.moved == {made[pair].id for pair in legal}
-    assert moved.refused == {pilot.id for pair, pilot in made.items() if pair not in legal}
-    assert after == {(was, to): to if (was, to) in legal else was for was, to in made}
+    assert result.moved == {before[pair].id for pair in legal}
+    assert result.refused == {pilot.id for pair, pilot in before.items() if pair not in legal}
+    assert after == {(was, to): to if (was, to) in legal else was for was, to in before}
 
 
 def test_what_was_seen_is_written_to_the_pilot_and_its_history(uow: UnitOfWork) -> None:
@@ -93,18 +93,18 @@ def test_what_was_seen_is_written_to_the_pilot_and_its_history(uow: UnitOfWork) 
             ended_at=NOW + MINUTE / 2,
         )
     with uow() as tx:
-        found, written = pilot_reads.get(tx, pilot.id), pilot_reads.history(tx, pilot.id)[-1]
+        after, step = pilot_reads.get(tx, pilot.id), pilot_reads.history(tx, pilot.id)[-1]
 
-    assert (found.status, found.cause, found.exit_code) == (
+    assert (after.status, after.cause, after.exit_code) == (
         Status.FAILED,
         Cause.OUT_OF_MEMORY,
         137,
     )
-    assert (found.raw, found.reason) == ("OUT_OF_MEMORY", "it wanted 3 GB")
-    assert (found.started_at, found.ended_at) == (NOW - MINUTE, NOW + MINUTE / 2)
-    assert (found.next_check_at, found.updated_at) == (None, LATER)
-    assert (written.cause, written.raw, written.reason) == (found.cause, found.raw, found.reason)
-    assert written.at == LATER
+    assert (after.raw, after.reason) == ("OUT_OF_MEMORY", "it wanted 3 GB")
+    assert (after.started_at, after.ended_at) == (NOW - MINUTE, NOW + MINUTE / 2)
+    assert (after.next_check_at, after.updated_at) == (None, LATER)
+    assert (step.cause, step.raw, step.reason) == (after.cause, after.raw, after.reason)
+    assert step.at == LATER
 
 
 def test_the_times_of_a_life_are_those_at_which_it_happened(uow: UnitOfWork) -> None:
@@ -114,20 +114,20 @@ def test_the_times_of_a_life_are_those_at_which_it_happened(uow: UnitOfWork) -> 
         with uow() as tx:
             mover.move(tx, [Move(pilot_id=pilot.id, to=status)], NOW + (n + 1) * MINUTE)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
         history = pilot_reads.history(tx, pilot.id)
 
     assert [
-        found.reserved_at,
-        found.claimed_at,
-        found.submitted_at,
-        found.started_at,
-        found.ended_at,
+        after.reserved_at,
+        after.claimed_at,
+        after.submitted_at,
+        after.started_at,
+        after.ended_at,
     ] == [NOW + n * MINUTE for n in range(5)]
     assert [t.at for t in history] == [NOW + n * MINUTE for n in range(5)]
     assert [t.was for t in history] == [None, *[t.became for t in history[:-1]]]
-    assert found.updated_at == NOW + 4 * MINUTE
-    assert all(moment.tzinfo is not None for moment in [found.reserved_at, history[0].at])
+    assert after.updated_at == NOW + 4 * MINUTE
+    assert all(moment.tzinfo is not None for moment in [after.reserved_at, history[0].at])
 
 
 @pytest.mark.parametrize("to", [Status.RUNNING, Status.DONE])
@@ -139,9 +139,9 @@ def test_a_pilot_that_was_seen_ahead_of_its_receipt_counts_as_submitted(
     with uow() as tx:
         move(tx, pilot, to, handle="4711")
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (found.status, found.handle, found.submitted_at) == (to, "4711", LATER)
+    assert (after.status, after.handle, after.submitted_at) == (to, "4711", LATER)
 
 
 def test_a_requeue_is_counted_and_the_pilot_waits_again(uow: UnitOfWork) -> None:
@@ -150,13 +150,13 @@ def test_a_requeue_is_counted_and_the_pilot_waits_again(uow: UnitOfWork) -> None
     with uow() as tx:
         move(tx, pilot, Status.SUBMITTED)
     with uow() as tx:
-        waiting = pilot_reads.get(tx, pilot.id)
+        before = pilot_reads.get(tx, pilot.id)
         mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATEST)
     with uow() as tx:
-        again = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert (waiting.requeues, waiting.started_at, waiting.submitted_at) == (1, None, NOW)
-    assert (again.requeues, again.started_at, again.submitted_at) == (1, LATEST, NOW)
+    assert (before.requeues, before.started_at, before.submitted_at) == (1, None, NOW)
+    assert (after.requeues, after.started_at, after.submitted_at) == (1, LATEST, NOW)
 
 
 @pytest.mark.parametrize("to", sorted(MOVES[Status.LOST]))
@@ -164,20 +164,20 @@ def test_a_lost_pilot_that_turns_up_is_taken_back_as_what_it_is(
     uow: UnitOfWork, to: Status
 ) -> None:
     with uow() as tx:
-        # Its slot was given to another one meanwhile; it is taken back all the same.
+        # Another pilot has got its slot meanwhile; it is taken back all the same.
         ce = a_ce().with_capacity(1).create(tx)
         pilot = a_pilot().on(ce).lost().create(tx)
         a_pilot().on(ce).running().create(tx)
     with uow() as tx:
-        moved = move(tx, pilot, to)
+        result = move(tx, pilot, to)
     with uow() as tx:
-        found = pilot_reads.get(tx, pilot.id)
+        after = pilot_reads.get(tx, pilot.id)
 
-    assert moved.moved == {pilot.id}
-    assert found.status is to
-    assert (found.ended_at is not None) == (to in FINAL)
-    assert (found.next_check_at is not None) == (to not in FINAL)
-    assert (found.misses, found.missing_since) == (0, None)
+    assert result.moved == {pilot.id}
+    assert after.status is to
+    assert (after.ended_at is not None) == (to in FINAL)
+    assert (after.next_check_at is not None) == (to not in FINAL)
+    assert (after.misses, after.missing_since) == (0, None)
 
 
 def test_a_pilot_that_leaves_a_failure_behind_has_no_cause(uow: UnitOfWork) -> None:
@@ -244,11 +244,11 @@ def test_an_unknown_pilot_is_named(uow: UnitOfWork) -> None:
 
 def test_pilots_are_found_by_their_stamps(uow: UnitOfWork) -> None:
     with uow() as tx:
-        made = a_pilot().create_many(tx, 3)
+        batch = a_pilot().create_many(tx, 3)
     with uow() as tx:
-        found = pilot_reads.by_stamps(tx, [made[0].stamp, made[2].stamp, "f" * 32])
+        result = pilot_reads.by_stamps(tx, [batch[0].stamp, batch[2].stamp, "f" * 32])
 
-        assert found == {pilot.stamp: pilot for pilot in (made[0], made[2])}
+        assert result == {pilot.stamp: pilot for pilot in (batch[0], batch[2])}
         assert pilot_reads.by_stamps(tx, []) == {}
 
 
@@ -259,9 +259,9 @@ def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None
         other = a_pilot().on(ce).done().create(tx)
         third = a_pilot().lost().create(tx)
 
-    def ids(**wanted: object) -> list[int]:
+    def ids(**filters: object) -> list[int]:
         with uow() as tx:
-            return [pilot.id for pilot in pilot_reads.find(tx, **wanted).items]  # type: ignore[arg-type]
+            return [pilot.id for pilot in pilot_reads.find(tx, **filters).items]  # type: ignore[arg-type]
 
     assert ids() == [mine.id, other.id, third.id]
     assert ids(ce=ce.name) == [mine.id, other.id]
@@ -289,22 +289,22 @@ def test_the_history_goes_with_its_pilot_and_only_with_it(uow: UnitOfWork) -> No
         assert retention.remove(tx, "pilots", before=NOW - MINUTE, limit=2) == 1
         assert retention.remove(tx, "pilots", before=NOW - MINUTE, limit=2) == 0
     with uow() as tx:
-        left = [pilot.id for pilot in pilot_reads.find(tx).items]
+        ids = [pilot.id for pilot in pilot_reads.find(tx).items]
         histories = [len(pilot_reads.history(tx, pilot.id)) for pilot in [*old, young, active]]
 
-    assert left == [young.id, active.id]
+    assert ids == [young.id, active.id]
     assert histories == [0, 0, 0, 5, 4]
 
 
 def test_the_id_of_a_pilot_that_was_removed_is_never_given_to_another(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
-        gone = a_pilot().on(ce).done().create(tx)
+        old = a_pilot().on(ce).done().create(tx)
         retention.remove(tx, "pilots", before=NOW + MINUTE, limit=10)
     with uow() as tx:
         new = a_pilot().on(ce).create(tx)
 
-    assert new.id > gone.id
+    assert new.id > old.id
 
 
 def test_pilots_are_counted_by_status_and_by_whether_they_are_active(uow: UnitOfWork) -> None:
@@ -327,18 +327,18 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
             a_pilot().on(ce).running().create(tx),
             a_pilot().on(ce).submitted().create(tx),
         )
-    # The one that runs already may not "run"; the other may.
+    # The one that runs already may not move to "running"; the other one may.
     steps = [Move(pilot_id=pilot.id, to=Status.RUNNING) for pilot in (running, submitted)]
-    moved: list[Moved] = []
+    results: list[Moved] = []
 
     def run() -> None:
         with postgresql_database.uow() as tx:
-            moved.append(mover.move(tx, steps, LATEST))
+            results.append(mover.move(tx, steps, LATEST))
 
     def is_waiting() -> bool:
         with postgresql_database.engine.connect() as connection:
-            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            return bool(connection.execute(waiting).scalar_one())
+            query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(connection.execute(query).scalar_one())
 
     runner = threading.Thread(target=run)
     with postgresql_database.engine.connect() as holder, holder.begin():
@@ -351,8 +351,8 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
             move(tx, running, Status.SUBMITTED)
     wait_for(runner)
     with uow() as tx:
-        after, steps_made = pilot_reads.get(tx, running.id), pilot_reads.history(tx, running.id)
+        after, history = pilot_reads.get(tx, running.id), pilot_reads.history(tx, running.id)
 
-    assert moved == [Moved(moved=frozenset({submitted.id}), refused=frozenset({running.id}))]
+    assert results == [Moved(moved=frozenset({submitted.id}), refused=frozenset({running.id}))]
     assert after.status is Status.SUBMITTED
-    assert steps_made[-1].became is after.status
+    assert history[-1].became is after.status

@@ -34,23 +34,23 @@ def test_only_the_end_of_a_long_one_is_kept(uow: UnitOfWork) -> None:
         pilot = a_pilot().failed().create(tx)
         outputs.keep(tx, {pilot.id: "begin" + "x" * LONGEST + "end"}, NOW)
     with uow() as tx:
-        kept = outputs.get(tx, pilot.id)
+        output = outputs.get(tx, pilot.id)
 
-    assert kept is not None
-    assert kept.text == "x" * (LONGEST - 3) + "end"
+    assert output is not None
+    assert output.text == "x" * (LONGEST - 3) + "end"
 
 
 def test_a_hundred_are_one_statement_and_none_is_no_statement(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().with_capacity(100).create(tx)
-        made = a_pilot().on(ce).failed().create_many(tx, 100)
-    with uow() as tx, statements(uow.engine) as sent:
-        outputs.keep(tx, {pilot.id: "text" for pilot in made}, NOW)
+        batch = a_pilot().on(ce).failed().create_many(tx, 100)
+    with uow() as tx, statements(uow.engine) as sql:
+        outputs.keep(tx, {pilot.id: "text" for pilot in batch}, NOW)
         outputs.keep(tx, {}, NOW)
     with uow() as tx:
-        assert all(outputs.get(tx, pilot.id) for pilot in made)
+        assert all(outputs.get(tx, pilot.id) for pilot in batch)
 
-    assert len(sent) == 1
+    assert len(sql) == 1
 
 
 def test_it_goes_with_its_pilot(uow: UnitOfWork) -> None:

@@ -50,12 +50,12 @@ ORDERS = [
 
 
 def fill(tx: Transaction) -> None:
-    """Make seven of each, some alike in what they are sorted by, some changed since."""
+    """Make seven of each; some have equal values in a sorted column, some were changed later."""
     for n in range(6):
         a_vo().named(f"vo{n}").create(tx)
     for n in range(7):
-        made = a_ce().named(f"ce{n}").with_capacity(10 + n // 2).with_success_rate(n % 3 / 4)
-        ce = made.create(tx)
+        builder = a_ce().named(f"ce{n}").with_capacity(10 + n // 2).with_success_rate(n % 3 / 4)
+        ce = builder.create(tx)
         pilot = a_pilot().on(ce).at(NOW + n // 3 * MINUTE)
         kinds = (pilot.lost(), pilot.running(), pilot.submitted(), pilot.running())
         kinds[n % 4].create(tx)
@@ -67,7 +67,7 @@ def fill(tx: Transaction) -> None:
     ces.change(tx, "ce5", tags=("changed",))
 
 
-def read(uow: UnitOfWork, of: str, **asked: Any) -> list[list[Any]]:
+def read(uow: UnitOfWork, of: str, **request: Any) -> list[list[Any]]:
     """Read page after page, each in its own transaction."""
     find, key = LISTS[of]
     pages: list[list[Any]] = []
@@ -75,7 +75,7 @@ def read(uow: UnitOfWork, of: str, **asked: Any) -> list[list[Any]]:
     # A list that never ends would be read for ever.
     for _ in range(20):
         with uow() as tx:
-            page = find(tx, asked=PageRequest(after=after, **asked))
+            page = find(tx, asked=PageRequest(after=after, **request))
         pages.append([key(item) for item in page.items])
         after = page.next
         if after is None:
@@ -112,7 +112,7 @@ def test_one_order_is_the_other_backwards(
 
 
 @pytest.mark.parametrize(
-    ("sort", "column", "allowed"),
+    ("sort", "column", "statuses"),
     [
         ("age", "reserved_at", "reserved, submitting, submitted, running"),
         ("wait", "submitted_at", "submitted"),
@@ -120,34 +120,34 @@ def test_one_order_is_the_other_backwards(
     ],
 )
 def test_the_longest_is_the_one_that_began_first_and_what_is_over_is_refused(
-    uow: UnitOfWork, sort: str, column: str, allowed: str
+    uow: UnitOfWork, sort: str, column: str, statuses: str
 ) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
-        made = [
+        batch = [
             a_pilot().on(ce).at(NOW - n * MINUTE).that_is(status).create(tx)
             for n in (3, 1, 2)
             for status in (Status.SUBMITTED, Status.RUNNING, Status.DONE)
         ]
-    ids = {pilot.id: pilot for pilot in made}
+    ids = {pilot.id: pilot for pilot in batch}
     [longest_first] = read(uow, "pilots", sort=sort, descending=True)
     moments = [getattr(ids[i], column) for i in longest_first]
 
     assert len(moments) >= 3
     assert moments == sorted(moments)
     assert not any(ids[i].status is Status.DONE for i in longest_first)
-    with refused(Invalid, f"only pilots that are {allowed}", "not done"), uow() as tx:
+    with refused(Invalid, f"only pilots that are {statuses}", "not done"), uow() as tx:
         pilot_reads.find(tx, statuses=[Status.DONE], asked=PageRequest(sort=sort))
 
 
 def test_pilots_are_sorted_by_their_end(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
-        made = [a_pilot().on(ce).at(NOW - n * MINUTE).done().create(tx) for n in (3, 1, 2)]
+        batch = [a_pilot().on(ce).at(NOW - n * MINUTE).done().create(tx) for n in (3, 1, 2)]
         a_pilot().on(ce).create(tx)
     [ids] = read(uow, "pilots", sort="ended_at", descending=True)
 
-    assert ids == [made[1].id, made[2].id, made[0].id]
+    assert ids == [batch[1].id, batch[2].id, batch[0].id]
 
 
 def test_an_empty_list_is_one_empty_page(uow: UnitOfWork) -> None:
@@ -163,12 +163,12 @@ def test_rows_that_come_and_go_between_pages_shift_nothing(
             a_ce().named(name).create(tx)
     with uow() as tx:
         first = ces.find(tx, asked=PageRequest(limit=3, descending=descending))
-    gone, came, unseen = ("f", "a", "i") if not descending else ("f", "k", "c")
+    last, earlier, later = ("f", "a", "i") if not descending else ("f", "k", "c")
     with uow() as tx:
         # The last row that was shown, one before it, and one after it.
-        ces.remove(tx, gone)
-        a_ce().named(came).create(tx)
-        a_ce().named(unseen).create(tx)
+        ces.remove(tx, last)
+        a_ce().named(earlier).create(tx)
+        a_ce().named(later).create(tx)
     with uow() as tx:
         second = ces.find(tx, asked=PageRequest(limit=9, descending=descending, after=first.next))
 
@@ -181,16 +181,16 @@ def test_a_filter_holds_on_every_page(uow: UnitOfWork) -> None:
         for n in range(5):
             a_ce().named(f"wanted{n}").create(tx)
             a_ce().named(f"other{n}").create(tx)
-    found, after = [], None
+    names, after = [], None
     for _ in islice(iter(int, 1), 10):
         with uow() as tx:
             page = ces.find(tx, search="WANTED", asked=PageRequest(limit=2, after=after))
-        found += [ce.name for ce in page.items]
+        names += [ce.name for ce in page.items]
         after = page.next
         if after is None:
             break
 
-    assert found == [f"wanted{n}" for n in range(5)]
+    assert names == [f"wanted{n}" for n in range(5)]
 
 
 def cursor(*values: object) -> str:
@@ -249,14 +249,14 @@ def test_a_page_of_one_order_does_not_go_on_in_another(uow: UnitOfWork) -> None:
 def ids_of(uow: UnitOfWork, status: Status, limit: int, **order: Any) -> list[int]:
     """Return the ids of the pilots of a status, read page after page."""
     ids: list[int] = []
-    asked = PageRequest(limit=limit, **order)
+    request = PageRequest(limit=limit, **order)
     while True:
         with uow() as tx:
-            page = pilot_reads.find(tx, statuses=[status], asked=asked)
+            page = pilot_reads.find(tx, statuses=[status], asked=request)
         ids += [pilot.id for pilot in page.items]
         if page.next is None:
             return ids
-        asked = replace(asked, after=page.next)
+        request = replace(request, after=page.next)
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -266,18 +266,18 @@ def test_who_was_lost_twice_is_listed_once_and_who_turned_up_is_not(
 ) -> None:
     with uow() as tx:
         a_pilot().cancelled().create(tx)
-        lost = a_pilot().lost().create_many(tx, 3)
-        found, twice = a_pilot().lost().create_many(tx, 2)
+        three = a_pilot().lost().create_many(tx, 3)
+        back, twice = a_pilot().lost().create_many(tx, 2)
         for pilot, status in (
-            (found, Status.RUNNING),
+            (back, Status.RUNNING),
             (twice, Status.RUNNING),
             (twice, Status.LOST),
         ):
             mover.move(tx, [Move(pilot_id=pilot.id, to=status)], NOW)
-    listed = [*(pilot.id for pilot in lost), twice.id]
+    expected_ids = [*(pilot.id for pilot in three), twice.id]
 
     ids = ids_of(uow, Status.LOST, limit, descending=descending)
-    assert ids == (listed[::-1] if descending else listed)
+    assert ids == (expected_ids[::-1] if descending else expected_ids)
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -291,7 +291,7 @@ def test_the_waiting_pilots_of_all_ces_stand_in_one_order(
             a_pilot().on(places[place]).submitted().at(NOW + minutes // 2 * MINUTE).create(tx)
             a_pilot().on(places[place]).running().at(NOW).create(tx)
         waiting = [p for p in pilot_reads.find(tx).items if p.status is Status.SUBMITTED]
-    # The one that waits longest comes last, or first.
+    # The pilot that has waited longest comes last, or first.
     order = sorted(
         waiting, key=lambda pilot: (pilot.submitted_at, pilot.id), reverse=not descending
     )
@@ -308,7 +308,7 @@ def test_active_pilots_are_listed_whether_or_not_they_are_among_the_newest(
 ) -> None:
     monkeypatch.setattr(pilot_search, "NEWEST", newest)
     with uow() as tx:
-        running = [a_pilot().that_is(status).create(tx) for status in (Status.RUNNING, *Status)]
-    listed = [pilot.id for pilot in running if pilot.status is Status.RUNNING]
+        batch = [a_pilot().that_is(status).create(tx) for status in (Status.RUNNING, *Status)]
+    expected_ids = [pilot.id for pilot in batch if pilot.status is Status.RUNNING]
 
-    assert ids_of(uow, Status.RUNNING, limit, descending=True) == listed[::-1]
+    assert ids_of(uow, Status.RUNNING, limit, descending=True) == expected_ids[::-1]

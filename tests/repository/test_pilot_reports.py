@@ -1,4 +1,4 @@
-"""Pilot reports: what pilots said last, one row each, and nothing else is changed."""
+"""Pilot reports: one row has the last report of a pilot, and nothing else changes."""
 
 from datetime import timedelta
 
@@ -18,14 +18,14 @@ FULL = PilotReport(
 )
 
 
-def running(tx: Transaction, count: int = 1) -> list[Pilot]:
+def running_pilots(tx: Transaction, count: int = 1) -> list[Pilot]:
     return a_pilot().on(a_ce().create(tx)).running().create_many(tx, count)
 
 
 @pytest.mark.parametrize("report", [FULL, PilotReport(at=NOW)], ids=["full", "empty"])
 def test_what_a_pilot_said_is_read_back(uow: UnitOfWork, report: PilotReport) -> None:
     with uow() as tx:
-        one, other = running(tx, 2)
+        one, other = running_pilots(tx, 2)
         pilot_reports.save(tx, one.id, report)
     with uow() as tx:
         assert pilot_reports.get(tx, one.id) == report
@@ -38,7 +38,7 @@ def test_what_a_pilot_said_is_read_back(uow: UnitOfWork, report: PilotReport) ->
 def test_the_last_report_takes_the_place_of_the_one_before(uow: UnitOfWork) -> None:
     later = following(FULL, NOW + MINUTE, state=PilotState.BUSY)
     with uow() as tx:
-        [one] = running(tx)
+        [one] = running_pilots(tx)
         before = pilot_reads.get(tx, one.id)
         pilot_reports.save(tx, one.id, FULL)
         pilot_reports.save(tx, one.id, later)
@@ -50,12 +50,12 @@ def test_the_last_report_takes_the_place_of_the_one_before(uow: UnitOfWork) -> N
 def test_a_pilot_that_has_ended_or_is_unknown_does_not_speak(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
-        ended = [
+        final = [
             a_pilot().on(ce).done().create(tx),
             a_pilot().on(ce).failed().create(tx),
             a_pilot().on(ce).lost().create(tx),
         ]
-        assert [pilot_reports.speaker(tx, one.stamp) for one in ended] == [None] * 3
+        assert [pilot_reports.speaker(tx, one.stamp) for one in final] == [None] * 3
         assert pilot_reports.speaker(tx, "f" * 32) is None
 
 
@@ -68,7 +68,7 @@ def test_a_pilot_in_doubt_speaks(uow: UnitOfWork) -> None:
 
 def test_a_pilot_whose_end_was_asked_for_is_unwanted(uow: UnitOfWork) -> None:
     with uow() as tx:
-        [one] = running(tx)
+        [one] = running_pilots(tx)
         pilots.request_cancel(tx, {one.id: "asked for"}, NOW)
         assert pilot_reports.speaker(tx, one.stamp) == (one.id, "default", None, True)
 
@@ -91,10 +91,10 @@ def test_idle_pilots_of_some_vos_are_read_by_one_statement(uow: UnitOfWork) -> N
             pilot_reports.save(tx, one.id, FULL)
         pilot_reports.save(tx, of_vo[0].id, following(FULL, NOW, state=PilotState.BUSY))
         pilots.request_cancel(tx, {of_vo[1].id: "asked for"}, NOW)
-    with uow() as tx, statements(uow.engine) as seen:
+    with uow() as tx, statements(uow.engine) as sql:
         idle = pilot_reports.idle(tx, [vo.id])
 
     assert [one.pilot_id for one in idle] == [of_vo[2].id, of_vo[3].id]
     assert [one.report for one in idle] == [FULL, FULL]
-    assert len([line for line in seen if "SELECT" in line]) == 1
+    assert len([line for line in sql if "SELECT" in line]) == 1
     assert {one.status for one in of_vo} == {Status.RUNNING}

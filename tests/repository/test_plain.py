@@ -135,13 +135,13 @@ def test_what_does_not_exist_is_named(uow: UnitOfWork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("capacity", "success_rate", "said"),
+    ("capacity", "success_rate", "message"),
     [(-1, 1.0, "-1 is below 0"), (1, 1.5, "1.5 is above 1"), (1, float("nan"), "not a number")],
 )
 def test_a_ce_of_impossible_numbers_is_not_added(
-    uow: UnitOfWork, capacity: int, success_rate: float, said: str
+    uow: UnitOfWork, capacity: int, success_rate: float, message: str
 ) -> None:
-    with refused(Invalid, said), uow() as tx:
+    with refused(Invalid, message), uow() as tx:
         plain.add_ce(tx, "ce", capacity=capacity, success_rate=success_rate)
     with uow() as tx:
         rows = plain.get_available_ces(tx)

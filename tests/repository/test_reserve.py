@@ -26,17 +26,17 @@ def reserve(tx: Transaction, ce: CE, count: int, vo: VO | None = None) -> int:
 def test_a_new_pilot_holds_a_slot_and_has_a_stamp_of_its_own(uow: UnitOfWork) -> None:
     with uow() as tx:
         vo, ce = a_vo().create(tx), a_ce().create(tx)
-        made = pilots.reserve(tx, [grant(ce, 3, vo.name)], NOW)
+        reservations = pilots.reserve(tx, [grant(ce, 3, vo.name)], NOW)
     with uow() as tx:
-        found = [pilot_reads.get(tx, new.pilot_id) for new in made]
+        rows = [pilot_reads.get(tx, new.pilot_id) for new in reservations]
 
-    assert [(p.vo, p.ce, p.status) for p in found] == [(vo.name, ce.name, Status.RESERVED)] * 3
-    assert [p.stamp for p in found] == [new.stamp for new in made]
-    assert len({p.stamp for p in found}) == 3
-    assert all(re.fullmatch("[0-9a-f]{32}", p.stamp) for p in found)
-    assert {(p.reserved_at, p.updated_at) for p in found} == {(NOW, NOW)}
+    assert [(p.vo, p.ce, p.status) for p in rows] == [(vo.name, ce.name, Status.RESERVED)] * 3
+    assert [p.stamp for p in rows] == [new.stamp for new in reservations]
+    assert len({p.stamp for p in rows}) == 3
+    assert all(re.fullmatch("[0-9a-f]{32}", p.stamp) for p in rows)
+    assert {(p.reserved_at, p.updated_at) for p in rows} == {(NOW, NOW)}
     for empty in ("claimed_at", "submitted_at", "started_at", "ended_at", "next_check_at"):
-        assert {getattr(p, empty) for p in found} == {None}
+        assert {getattr(p, empty) for p in rows} == {None}
 
 
 def test_the_history_of_a_pilot_begins_with_its_reservation(uow: UnitOfWork) -> None:
@@ -64,7 +64,7 @@ def test_several_grants_share_the_room_in_their_order(uow: UnitOfWork) -> None:
     with uow() as tx:
         one, two = a_vo().create(tx), a_vo().limited_to(3).create(tx)
         small, large = a_ce().with_capacity(4).create(tx), a_ce().with_capacity(9).create(tx)
-        made = pilots.reserve(
+        reservations = pilots.reserve(
             tx,
             [
                 grant(small, 3, one.name),
@@ -76,9 +76,9 @@ def test_several_grants_share_the_room_in_their_order(uow: UnitOfWork) -> None:
             ],
             NOW,
         )
-    taken = [(new.ce, new.vo) for new in made]
+    pairs = [(new.ce, new.vo) for new in reservations]
 
-    assert {pair: taken.count(pair) for pair in taken} == {
+    assert {pair: pairs.count(pair) for pair in pairs} == {
         (small.name, one.name): 3,
         (small.name, two.name): 1,
         (large.name, two.name): 2,
@@ -209,10 +209,10 @@ def test_a_reservation_that_was_rolled_back_frees_its_slots(uow: UnitOfWork) -> 
 
 def test_what_is_available_is_what_can_be_reserved(uow: UnitOfWork) -> None:
     with uow() as tx:
-        for capacity, waiting in [(5, None), (5, 2), (2, 5), (0, None), (3, 0)]:
+        for capacity, limit in [(5, None), (5, 2), (2, 5), (0, None), (3, 0)]:
             builder = a_ce().with_capacity(capacity)
-            ce = (builder if waiting is None else builder.with_waiting_limit(waiting)).create(tx)
-            if capacity > 1 and waiting != 0:
+            ce = (builder if limit is None else builder.with_waiting_limit(limit)).create(tx)
+            if capacity > 1 and limit != 0:
                 a_pilot().on(ce).running().create(tx)
                 a_pilot().on(ce).submitted().create(tx)
     with uow() as tx:

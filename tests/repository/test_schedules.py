@@ -28,12 +28,12 @@ FULL = Schedule(
 )
 
 
-@pytest.mark.parametrize("wanted", [FULL, Schedule(task="learn", every=0.5)], ids=["full", "least"])
-def test_a_schedule_is_read_back_as_it_was_put(uow: UnitOfWork, wanted: Schedule) -> None:
+@pytest.mark.parametrize("row", [FULL, Schedule(task="learn", every=0.5)], ids=["full", "least"])
+def test_a_schedule_is_read_back_as_it_was_put(uow: UnitOfWork, row: Schedule) -> None:
     with uow() as tx:
-        schedules.put(tx, wanted)
+        schedules.put(tx, row)
     with uow() as tx:
-        assert schedules.get(tx, wanted.task) == wanted
+        assert schedules.get(tx, row.task) == row
 
 
 def test_a_schedule_is_put_in_place_of_the_one_of_the_same_task_and_vo(uow: UnitOfWork) -> None:
@@ -46,9 +46,9 @@ def test_a_schedule_is_put_in_place_of_the_one_of_the_same_task_and_vo(uow: Unit
         task.by_cron("*/5 * * * *").create(tx)
         task.for_vo(vo).every(10).disabled().create(tx)
     with uow() as tx:
-        found = schedules.get_all(tx)
+        result = schedules.get_all(tx)
 
-    assert [(s.vo, s.every, s.cron, s.enabled) for s in found] == [
+    assert [(s.vo, s.every, s.cron, s.enabled) for s in result] == [
         (None, None, "*/5 * * * *", True),
         (vo.name, 10, None, False),
     ]
@@ -62,9 +62,9 @@ def test_schedules_are_listed_by_task_those_for_all_vos_first(uow: UnitOfWork) -
             a_schedule().of(task).create(tx)
             a_schedule().of(task).for_vo(a).create(tx)
     with uow() as tx:
-        found = [(s.task, s.vo) for s in schedules.get_all(tx)]
+        result = [(s.task, s.vo) for s in schedules.get_all(tx)]
 
-    assert found == [(task, vo) for task in ("learn", "submit_pilots") for vo in (None, "a", "b")]
+    assert result == [(task, vo) for task in ("learn", "submit_pilots") for vo in (None, "a", "b")]
 
 
 def test_the_schedule_for_one_vo_is_not_the_one_for_all(uow: UnitOfWork) -> None:
@@ -89,7 +89,7 @@ def test_a_schedule_for_nobody_is_refused(uow: UnitOfWork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("every", "cron", "said"),
+    ("every", "cron", "message"),
     [
         (None, None, "give an interval or a cron line"),
         (1.0, "* * * * *", "give an interval or a cron line"),
@@ -100,9 +100,9 @@ def test_a_schedule_for_nobody_is_refused(uow: UnitOfWork) -> None:
     ],
 )
 def test_a_schedule_that_never_fires_or_always_is_refused(
-    every: float | None, cron: str | None, said: str
+    every: float | None, cron: str | None, message: str
 ) -> None:
-    with refused(Invalid, said):
+    with refused(Invalid, message):
         Schedule(task="task", every=every, cron=cron)
 
 

@@ -1,4 +1,4 @@
-"""Pilots are found by what a batch system says of them: an id, an array, a cluster of jobs."""
+"""Pilots are found by the id that a batch system gives them, their array or cluster of jobs."""
 
 import pytest
 
@@ -50,22 +50,22 @@ def test_an_id_finds_its_pilot_and_that_of_an_array_all_of_the_array(
     with arrays() as tx:
         if word:
             assert by_handle(tx, word) == handles
-        found = [handle for handle in by_search(tx, word) if handle]
+        matches = [handle for handle in by_search(tx, word) if handle]
 
-    assert found == handles
+    assert matches == handles
 
 
 def test_one_id_names_one_pilot_and_no_array(arrays: UnitOfWork) -> None:
     with arrays() as tx:
-        found = pilot_reads.by_handle(tx, "2", None, 9)
+        matches = pilot_reads.by_handle(tx, "2", None, 9)
 
-    assert [pilot.handle for pilot in found] == ["2"]
+    assert [pilot.handle for pilot in matches] == ["2"]
 
 
 def test_no_planner_may_walk_the_whole_list_to_find_them(arrays: UnitOfWork) -> None:
-    with arrays() as tx, statements(arrays.engine) as sent:
+    with arrays() as tx, statements(arrays.engine) as sql:
         by_handle(tx, "2")
         by_search(tx, "2")
         pilot_reads.by_handle(tx, "2", None, 9)
 
-    assert [statement.count(" MATERIALIZED ") for statement in sent] == [1, 1, 1]
+    assert [statement.count(" MATERIALIZED ") for statement in sql] == [1, 1, 1]

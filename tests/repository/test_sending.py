@@ -20,9 +20,9 @@ from worker.domain.sending import Sending
 @pytest.mark.parametrize("pause", [a_pause(), a_pause().by_hand_until(NOW + MINUTE)])
 def test_a_change_is_read_back_as_it_was_written(uow: UnitOfWork, pause: PauseBuilder) -> None:
     with uow() as tx:
-        made = pause.because('täglich 🚀 it\'s "so"').create(tx)
+        change = pause.because('täglich 🚀 it\'s "so"').create(tx)
     with uow() as tx:
-        assert sending.find(tx, made.ce).items == [made]
+        assert sending.find(tx, change.ce).items == [change]
 
 
 def test_the_history_of_one_ce_is_in_order(uow: UnitOfWork) -> None:
@@ -42,13 +42,13 @@ def test_the_history_of_one_ce_is_in_order(uow: UnitOfWork) -> None:
 def test_many_changes_are_two_statements_and_none_is_no_statement(uow: UnitOfWork) -> None:
     with uow() as tx:
         change = a_pause().create(tx)
-    with uow() as tx, statements(uow.engine) as sent:
+    with uow() as tx, statements(uow.engine) as sql:
         sending.add(tx, [change] * 100)
         sending.add(tx, [])
     with uow() as tx:
         assert len(sending.find(tx, change.ce, asked=PageRequest(limit=1000)).items) == 101
 
-    assert len(sent) == 2, "the changes, and their events for the webhook"
+    assert len(sql) == 2, "the changes, and their events for the webhook"
 
 
 def hold(ce: CE, until: datetime | None) -> SendingChange:
@@ -68,14 +68,14 @@ def test_a_change_is_the_state_and_leaves_the_rest(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
         a_health().of(ce).with_learned({"ok": 1}).create(tx)
-        held = hold(ce, NOW + MINUTE)
-        sending.change(tx, held, "new disks", NOW)
+        change = hold(ce, NOW + MINUTE)
+        sending.change(tx, change, "new disks", NOW)
     with uow() as tx:
-        found = health.get(tx, ce.name)
-        assert (found.sending, found.sending_reason) == (Sending.HELD, "new disks")
-        assert (found.sending_since, found.held_until) == (NOW, NOW + MINUTE)
-        assert found.learned == {"ok": 1}
-        sending.change(tx, replace(held, was=held.became, became=Sending.NORMAL, until=None))
+        record = health.get(tx, ce.name)
+        assert (record.sending, record.sending_reason) == (Sending.HELD, "new disks")
+        assert (record.sending_since, record.held_until) == (NOW, NOW + MINUTE)
+        assert record.learned == {"ok": 1}
+        sending.change(tx, replace(change, was=change.became, became=Sending.NORMAL, until=None))
     with uow() as tx:
         assert health.get(tx, ce.name).sending is Sending.NORMAL
 
@@ -93,11 +93,11 @@ def test_only_what_is_held_and_over_is_named(uow: UnitOfWork) -> None:
 
 def test_a_change_goes_with_its_ce_or_once_it_is_old(uow: UnitOfWork) -> None:
     with uow() as tx:
-        gone, kept = a_pause().create(tx), a_pause().create(tx)
+        first, second = a_pause().create(tx), a_pause().create(tx)
         a_pause().at(NOW - MINUTE).create(tx)
     with uow() as tx:
-        ces.remove(tx, gone.ce)
+        ces.remove(tx, first.ce)
         assert retention.remove(tx, "pauses", before=NOW, limit=9) == 1
     with uow() as tx:
-        assert sending.find(tx, kept.ce).items == [kept]
+        assert sending.find(tx, second.ce).items == [second]
         assert retention.count(tx, "pauses", NOW + MINUTE) == 1

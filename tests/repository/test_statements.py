@@ -18,46 +18,46 @@ LATER = NOW + MINUTE
 ROWS = 1000
 
 
-def reserve(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilots.reserve(tx, [Grant(vo=DEFAULT_VO, ce=ce.name, count=len(made))], NOW)
+def reserve(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
+    return pilots.reserve(tx, [Grant(vo=DEFAULT_VO, ce=ce.name, count=len(batch))], NOW)
 
 
-def claim(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilots.claim(tx, ce.name, len(made), NOW)
+def claim(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
+    return pilots.claim(tx, ce.name, len(batch), NOW)
 
 
-def record(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
+def record(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
     receipts = [
-        receipt_move(pilot_id=p.id, handle=f"{ce.name}.{p.id}", raw="PENDING") for p in made
+        receipt_move(pilot_id=p.id, handle=f"{ce.name}.{p.id}", raw="PENDING") for p in batch
     ]
     return pilots.record(tx, receipts, NOW).moved
 
 
-def move(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return mover.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in made], NOW).moved
+def move(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
+    return mover.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in batch], NOW).moved
 
 
-def due(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilot_reads.due(tx, ce.name, LATER, len(made))
+def due(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
+    return pilot_reads.due(tx, ce.name, LATER, len(batch))
 
 
-def checked(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    pilots.checked(tx, [Check(pilot_id=p.id, next_check_at=LATER) for p in made], NOW)
-    return made
+def check(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
+    pilots.checked(tx, [Check(pilot_id=p.id, next_check_at=LATER) for p in batch], NOW)
+    return batch
 
 
-def by_stamps(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilot_reads.by_stamps(tx, [p.stamp for p in made])
+def by_stamps(tx: Transaction, ce: CE, batch: list[Pilot]) -> object:
+    return pilot_reads.by_stamps(tx, [p.stamp for p in batch])
 
 
-# What an operation begins with, and how many statements it may send.
+# The status of the pilots before each operation, and how many statements it may send.
 OPERATIONS: list[tuple[Operation, Status, int]] = [
     (reserve, Status.DONE, 3),
     (claim, Status.RESERVED, 1),
     (record, Status.SUBMITTING, 2),
     (move, Status.SUBMITTED, 2),
     (due, Status.RUNNING, 1),
-    (checked, Status.RUNNING, 2),
+    (check, Status.RUNNING, 2),
     (by_stamps, Status.DONE, 1),
 ]
 
@@ -66,21 +66,21 @@ OPERATIONS: list[tuple[Operation, Status, int]] = [
 def test_a_thousand_rows_take_as_many_statements_as_one(
     uow: UnitOfWork, operation: Operation, status: Status, most: int
 ) -> None:
-    sent: dict[int, list[str]] = {}
+    sql: dict[int, list[str]] = {}
     for number in (1, ROWS):
         with uow() as tx:
             ce = a_ce().with_capacity(ROWS).create(tx)
-            made = a_pilot().on(ce).that_is(status).create_many(tx, number)
-        with uow() as tx, statements(uow.engine) as sent[number]:
-            answered = operation(tx, ce, made)
-        assert len(answered) == number  # type: ignore[arg-type]
+            batch = a_pilot().on(ce).that_is(status).create_many(tx, number)
+        with uow() as tx, statements(uow.engine) as sql[number]:
+            result = operation(tx, ce, batch)
+        assert len(result) == number  # type: ignore[arg-type]
 
-    assert len(sent[1]) == len(sent[ROWS]) <= most
-    assert sent[1] == sent[ROWS]
+    assert len(sql[1]) == len(sql[ROWS]) <= most
+    assert sql[1] == sql[ROWS]
 
 
 def test_many_ces_and_vos_take_as_many_statements_as_one(uow: UnitOfWork) -> None:
-    sent: dict[int, list[str]] = {}
+    sql: dict[int, list[str]] = {}
     for number in (1, 50):
         with uow() as tx:
             owners = [a_vo().limited_to(1000).create(tx) for _ in range(number)]
@@ -88,19 +88,19 @@ def test_many_ces_and_vos_take_as_many_statements_as_one(uow: UnitOfWork) -> Non
         grants = [
             Grant(vo=vo.name, ce=ce.name, count=1) for vo, ce in zip(owners, places, strict=True)
         ]
-        with uow() as tx, statements(uow.engine) as sent[number]:
-            made = pilots.reserve(tx, grants, NOW)
-        assert len(made) == number
+        with uow() as tx, statements(uow.engine) as sql[number]:
+            reservations = pilots.reserve(tx, grants, NOW)
+        assert len(reservations) == number
 
-    assert sent[1] == sent[50]
-    assert len(sent[1]) == 3
+    assert sql[1] == sql[50]
+    assert len(sql[1]) == 3
 
 
 def test_the_free_slots_of_all_ces_are_one_statement(uow: UnitOfWork) -> None:
     with uow() as tx:
         for _ in range(20):
             a_pilot().on(a_ce().create(tx)).create(tx)
-    with uow() as tx, statements(uow.engine) as sent:
-        found = slots.available_ces(tx)
+    with uow() as tx, statements(uow.engine) as sql:
+        rows = slots.available_ces(tx)
 
-    assert (len(found), len(sent)) == (20, 1)
+    assert (len(rows), len(sql)) == (20, 1)

@@ -23,7 +23,7 @@ ALL = 10_000
 
 
 def statuses(tx: Transaction) -> dict[Status, int]:
-    """Count the pilots themselves."""
+    """Count the pilots by status from their own rows."""
     query = select(pilots.c.status, func.count().label("pilots")).group_by(pilots.c.status)
     return {row.status: row.pilots for row in tx.execute(query)}
 
@@ -103,7 +103,7 @@ def test_a_thousand_pilots_that_move_at_once_append_one_row_for_each_ce_and_move
 
 
 USE = {Status.DONE: "useful"}
-"""What stands in the place of a cause where nobody says more of a good end."""
+"""The word in place of a cause for a pilot that ended well when nothing more is known."""
 
 
 def test_the_tallies_say_what_the_history_says(uow: UnitOfWork) -> None:
@@ -112,11 +112,11 @@ def test_the_tallies_say_what_the_history_says(uow: UnitOfWork) -> None:
         for status in Status:
             a_pilot().on(ce).that_is(status).create_many(tx, 2)
         tallies.fold(tx, ALL)
-        made = tx.execute(steps()).mappings()
+        history = tx.execute(steps()).mappings()
 
         assert sums(tx) == Counter(
             (step["was"] or "", step["became"], step["cause"] or USE.get(step["became"], ""))
-            for step in made
+            for step in history
         )
 
 
@@ -138,13 +138,13 @@ def test_the_seconds_are_those_of_the_pilots(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
         pilot = a_pilot().on(ce).at(NOW).submitted().create(tx)
-        begun, ended = NOW + 2 * MINUTE, NOW + 12 * MINUTE
-        running = Move(pilot_id=pilot.id, to=Status.RUNNING, started_at=begun)
-        mover.move(tx, [running], begun)
-        again = Move(pilot_id=pilot.id, to=Status.SUBMITTED)
-        mover.move(tx, [again], begun)
-        mover.move(tx, [running], begun)
-        mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE, ended_at=ended)], ended)
+        start, end = NOW + 2 * MINUTE, NOW + 12 * MINUTE
+        to_running = Move(pilot_id=pilot.id, to=Status.RUNNING, started_at=start)
+        mover.move(tx, [to_running], start)
+        to_submitted = Move(pilot_id=pilot.id, to=Status.SUBMITTED)
+        mover.move(tx, [to_submitted], start)
+        mover.move(tx, [to_running], start)
+        mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE, ended_at=end)], end)
         tallies.fold(tx, ALL)
         table = tally_table.c
         names = ("starts", "seconds_to_start", "seconds_run")
@@ -235,16 +235,16 @@ READS: list[Callable[[Transaction, CE], object]] = [
 ]
 
 
-@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("count", READS)
 def test_a_count_is_one_statement_that_reads_no_pilot(
-    uow: UnitOfWork, read: Callable[[Transaction, CE], object]
+    uow: UnitOfWork, count: Callable[[Transaction, CE], object]
 ) -> None:
     with uow() as tx:
         ce = a_ce().create(tx)
         a_pilot().on(ce).running().create_many(tx, 3)
-    with uow() as tx, statements(uow.engine) as sent:
-        assert read(tx, ce)
+    with uow() as tx, statements(uow.engine) as sql:
+        assert count(tx, ce)
 
-    assert len(sent) == 1
-    assert "FROM pilots" not in sent[0]
-    assert "JOIN pilots" not in sent[0]
+    assert len(sql) == 1
+    assert "FROM pilots" not in sql[0]
+    assert "JOIN pilots" not in sql[0]

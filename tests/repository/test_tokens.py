@@ -1,4 +1,4 @@
-"""Tokens: who may come in, and for how long."""
+"""Tokens: who may sign in, and for how long."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +22,7 @@ LINK = replace(TOKEN, kind=TokenKind.LINK, name="me@here (for alice)")
 SESSION = replace(LINK, kind=TokenKind.SESSION)
 
 
-def stored(tx: Transaction, token: Token) -> tuple[Token, str]:
+def store(tx: Transaction, token: Token) -> tuple[Token, str]:
     """Store a token; return it and the hash of its secret."""
     secret_hash = hash_of(make_secret())
     return tokens.add(tx, token, secret_hash), secret_hash
@@ -32,52 +32,52 @@ def stored(tx: Transaction, token: Token) -> tuple[Token, str]:
 def test_a_token_is_read_back_as_it_was_added(uow: UnitOfWork, kind: TokenKind) -> None:
     with uow() as tx:
         vo = a_vo().create(tx)
-        wanted = replace(TOKEN, kind=kind, role=Role.OPERATE, vo=vo.name)
-        made, secret_hash = stored(tx, wanted)
+        token = replace(TOKEN, kind=kind, role=Role.OPERATE, vo=vo.name)
+        answer, secret_hash = store(tx, token)
     with uow() as tx:
-        read = tokens.find_by_hash(tx, secret_hash)
+        result = tokens.find_by_hash(tx, secret_hash)
         assert tokens.find_by_hash(tx, hash_of(make_secret())) is None
 
-    assert read == wanted == made
-    assert read.id == made.id
-    assert isinstance(read.kind, TokenKind)
-    assert read.access == Access(role=Role.OPERATE, vo=vo.name)
+    assert result == token == answer
+    assert result.id == answer.id
+    assert isinstance(result.kind, TokenKind)
+    assert result.access == Access(role=Role.OPERATE, vo=vo.name)
 
 
 @pytest.mark.parametrize("role", Role)
 def test_every_role_can_be_stored(uow: UnitOfWork, role: Role) -> None:
     with uow() as tx:
-        _, secret_hash = stored(tx, replace(TOKEN, role=role))
-        read = tokens.find_by_hash(tx, secret_hash)
+        _, secret_hash = store(tx, replace(TOKEN, role=role))
+        result = tokens.find_by_hash(tx, secret_hash)
 
-    assert read is not None
-    assert read.access == Access(role=role)
+    assert result is not None
+    assert result.access == Access(role=role)
 
 
 def test_one_is_found_by_one_statement(uow: UnitOfWork) -> None:
     with uow() as tx:
-        _, secret_hash = stored(tx, TOKEN)
-    with uow() as tx, statements(uow.engine) as sent:
+        _, secret_hash = store(tx, TOKEN)
+    with uow() as tx, statements(uow.engine) as sql:
         tokens.find_by_hash(tx, secret_hash)
 
-    assert len(sent) == 1
+    assert len(sql) == 1
 
 
 def test_the_name_of_a_program_is_its_own_and_a_person_has_several(uow: UnitOfWork) -> None:
     with uow() as tx:
         for token in (TOKEN, SESSION, SESSION, LINK, LINK, replace(SESSION, name="ci")):
-            stored(tx, token)
+            store(tx, token)
         tokens.revoke(tx, "ci", NOW)
     with refused(AlreadyExists, "token: ci", "keeps its name"), uow() as tx:
-        stored(tx, TOKEN)
+        store(tx, TOKEN)
 
 
 def test_a_token_is_for_a_vo_that_exists_and_goes_with_it(uow: UnitOfWork) -> None:
     with refused(UnknownVO, "nobody"), uow() as tx:
-        stored(tx, replace(TOKEN, role=Role.OPERATE, vo="nobody"))
+        store(tx, replace(TOKEN, role=Role.OPERATE, vo="nobody"))
     with uow() as tx:
         vo = a_vo().create(tx)
-        _, secret_hash = stored(tx, replace(TOKEN, role=Role.OPERATE, vo=vo.name))
+        _, secret_hash = store(tx, replace(TOKEN, role=Role.OPERATE, vo=vo.name))
         vos.remove(tx, vo.name)
         assert tokens.find_by_hash(tx, secret_hash) is None
 
@@ -91,7 +91,7 @@ def test_no_token_is_made_that_means_nothing() -> None:
 
 def test_a_link_is_used_up_once(uow: UnitOfWork) -> None:
     with uow() as tx:
-        link, secret_hash = stored(tx, LINK)
+        link, secret_hash = store(tx, LINK)
         assert tokens.take_link(tx, secret_hash, LINK.expires_at) is None
         assert tokens.take_link(tx, secret_hash, NOW) == replace(link, revoked_at=NOW, used_at=NOW)
     with uow() as tx:
@@ -101,27 +101,27 @@ def test_a_link_is_used_up_once(uow: UnitOfWork) -> None:
 @pytest.mark.parametrize("token", [TOKEN, SESSION])
 def test_only_a_link_is_used_up(uow: UnitOfWork, token: Token) -> None:
     with uow() as tx:
-        _, secret_hash = stored(tx, token)
+        _, secret_hash = store(tx, token)
         assert tokens.take_link(tx, secret_hash, NOW) is None
         assert tokens.find_by_hash(tx, secret_hash) == token
 
 
 def test_a_revoked_token_stays_as_it_was_revoked_first(uow: UnitOfWork) -> None:
     with uow() as tx:
-        _, secret_hash = stored(tx, TOKEN)
+        _, secret_hash = store(tx, TOKEN)
         for later in range(2):
             assert tokens.revoke(tx, "ci", NOW + later * MINUTE).revoked_at == NOW
-        read = tokens.find_by_hash(tx, secret_hash)
-        assert read is not None
-        assert not read.is_valid(NOW)
+        result = tokens.find_by_hash(tx, secret_hash)
+        assert result is not None
+        assert not result.is_valid(NOW)
     with refused(UnknownToken, "known: none"), uow() as tx:
         tokens.revoke(tx, "cj", NOW)
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest(uow: UnitOfWork) -> None:
     with uow() as tx:
-        stored(tx, replace(TOKEN, name="nightly"))
-        stored(tx, SESSION)
+        store(tx, replace(TOKEN, name="nightly"))
+        store(tx, SESSION)
         with refused(UnknownToken, "did you mean 'nightly'?"):
             tokens.revoke(tx, "nigthly", NOW)
         with refused(UnknownToken):
@@ -130,27 +130,27 @@ def test_a_mistyped_name_is_answered_with_the_nearest(uow: UnitOfWork) -> None:
 
 def test_a_session_ends_and_nothing_else_does(uow: UnitOfWork) -> None:
     with uow() as tx:
-        hashes = [stored(tx, one)[1] for one in (TOKEN, LINK, SESSION)]
+        hashes = [store(tx, one)[1] for one in (TOKEN, LINK, SESSION)]
         for secret_hash in hashes:
             tokens.end_session(tx, secret_hash, NOW)
             tokens.end_session(tx, secret_hash, NOW + MINUTE)
-        read = [tokens.find_by_hash(tx, secret_hash) for secret_hash in hashes]
+        result = [tokens.find_by_hash(tx, secret_hash) for secret_hash in hashes]
 
-    assert read == [TOKEN, LINK, replace(SESSION, revoked_at=NOW)]
+    assert result == [TOKEN, LINK, replace(SESSION, revoked_at=NOW)]
 
 
 def test_the_last_use_is_written_when_it_is_ten_minutes_later(uow: UnitOfWork) -> None:
     def used_after(minutes: int) -> int:
         with uow() as tx:
-            tokens.note_use(tx, made.id, NOW + minutes * MINUTE)
+            tokens.note_use(tx, token.id, NOW + minutes * MINUTE)
         with uow() as tx:
-            read = tokens.find_by_hash(tx, secret_hash)
-        assert read is not None
-        assert read.used_at is not None
-        return (read.used_at - NOW) // MINUTE
+            result = tokens.find_by_hash(tx, secret_hash)
+        assert result is not None
+        assert result.used_at is not None
+        return (result.used_at - NOW) // MINUTE
 
     with uow() as tx:
-        made, secret_hash = stored(tx, TOKEN)
+        token, secret_hash = store(tx, TOKEN)
 
     assert [used_after(minutes) for minutes in (0, 9, 11, 20, 22)] == [0, 0, 11, 11, 22]
 
@@ -164,16 +164,16 @@ def test_tokens_of_programs_are_listed_and_others_are_not(uow: UnitOfWork) -> No
             LINK,
             SESSION,
         ):
-            stored(tx, token)
+            store(tx, token)
         tokens.revoke(tx, "gone", NOW)
 
-        def listed(**asked: object) -> list[str]:
-            return [token.name for token in tokens.find(tx, **asked).items]  # type: ignore[arg-type]
+        def names(**filters: object) -> list[str]:
+            return [token.name for token in tokens.find(tx, **filters).items]  # type: ignore[arg-type]
 
-        assert listed() == ["ci", "gone", "short"]
-        assert listed(valid_at=NOW) == ["ci", "short"]
-        assert listed(valid_at=NOW + MINUTE) == ["ci"]
-        assert listed(search="SH") == ["short"]
+        assert names() == ["ci", "gone", "short"]
+        assert names(valid_at=NOW) == ["ci", "short"]
+        assert names(valid_at=NOW + MINUTE) == ["ci"]
+        assert names(search="SH") == ["short"]
         first = tokens.find(tx, asked=PageRequest(sort="expires_at", limit=1))
         assert [token.name for token in first.items] == ["short"]
         assert first.next is not None
@@ -182,7 +182,7 @@ def test_tokens_of_programs_are_listed_and_others_are_not(uow: UnitOfWork) -> No
 
 def test_what_is_made_and_revoked_leaves_a_row_without_the_hash(uow: UnitOfWork) -> None:
     with uow() as tx:
-        hashes = [stored(tx, one)[1] for one in (TOKEN, LINK, SESSION)]
+        hashes = [store(tx, one)[1] for one in (TOKEN, LINK, SESSION)]
     with uow() as tx:
         tokens.revoke(tx, "ci", NOW)
     with uow() as tx:
@@ -200,13 +200,13 @@ def test_what_is_made_and_revoked_leaves_a_row_without_the_hash(uow: UnitOfWork)
 def test_what_is_over_for_long_is_pruned(uow: UnitOfWork) -> None:
     with uow() as tx:
         for number in range(3):
-            stored(tx, replace(TOKEN, name=f"t{number}", expires_at=NOW + number * DAY))
-        stored(tx, replace(SESSION, expires_at=NOW + 9 * DAY))
+            store(tx, replace(TOKEN, name=f"t{number}", expires_at=NOW + number * DAY))
+        store(tx, replace(SESSION, expires_at=NOW + 9 * DAY))
         tokens.revoke(tx, "t2", NOW)
     with uow() as tx:
         assert retention.count(tx, "tokens", NOW + MINUTE) == 2
         assert retention.remove(tx, "tokens", NOW + MINUTE, limit=1) == 1
         assert retention.remove(tx, "tokens", NOW + MINUTE, limit=9) == 1
     with uow() as tx:
-        left = list(tx.execute(select(table.c.name).order_by(table.c.id)).scalars())
-    assert left == ["t1", SESSION.name]
+        names = list(tx.execute(select(table.c.name).order_by(table.c.id)).scalars())
+    assert names == ["t1", SESSION.name]

@@ -35,7 +35,7 @@ STEPS = st.lists(
 
 
 def counters(tx: Transaction) -> Counters:
-    """Read every counter that a monitoring system is handed."""
+    """Read every counter that a monitoring system gets."""
     by_ce = {(one.ce, one.became, one.of_no_use): one.counts for one in totals.of_ces(tx)}
     by_vo = {tuple(one[:-1]): one.counts for one in totals.of_vos(tx)}
     return {**by_ce, **by_vo}
@@ -46,16 +46,16 @@ def test_they_are_what_the_history_says_before_and_after_a_fold(uow: UnitOfWork)
         ce = a_ce().with_capacity(50).create(tx)
         for status in Status:
             a_pilot().on(ce).that_is(status).create_many(tx, 2)
-        made = Counter(step["became"] for step in tx.execute(steps()).mappings())
+        history = Counter(step["became"] for step in tx.execute(steps()).mappings())
         before = counters(tx)
         while tallies.fold(tx, 3):
             assert counters(tx) == before
 
-        for read in (totals.of_ces, totals.of_vos):
+        for rows in (totals.of_ces, totals.of_vos):
             sums: Counter[str] = Counter()
-            for one in read(tx):
+            for one in rows(tx):
                 sums[one.became] += one.counts.pilots
-            assert sums == made
+            assert sums == history
         for table in (ce_totals, vo_totals):
             assert tx.execute(table.select()).all() != []
 
@@ -65,15 +65,15 @@ def test_a_start_that_is_repeated_or_corrected_takes_nothing_away(uow: UnitOfWor
         ce = a_ce().create(tx)
         pilot = a_pilot().on(ce).at(NOW).submitted().create(tx)
 
-        def move(to: Status, minutes: int, started: int | None = None) -> None:
+        def move(to: Status, minutes: int, start: int | None = None) -> None:
             at = NOW + minutes * MINUTE
-            begun = None if started is None else NOW + started * MINUTE
-            mover.move(tx, [Move(pilot_id=pilot.id, to=to, started_at=begun)], at)
+            started_at = None if start is None else NOW + start * MINUTE
+            mover.move(tx, [Move(pilot_id=pilot.id, to=to, started_at=started_at)], at)
 
-        move(Status.RUNNING, 2, started=2)
+        move(Status.RUNNING, 2, start=2)
         move(Status.SUBMITTED, 3)
-        move(Status.RUNNING, 5, started=5)
-        move(Status.DONE, 20, started=1)
+        move(Status.RUNNING, 5, start=5)
+        move(Status.DONE, 20, start=1)
         sums = [one.counts for one in totals.of_ces(tx)]
 
     assert sum(one.starts for one in sums) == 2
@@ -127,7 +127,7 @@ def test_nothing_that_happens_makes_one_go_down(uow: UnitOfWork, plan: list[Any]
 
 
 class _RolledBack(Exception):
-    """Ends an example, and takes away what it did."""
+    """Ends an example and undoes what it did."""
 
 
 class _Life:
@@ -146,8 +146,8 @@ class _Life:
             getattr(self, kind)(number, word)
             after = counters(self.tx)
             for key, counts in before.items():
-                grown = zip(counts, after[key], strict=True)
-                assert all(old <= new for old, new in grown), (kind, key, counts, after[key])
+                pairs = zip(counts, after[key], strict=True)
+                assert all(old <= new for old, new in pairs), (kind, key, counts, after[key])
             before = after
 
     def make(self, number: int, word: str) -> None:

@@ -16,8 +16,8 @@ from worker.domain.vo import DEFAULT_VO, VO
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def names(tx: Transaction, **wanted: object) -> list[str]:
-    return [vo.name for vo in vos.find(tx, **wanted).items]  # type: ignore[arg-type]
+def names(tx: Transaction, **filters: object) -> list[str]:
+    return [vo.name for vo in vos.find(tx, **filters).items]  # type: ignore[arg-type]
 
 
 def test_the_default_vo_is_there_from_the_beginning(uow: UnitOfWork) -> None:
@@ -28,14 +28,14 @@ def test_the_default_vo_is_there_from_the_beginning(uow: UnitOfWork) -> None:
 
 
 def test_a_vo_is_read_back_as_it_was_added(uow: UnitOfWork) -> None:
-    wanted = VO(name="lhcb", share=0.25, limit=100, demand=7, enabled=False)
+    vo = VO(name="lhcb", share=0.25, limit=100, demand=7, enabled=False)
     with uow() as tx:
-        made = vos.add(tx, wanted)
+        vo_id = vos.add(tx, vo)
     with uow() as tx:
-        found = vos.get(tx, "lhcb")
+        result = vos.get(tx, "lhcb")
 
-    assert found == wanted
-    assert found.id == made
+    assert result == vo
+    assert result.id == vo_id
 
 
 def test_what_is_not_named_in_a_change_stays(uow: UnitOfWork) -> None:
@@ -126,7 +126,7 @@ def test_what_describes_a_vo_goes_with_it(uow: UnitOfWork) -> None:
     with uow() as tx:
         assert ces.allowed(tx, ce.name) == [other.name]
         assert schedules.get_all(tx) == []
-        assert [found.vo for found in decisions.find(tx).items] == [other.name]
+        assert [decision.vo for decision in decisions.find(tx).items] == [other.name]
 
 
 def test_vos_are_listed_by_state_and_by_part_of_their_name(uow: UnitOfWork) -> None:
@@ -150,7 +150,7 @@ def test_what_was_rolled_back_was_never_there(uow: UnitOfWork) -> None:
         vos.change(tx, vo.name, limit=1)
         raise ZeroDivisionError
     with uow() as tx:
-        assert [found for found in vos.find(tx).items if found.name != DEFAULT_VO] == [vo]
+        assert [one for one in vos.find(tx).items if one.name != DEFAULT_VO] == [vo]
 
 
 @pytest.mark.parametrize("by_hand", [False, True])

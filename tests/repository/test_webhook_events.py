@@ -1,4 +1,4 @@
-"""The outbox of the webhook: what happened and its event are stored together, or neither is."""
+"""The outbox of the webhook: a change and its event are stored together, or neither is."""
 
 from datetime import timedelta
 
@@ -78,10 +78,10 @@ def test_a_pause_and_its_event_are_one_transaction(uow: UnitOfWork) -> None:
 
 
 def test_any_number_of_events_is_one_statement(database: Database) -> None:
-    with database.uow() as tx, statements(database.engine) as sent:
+    with database.uow() as tx, statements(database.engine) as sql:
         webhook_events.add(tx, [(PAUSED, {})] * 300, NOW)
         webhook_events.add(tx, [], NOW)
-    assert len([one for one in sent if "webhook_events" in one]) == 1
+    assert len([one for one in sql if "webhook_events" in one]) == 1
 
 
 def test_a_standstill_is_new_once(uow: UnitOfWork) -> None:

@@ -1,1 +1,1 @@
-"""The services, on both databases, with the real guard and the simulated back-end."""
+"""The services on both databases, with the real guard and the simulated back-end."""

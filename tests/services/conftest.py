@@ -11,7 +11,7 @@ from worker.db.database import Database
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path) -> World:
-    """The services' parts on each database, with a clock that stands still."""
+    """A world on each database, with a clock that stands still."""
     return World(database, tmp_path / "home")
 
 

@@ -21,7 +21,7 @@ UNKNOWN = Observed(stamp="ab" * 16, handle="7", status=Status.RUNNING)
 
 
 class Lists(Fake):
-    """A driver whose listing has what a test says."""
+    """A driver whose listing has the values that a test sets."""
 
     def __init__(self, **values: Any) -> None:
         super().__init__()
@@ -33,19 +33,19 @@ class Lists(Fake):
 
 @pytest.fixture
 def ce(world: World) -> CE:
-    made = world.ce()
+    ce = world.ce()
     world.change(lambda tx: restored.settle(tx, world.clock))
-    return made
+    return ce
 
 
-def stays_held(world: World, ce: CE) -> None:
+def assert_held(world: World, ce: CE) -> None:
     with refused(ConfirmationNeeded, f"task run reconcile --ce {ce.name} --explain"):
         pauses.resume(world.runtime(), ce.name)
     assert world.health(ce).sending is Sending.HELD
 
 
 def test_a_listing_with_nothing_unknown_lets_it_be_resumed(world: World, ce: CE) -> None:
-    stays_held(world, ce)
+    assert_held(world, ce)
     world.wait(1)
     assert world.reconcile(ce).lines == ()
 
@@ -56,7 +56,7 @@ def test_a_listing_with_nothing_unknown_lets_it_be_resumed(world: World, ce: CE)
 def test_a_listing_of_before_the_restore_says_nothing(world: World, ce: CE) -> None:
     world.reconcile(ce)
 
-    stays_held(world, ce)
+    assert_held(world, ce)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_what_is_in_the_way_is_said(world: World, ce: CE, why: str, values: dict
 
     assert line.startswith("not to be resumed yet after the restore: ")
     assert line.endswith(why.replace("CE", ce.name))
-    stays_held(world, ce)
+    assert_held(world, ce)
 
 
 def test_a_ce_that_does_not_answer_stays_held(world: World, ce: CE) -> None:
     world.wait(1)
     world.reconcile(ce, world.with_driver(Broken(Unavailable("away"))))
 
-    stays_held(world, ce)
+    assert_held(world, ce)
 
 
 def test_a_pause_with_an_end_is_no_way_around(world: World, ce: CE) -> None:
@@ -105,4 +105,4 @@ def test_a_second_restore_begins_anew(world: World, ce: CE) -> None:
     world.reconcile(ce)
     world.change(lambda tx: restored.settle(tx, world.clock))
 
-    stays_held(world, ce)
+    assert_held(world, ce)

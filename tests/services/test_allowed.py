@@ -1,4 +1,4 @@
-"""Who may have a service do what: nobody below its role, and who is for one VO no other one."""
+"""Every service needs its role, and an account for one VO may change no other VO."""
 
 import inspect
 import pkgutil
@@ -43,7 +43,7 @@ FOR_ONE_VO = frozenset(
         *("payloads.set_", "payloads.clear"),
     }
 )
-"""What somebody may have done who operates for one VO alone, and for that one only."""
+"""The actions that the role `operate` of one VO allows, for that VO only."""
 
 FOR_ALL_VOS = frozenset(
     {
@@ -51,7 +51,7 @@ FOR_ALL_VOS = frozenset(
         *("operate.pauses.add_maintenance", "operate.pauses.remove_maintenance"),
     }
 )
-"""What takes the role `operate` for all VOs."""
+"""The actions that need the role `operate` for all VOs."""
 
 FOR_ADMINS = frozenset(
     {
@@ -64,13 +64,13 @@ FOR_ADMINS = frozenset(
 
 
 def actions() -> Iterator[tuple[str, Action]]:
-    """Find every service that says which role it takes, by its place."""
+    """Find every service that declares a role; yield its place and the service."""
     package = worker.services
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        module = import_module(found.name)
+    for entry in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = import_module(entry.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
-            if hasattr(function, "right") and function.__module__ == found.name:
-                yield f"{found.name.removeprefix(f'{package.__name__}.')}.{name}", function
+            if hasattr(function, "right") and function.__module__ == entry.name:
+                yield f"{entry.name.removeprefix(f'{package.__name__}.')}.{name}", function
 
 
 ACTIONS = dict(actions())
@@ -81,17 +81,17 @@ def of_role(role: Role) -> set[str]:
 
 
 def used_by(world: World, access: Access) -> Runtime:
-    """Put together what a service is handed for somebody."""
+    """Return the runtime for a caller with this access."""
     actor = Actor(who="t", access=access)
     return world.runtime(database=world.database.used_by(actor))
 
 
 def lets_in(access: Access, name: str) -> bool:
-    """Tell whether somebody has the role of an action, for as many VOs as it takes."""
+    """Return whether an access has the role of an action, for as many VOs as the action needs."""
     role = right_of(ACTIONS[name]).role
     is_narrow = access.vo is not None
-    enough = role is Role.READ or name in FOR_ONE_VO or not is_narrow
-    return RANKS[access.role] >= RANKS[role] and enough
+    is_enough = role is Role.READ or name in FOR_ONE_VO or not is_narrow
+    return RANKS[access.role] >= RANKS[role] and is_enough
 
 
 REFUSED = [
@@ -122,11 +122,11 @@ def test_a_caller_without_the_role_is_refused_before_anything_is_read(
         f"it takes the role {right_of(ACTIONS[name]).role}",
     )
     with (
-        statements(sqlite_world.database.engine) as seen,
+        statements(sqlite_world.database.engine) as sql,
         refused(NotAllowed, f"t has the role {access}", takes),
     ):
         ACTIONS[name](runtime)
-    assert seen == []
+    assert sql == []
 
 
 @pytest.mark.parametrize("access", ALL, ids=str)
@@ -146,7 +146,7 @@ def test_whoever_has_the_role_is_let_in(world: World, lhcb: str, access: Access)
 
 
 def foreign(world: World) -> dict[str, Action]:
-    """Name what somebody could have done to a VO that is another one's."""
+    """Return actions that would change the VO of somebody else."""
     ce = world.ce()
     [theirs] = world.make(a_pilot().on(ce).running())
     [own] = world.make(a_pilot().on(ce).for_vo(world.vo(a_vo().named("lhcb"))).running())
@@ -216,7 +216,7 @@ CE_CHANGES: CEValues = {
     "run_at_most": LENGTH,
     "silent_at_most": LENGTH,
 }
-"""Each value of a CE, as it is not in a new one."""
+"""A value for each field of a CE that differs from that of a new CE."""
 
 VO_CHANGES: VOValues = {
     "demand": 1,
@@ -235,7 +235,7 @@ VO_CHANGES: VOValues = {
     "demand_max": 1,
     "scale_down_delay": LENGTH,
 }
-"""Each value of a VO, as it is not in a new one."""
+"""A value for each field of a VO that differs from that of a new VO."""
 
 STEERING = {"enabled", "draining", "drain_by", "end_running"}
 OF_ONE_VO = {"demand", "enabled", "draining"}
@@ -262,10 +262,10 @@ def test_who_operates_steers_a_ce_and_changes_nothing_else_of_it(
         assert {key for key in now if now[key] != before[key]} - {"state", "set_by"} == {value}
         return
     both: Any = {**changes, "draining": True}
-    for wanted in (changes, both):
+    for values in (changes, both):
         image = world.image()
         with refused(NotAllowed, "operate may only change drain_by, draining, enabled, end_runn"):
-            ce_inventory.change_ce(runtime, name, wanted)
+            ce_inventory.change_ce(runtime, name, values)
         assert world.image() == image
 
 
@@ -286,8 +286,8 @@ def test_who_operates_steers_a_vo_and_changes_nothing_else_of_it(
         assert {key for key in now if now[key] != before[key]} == {value}
         return
     both: Any = {**changes, "draining": True}
-    for wanted in (changes, both):
+    for values in (changes, both):
         image = world.image()
         with refused(NotAllowed, f"{access} may only change demand, draining, enabled"):
-            vo_inventory.change_vo(runtime, name, wanted)
+            vo_inventory.change_vo(runtime, name, values)
         assert world.image() == image

@@ -1,4 +1,4 @@
-"""Calling a CE: one execution at a time, not too often, and ever more rarely while it fails."""
+"""Calls to a CE: one execution at a time, not too often, and ever more rarely while it fails."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,34 +44,34 @@ def test_one_execution_at_a_time_calls_a_ce_and_others_are_told_to_come_again(
     world: World, run: Run
 ) -> None:
     ce = with_work(world)
-    for_others: list[TaskResult] = []
+    results: list[TaskResult] = []
 
     def others() -> None:
-        handed = [world.runtime(holder="two", by_hand=by_hand) for by_hand in (False, True)]
-        for_others.extend(
-            other(runtime, ce.name) for other in CALLERS.values() for runtime in handed
+        runtimes = [world.runtime(holder="two", by_hand=by_hand) for by_hand in (False, True)]
+        results.extend(
+            other(runtime, ce.name) for other in CALLERS.values() for runtime in runtimes
         )
 
     driver = Watching(others)
     assert run(world.with_driver(driver, batch=1), ce.name).outcome is Outcome.OK
 
-    assert [(done.outcome, done.busy) for done in for_others] == [(Outcome.SKIPPED, True)] * 6
-    assert ce.name in for_others[0].lines[0]
+    assert [(result.outcome, result.busy) for result in results] == [(Outcome.SKIPPED, True)] * 6
+    assert ce.name in results[0].lines[0]
     assert len(driver.calls) == 1
 
 
 @callers
 def test_another_ce_is_called_meanwhile(world: World, run: Run) -> None:
     ce, other = with_work(world), with_work(world)
-    done: list[TaskResult] = []
-    driver = Watching(lambda: done.append(run(world.runtime(holder="two"), other.name)))
+    results: list[TaskResult] = []
+    driver = Watching(lambda: results.append(run(world.runtime(holder="two"), other.name)))
     run(world.with_driver(driver), ce.name)
 
-    assert [one.outcome for one in done] == [Outcome.OK]
+    assert [one.outcome for one in results] == [Outcome.OK]
 
 
 class Killed(BaseException):
-    """A process ends here and does nothing more."""
+    """Stands for the end of a process, which then does nothing more."""
 
 
 @callers
@@ -144,10 +144,10 @@ def test_failures_back_a_ce_off_ever_longer_and_an_answer_forgives_them(
         world.wait(minutes=11)
         world.reserve(ce, 1)
         assert run(world.runtime(), ce.name).outcome is Outcome.FAILED
-        known = world.health(ce)
-        assert known.failed_calls == failures
-        assert known.retry_at is not None
-        delays.append((known.retry_at - world.clock).total_seconds())
+        record = world.health(ce)
+        assert record.failed_calls == failures
+        assert record.retry_at is not None
+        delays.append((record.retry_at - world.clock).total_seconds())
 
     assert delays == [15, 30, 60, 120, 240, 480, 600, 600]
     world.mend(ce)
@@ -187,8 +187,8 @@ def test_a_ce_that_is_backed_off_keeps_what_is_reserved_for_it(world: World) -> 
 @callers
 def test_a_credential_is_no_fault_of_the_ce(world: World, run: Run) -> None:
     ce = with_work(world)
-    expired = world.with_driver(Broken(CredentialProblem("expired"), after=False))
-    assert run(expired, ce.name).outcome is Outcome.FAILED
+    runtime = world.with_driver(Broken(CredentialProblem("expired"), after=False))
+    assert run(runtime, ce.name).outcome is Outcome.FAILED
     assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
     assert world.lease(ce) is None
 
@@ -264,8 +264,8 @@ def test_a_lease_follows_the_time_limit_of_the_settings(
 @callers
 def test_an_unreachable_ce_is_told_with_its_reason(world: World, run: Run) -> None:
     ce = with_work(world)
-    done = run(world.with_driver(Broken(Unavailable("no route"), after=False)), ce.name)
-    assert done.lines == ("The CE cannot be reached just now: no route",)
+    result = run(world.with_driver(Broken(Unavailable("no route"), after=False)), ce.name)
+    assert result.lines == ("The CE cannot be reached just now: no route",)
 
 
 def test_each_call_is_counted_with_how_it_went(world: World) -> None:
@@ -284,10 +284,10 @@ def test_each_call_is_counted_with_how_it_went(world: World) -> None:
         (CallKind.POLL, CallOutcome.UNREADABLE, 1),
         (CallKind.SUBMIT, CallOutcome.ANSWERED, 1),
     ]
-    answered, unavailable, unreadable, _ = (line.last_at for line in lines)
+    first, second, third, _ = (line.last_at for line in lines)
     minute = timedelta(minutes=1)
-    assert (unavailable - answered, unreadable - unavailable) == (minute, minute)
-    assert unreadable <= world.now() < unreadable + minute
+    assert (second - first, third - second) == (minute, minute)
+    assert third <= world.now() < third + minute
 
 
 def test_a_call_that_is_interrupted_is_not_counted(world: World) -> None:

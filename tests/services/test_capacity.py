@@ -1,4 +1,4 @@
-"""What a demand source may expect: what a VO has, and what it could get now."""
+"""The capacity that a demand source reads: the pilots of a VO, and how many more it could get."""
 
 import pytest
 
@@ -44,8 +44,8 @@ def test_the_limit_bounds_what_is_free(world: World) -> None:
 def test_a_vo_that_is_closed_gets_none_and_why_is_said(world: World) -> None:
     world.ce(a_ce().with_capacity(10))
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, enabled=False))
-    closed = capacity(world)
-    assert (closed.free, closed.next, closed.closed) == (0, 0, "the VO is disabled")
+    answer = capacity(world)
+    assert (answer.free, answer.next, answer.closed) == (0, 0, "the VO is disabled")
 
 
 def test_a_vo_that_is_not_there_is_named(world: World) -> None:
@@ -66,6 +66,6 @@ def test_it_takes_as_many_statements_however_much_there_is(
 
 
 def _statements(world: World) -> int:
-    with statements(world.database.engine) as made:
+    with statements(world.database.engine) as sql:
         capacity(world)
-    return len(made)
+    return len(sql)

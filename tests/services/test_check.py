@@ -1,4 +1,4 @@
-"""check_pilots: statuses advance by what the CE says, and by nothing else."""
+"""check_pilots: only an answer of the CE changes a status."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,14 +28,14 @@ def test_a_pilot_lives_its_life_by_the_checks(world: World) -> None:
     for seconds in (20, 50, 600):
         world.wait(seconds)
         assert world.check(ce).outcome is Outcome.OK
-    found = world.pilot(pilot)
+    after = world.pilot(pilot)
 
     assert walk(world, pilot)[2:] == [Status.SUBMITTED, Status.RUNNING, Status.DONE]
-    assert (found.raw, found.exit_code) == ("COMPLETED", 0)
-    assert found.started_at is not None
-    assert found.ended_at is not None
-    assert found.ended_at - found.started_at == timedelta(seconds=600)
-    assert found.next_check_at is None
+    assert (after.raw, after.exit_code) == ("COMPLETED", 0)
+    assert after.started_at is not None
+    assert after.ended_at is not None
+    assert after.ended_at - after.started_at == timedelta(seconds=600)
+    assert after.next_check_at is None
 
 
 def test_why_a_pilot_waits_is_told_with_it(world: World) -> None:
@@ -57,13 +57,13 @@ def test_why_a_pilot_waits_is_told_with_it(world: World) -> None:
     before = walk(world, pilot)
     world.wait(20)
     world.check(ce, world.with_driver(Busy()))
-    found = world.pilot(pilot)
-    assert (found.status, found.raw, found.reason) == (Status.SUBMITTED, "PENDING", "PartitionDown")
+    after = world.pilot(pilot)
+    assert (after.status, after.raw, after.reason) == (Status.SUBMITTED, "PENDING", "PartitionDown")
     assert walk(world, pilot) == before
 
 
 class OnNodes(Fake):
-    """A CE that tells the node of each job: another at each look, and none after the end."""
+    """A CE that names the node of each job: another one in each answer, and none after the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,19 +102,19 @@ def test_one_call_asks_after_the_pilots_of_all_vos(world: World) -> None:
     world.sent(ce, 3)
     world.sent(ce, 2, other.name)
     world.wait(70)
-    done = world.check(ce, world.with_driver(driver))
+    result = world.check(ce, world.with_driver(driver))
 
     assert driver.calls == ["poll"]
-    assert done.counts == {"checked": 5, "moved": 5, "missing": 0, "unanswered": 0}
+    assert result.counts == {"checked": 5, "moved": 5, "missing": 0, "unanswered": 0}
     assert world.statuses() == {"running": 5}
 
 
 def test_only_what_is_due_is_asked_after_and_a_batch_at_the_most(world: World) -> None:
-    asked: list[int] = []
+    sizes: list[int] = []
 
     class Counting(Fake):
         def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-            asked.append(len(jobs))
+            sizes.append(len(jobs))
             return super().poll(jobs)
 
     runtime = world.with_driver(Counting(), batch=3)
@@ -124,7 +124,7 @@ def test_only_what_is_due_is_asked_after_and_a_batch_at_the_most(world: World) -
     world.wait(20)
     for _ in range(3):
         world.check(ce, runtime)
-    assert asked == [3, 2]
+    assert sizes == [3, 2]
 
 
 def test_a_check_comes_ever_more_rarely_while_nothing_happens(world: World) -> None:
@@ -132,10 +132,10 @@ def test_a_check_comes_ever_more_rarely_while_nothing_happens(world: World) -> N
     [pilot] = world.sent(ce, 1)
     delays = []
     for _ in range(60):
-        due = world.pilot(pilot).next_check_at
-        assert due is not None
-        delays.append((due - world.clock).total_seconds())
-        world.clock = due
+        moment = world.pilot(pilot).next_check_at
+        assert moment is not None
+        delays.append((moment - world.clock).total_seconds())
+        world.clock = moment
         world.check(ce)
     assert delays[0] == 10
     assert delays == sorted(delays)
@@ -177,31 +177,31 @@ class Cancelling(Fake):
         ]
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("by_us", [True, False])
 def test_a_cancelled_job_was_cancelled_by_us_or_removed_by_others(
-    world: World, asked: bool
+    world: World, by_us: bool
 ) -> None:
     ce = world.ce()
     [pilot] = world.sent(ce, 1)
-    if asked:
+    if by_us:
         world.change(lambda tx: pilots.request_cancel(tx, {pilot: "asked for"}, world.clock))
     world.wait(20)
     world.check(ce, world.with_driver(Cancelling()))
-    found = world.pilot(pilot)
+    after = world.pilot(pilot)
 
-    if asked:
-        assert (found.status, found.cause) == (Status.CANCELLED, None)
+    if by_us:
+        assert (after.status, after.cause) == (Status.CANCELLED, None)
     else:
-        assert (found.status, found.cause) == (Status.FAILED, Cause.REMOVED)
+        assert (after.status, after.cause) == (Status.FAILED, Cause.REMOVED)
 
 
 class Ending(Fake):
-    """A CE whose pilots end by an exit code, and which keeps what it was asked to end."""
+    """A CE whose pilots end with an exit code; it notes the jobs that it is told to end."""
 
     def __init__(self, exit_code: int | None) -> None:
         super().__init__()
         self.exit_code = exit_code
-        self.asked: list[Job] = []
+        self.jobs_to_end: list[Job] = []
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         code = self.exit_code
@@ -213,48 +213,48 @@ class Ending(Fake):
         ]
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        self.asked += jobs
+        self.jobs_to_end += jobs
         return [Cancelled(stamp=job.stamp, accepted=True) for job in jobs]
 
 
 @pytest.mark.parametrize("code", [0, 1, 77, 143])
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("by_us", [True, False])
 def test_a_pilot_that_ends_because_it_was_asked_to_is_no_failure(
-    world: World, code: int, asked: bool
+    world: World, code: int, by_us: bool
 ) -> None:
     world.change(
         lambda tx: payloads.put(tx, "default", {"script": "x", "exit_codes": {"77": "empty"}})
     )
     ce = world.ce()
     [pilot] = world.sent(ce, 1)
-    if asked:
+    if by_us:
         world.change(lambda tx: pilots.request_cancel(tx, {pilot: "idle"}, world.clock))
     world.wait(20)
     world.check(ce, world.with_driver(Ending(code)))
-    ended = world.pilot(pilot)
+    after = world.pilot(pilot)
     if code in (0, 77):
-        assert (ended.status, ended.cause) == (Status.DONE, None)
-    elif asked:
-        assert (ended.status, ended.cause, ended.reason) == (Status.CANCELLED, None, "idle")
+        assert (after.status, after.cause) == (Status.DONE, None)
+    elif by_us:
+        assert (after.status, after.cause, after.reason) == (Status.CANCELLED, None, "idle")
     else:
-        assert ended.status is Status.FAILED
+        assert after.status is Status.FAILED
 
 
 def test_a_pilot_that_is_to_end_may_finish_for_the_grace_of_its_payload(world: World) -> None:
     ce, driver = world.ce(), Ending(None)
-    [pilot, kept] = world.sent(ce, 2)
-    requested = world.clock
-    world.change(lambda tx: pilots.request_cancel(tx, {pilot: "idle"}, requested))
+    [pilot, other] = world.sent(ce, 2)
+    moment = world.clock
+    world.change(lambda tx: pilots.request_cancel(tx, {pilot: "idle"}, moment))
     world.wait(20)
     world.check(ce, world.with_driver(driver))
     world.change(lambda tx: payloads.put(tx, "default", {"script": "x", "grace": 90}))
     world.wait(20)
-    with statements(world.database.engine) as sent:
+    with statements(world.database.engine) as sql:
         world.check(ce, world.with_driver(driver))
-    assert [job.end_by for job in driver.asked] == [None, requested + timedelta(seconds=90)]
-    assert {job.stamp for job in driver.asked} == {world.pilot(pilot).stamp}
-    assert len([one for one in sent if "payload" in one and "vo_work" not in one]) == 1
-    assert world.pilot(kept).status is Status.RUNNING
+    assert [job.end_by for job in driver.jobs_to_end] == [None, moment + timedelta(seconds=90)]
+    assert {job.stamp for job in driver.jobs_to_end} == {world.pilot(pilot).stamp}
+    assert len([one for one in sql if "payload" in one and "vo_work" not in one]) == 1
+    assert world.pilot(other).status is Status.RUNNING
 
 
 def test_a_requeue_is_counted_and_the_pilot_waits_again(world: World) -> None:
@@ -309,13 +309,13 @@ def test_a_call_that_failed_is_tried_again_after_a_growing_delay(world: World) -
     delays = []
     for _ in range(3):
         world.wait(minutes=30)
-        done = world.check(ce)
-        assert (done.outcome, done.counts) == (Outcome.FAILED, {"unanswered": 1})
-        found = world.pilot(pilot)
-        assert found.next_check_at is not None
-        delays.append((found.next_check_at - world.clock).total_seconds())
+        result = world.check(ce)
+        assert (result.outcome, result.counts) == (Outcome.FAILED, {"unanswered": 1})
+        after = world.pilot(pilot)
+        assert after.next_check_at is not None
+        delays.append((after.next_check_at - world.clock).total_seconds())
     assert delays == [15, 30, 60]
-    assert found.attempts == 3
+    assert after.attempts == 3
     world.mend(ce)
     world.wait(10)
     world.wait(minutes=30)
@@ -328,35 +328,35 @@ def test_a_word_without_a_meaning_is_told(world: World) -> None:
     world.sent(ce, 2)
     world.fault(ce, Fault.STRANGE_WORD, word="MAYBE")
     world.wait(20)
-    done = world.check(ce)
-    assert done.lines == ("the CE used a word that has no meaning here: MAYBE",)
+    result = world.check(ce)
+    assert result.lines == ("the CE used a word that has no meaning here: MAYBE",)
 
 
-def forgotten(world: World) -> tuple[int, list[int]]:
-    """Let a CE forget a pilot, and note the minute at which each check missed it."""
+def let_ce_forget(world: World) -> tuple[int, list[int]]:
+    """Let a CE forget a pilot; return the pilot and the minute of each check that missed it."""
     ce = world.ce()
     [pilot] = world.sent(ce, 1)
     world.fault(ce, Fault.FORGETS)
-    missed = []
+    misses = []
     for minute in range(1, 40):
         world.wait(60)
         before = world.pilot(pilot)
         if before.status is Status.LOST:
             break
         if world.check(ce).outcome is Outcome.OK:
-            missed.append(minute)
-    return pilot, missed
+            misses.append(minute)
+    return pilot, misses
 
 
 def test_a_pilot_is_lost_after_enough_complete_answers_and_long_enough(world: World) -> None:
-    pilot, missed = forgotten(world)
-    found = world.pilot(pilot)
+    pilot, misses = let_ce_forget(world)
+    after = world.pilot(pilot)
 
-    assert found.status is Status.LOST
-    assert found.reason is not None
-    assert found.reason.startswith("the CE has not known it since 2026-03-01 12:01")
-    assert len(missed) >= LOST_MISSES
-    assert missed[-1] - missed[0] >= 10
+    assert after.status is Status.LOST
+    assert after.reason is not None
+    assert after.reason.startswith("the CE has not known it since 2026-03-01 12:01")
+    assert len(misses) >= LOST_MISSES
+    assert misses[-1] - misses[0] >= 10
 
 
 def test_a_pilot_is_not_lost_by_many_answers_within_a_moment(world: World) -> None:
@@ -390,8 +390,8 @@ def test_one_answer_that_knows_the_pilot_begins_the_count_anew(world: World) -> 
         world.mend(ce)
         world.wait(minutes=10)
         world.check(ce)
-    found = world.pilot(pilot)
-    assert (found.status, found.misses, found.missing_since) == (Status.SUBMITTED, 0, None)
+    after = world.pilot(pilot)
+    assert (after.status, after.misses, after.missing_since) == (Status.SUBMITTED, 0, None)
 
 
 def test_errors_between_the_answers_neither_count_nor_wipe_out(world: World) -> None:
@@ -417,14 +417,14 @@ def test_a_pilot_that_moved_meanwhile_is_not_moved_back(world: World) -> None:
 
     class Late(Fake):
         def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-            seen = super().poll(jobs)
+            answer = super().poll(jobs)
             world.change(
                 lambda tx: mover.move(tx, [Move(pilot_id=pilot, to=Status.DONE)], world.now())
             )
-            return seen
+            return answer
 
-    done = world.check(ce, world.with_driver(Late()))
-    assert done.counts["moved"] == 0
+    result = world.check(ce, world.with_driver(Late()))
+    assert result.counts["moved"] == 0
     assert world.pilot(pilot).status is Status.DONE
 
 
@@ -439,19 +439,19 @@ def test_one_that_was_seen_meanwhile_is_not_lost_by_an_answer_that_is_too_old(
         world.check(ce)
 
     class Frozen(Fake):
-        """Its process stands still until long after its lease."""
+        """A driver whose process stands still until long after the end of its lease."""
 
         def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-            seen = super().poll(jobs)
+            answer = super().poll(jobs)
             world.mend(ce)
             world.wait(hours=1)
             world.check(ce, world.runtime(holder="two"))
-            return seen
+            return answer
 
     world.wait(minutes=10)
     world.check(ce, world.with_driver(Frozen()))
-    found = world.pilot(pilot)
-    assert (found.status, found.misses) == (Status.SUBMITTED, 0)
+    after = world.pilot(pilot)
+    assert (after.status, after.misses) == (Status.SUBMITTED, 0)
 
 
 def test_the_number_of_statements_does_not_grow(world: World) -> None:
@@ -461,10 +461,10 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
         world.sent(ce, number)
         world.fault(ce, Fault.FORGETS, rate=0.3)
         world.wait(60)
-        with statements(world.database.engine) as seen:
-            done = world.check(ce)
-        assert done.counts["checked"] == number
-        assert done.counts["moved"] > 0
-        assert done.counts["missing"] > 0
-        counts.append(len(seen))
+        with statements(world.database.engine) as sql:
+            result = world.check(ce)
+        assert result.counts["checked"] == number
+        assert result.counts["moved"] > 0
+        assert result.counts["missing"] > 0
+        counts.append(len(sql))
     assert counts[0] == counts[1]

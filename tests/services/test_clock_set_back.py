@@ -1,4 +1,4 @@
-"""The clock is set back an hour: nothing is lost or done twice, and nothing waits for an hour."""
+"""After the clock is set back an hour, nothing is lost or done twice, or waits for an hour."""
 
 import logging
 from datetime import timedelta
@@ -23,8 +23,8 @@ SOON = timedelta(minutes=10)
 
 
 @pytest.fixture(autouse=True)
-def _settled(world: World) -> None:
-    """Let every task have fired."""
+def _fire_all(world: World) -> None:
+    """Let every task fire once."""
     ticks.seed(world.database, world.clock)
     ticks.claim_due(world.database, world.clock)
 
@@ -47,10 +47,10 @@ def test_every_interval_fires_again_and_once(
     world.make(a_pilot().on(ce))
     world.clock -= HOUR
     with caplog.at_level(logging.WARNING):
-        fired = [one.task.name for one in ticks.claim_due(world.database, world.clock)[0]]
+        names = [one.task.name for one in ticks.claim_due(world.database, world.clock)[0]]
 
-    assert len(fired) == len(set(fired))
-    assert set(fired) == {task.name for task in catalogue.tasks().values() if task.every} - {
+    assert len(names) == len(set(names))
+    assert set(names) == {task.name for task in catalogue.tasks().values() if task.every} - {
         "ask_demand"
     }
     assert ticks.claim_due(world.database, world.clock)[0] == []
@@ -70,9 +70,9 @@ def test_a_cron_line_that_has_fired_does_not_fire_again(world: World) -> None:
 def test_clocks_that_differ_a_little_fire_nothing_twice(world: World) -> None:
     for _ in range(20):
         world.wait(60)
-        fired = [f.task.name for f in ticks.claim_due(world.database, world.clock)[0]]
+        names = [f.task.name for f in ticks.claim_due(world.database, world.clock)[0]]
         behind = ticks.claim_due(world.database, world.clock - timedelta(seconds=30))[0]
-        assert "submit_pilots" in fired
+        assert "submit_pilots" in names
         assert behind == []
 
 
@@ -87,9 +87,9 @@ def test_one_that_never_arrived_frees_its_slot(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(1), visibility_delay=30)
     world.reserve(ce, 1)
     dispatch(world.with_driver(Broken(Unavailable("lost"), after=False), by_hand=True), ce.name)
-    [doubted] = world.pilots()
+    [pilot] = world.pilots()
     work(world, SOON)
-    assert world.pilot(doubted.id).status == "lost"
+    assert world.pilot(pilot.id).status == "lost"
 
 
 def test_the_lease_of_the_dead_runs_out(world: World) -> None:

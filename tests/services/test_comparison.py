@@ -1,4 +1,4 @@
-"""Whose a listed job is: that of its pilot's CE, or the CE that it names; nobody else ends it."""
+"""A listed job belongs to the CE of its pilot, or to the CE that it names; no other CE ends it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ def a_job(stamp: str = "a" * 32, ce: str | None = None, **more: object) -> Obser
     return job._replace(**more)  # type: ignore[arg-type]
 
 
-def compared(job: Observed, *pilots: Pilot) -> Comparison:
+def compare_job(job: Observed, *pilots: Pilot) -> Comparison:
     listing = Listing(jobs=[job], complete=True, as_of=LATER)
     return compare(HERE, listing, {pilot.stamp: pilot for pilot in pilots})
 
@@ -37,7 +37,7 @@ def test_the_job_of_a_living_pilot_of_another_ce_is_nobody_else_s(
     sqlite_database: Database, status: Status, label: str | None
 ) -> None:
     pilot = a_pilot_of(sqlite_database, OTHER, status)
-    comparison = compared(a_job(pilot.stamp, label), pilot)
+    comparison = compare_job(a_job(pilot.stamp, label), pilot)
 
     assert comparison == Comparison(listed=frozenset({pilot.stamp}))
     assert comparison.unwanted() == []
@@ -50,7 +50,7 @@ def test_what_another_ce_has_recorded_as_over_is_shown_and_left_to_it(
 ) -> None:
     pilot = a_pilot_of(sqlite_database, OTHER, status)
     job = a_job(pilot.stamp, label)
-    comparison = compared(job, pilot)
+    comparison = compare_job(job, pilot)
 
     assert comparison.foreign == [(pilot, job)]
     assert (comparison.leftovers, comparison.returning, comparison.unwanted()) == ([], [], [])
@@ -61,7 +61,7 @@ def test_the_job_of_a_living_pilot_of_this_ce_is_wanted(
     sqlite_database: Database, status: Status
 ) -> None:
     pilot = a_pilot_of(sqlite_database, HERE, status)
-    assert compared(a_job(pilot.stamp), pilot).unwanted() == []
+    assert compare_job(a_job(pilot.stamp), pilot).unwanted() == []
 
 
 def test_what_this_ce_has_recorded_as_over_is_a_leftover_whatever_its_job_says(
@@ -70,34 +70,34 @@ def test_what_this_ce_has_recorded_as_over_is_a_leftover_whatever_its_job_says(
     pilot = a_pilot_of(sqlite_database, HERE, Status.DONE)
     for label in (None, HERE, OTHER):
         job = a_job(pilot.stamp, label)
-        assert compared(job, pilot).leftovers == [(pilot, job)]
+        assert compare_job(job, pilot).leftovers == [(pilot, job)]
 
 
 def test_a_lost_pilot_is_taken_back_by_its_own_ce_only(sqlite_database: Database) -> None:
     pilot = a_pilot_of(sqlite_database, HERE, Status.LOST)
-    assert compared(a_job(pilot.stamp), pilot).returning == [(pilot, a_job(pilot.stamp))]
-    moved = pilot._replace(ce=OTHER)
-    assert compared(a_job(pilot.stamp), moved).returning == []
+    assert compare_job(a_job(pilot.stamp), pilot).returning == [(pilot, a_job(pilot.stamp))]
+    elsewhere = pilot._replace(ce=OTHER)
+    assert compare_job(a_job(pilot.stamp), elsewhere).returning == []
 
 
 def test_a_stranger_that_names_another_ce_is_that_ce_s() -> None:
     job = a_job(ce=OTHER)
-    assert compared(job).foreign == [(None, job)]
-    assert compared(job).strangers == []
-    assert compared(job).unwanted() == []
+    assert compare_job(job).foreign == [(None, job)]
+    assert compare_job(job).strangers == []
+    assert compare_job(job).unwanted() == []
 
 
 @pytest.mark.parametrize("label", [None, HERE])
 def test_a_stranger_that_names_no_ce_or_this_one_is_this_ce_s(label: str | None) -> None:
     job = a_job(ce=label)
-    assert compared(job).strangers == [job]
-    assert [one.handle for one in compared(job).unwanted()] == ["7"]
+    assert compare_job(job).strangers == [job]
+    assert [one.handle for one in compare_job(job).unwanted()] == ["7"]
 
 
 @pytest.mark.parametrize("status", [Status.DONE, None])
 def test_what_has_ended_or_cannot_be_read_is_not_shown(status: Status | None) -> None:
-    assert compared(a_job(ce=OTHER, status=status)).foreign == []
-    assert compared(a_job(status=status)).strangers == []
+    assert compare_job(a_job(ce=OTHER, status=status)).foreign == []
+    assert compare_job(a_job(status=status)).strangers == []
 
 
 @pytest.mark.parametrize(

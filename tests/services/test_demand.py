@@ -1,9 +1,5 @@
-"""Demand from a source: asked by a task of its own, kept, and a rule for when it is not known."""
+"""Demand from a source: its own task asks and stores it, and a rule holds while it is unknown."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +7,8 @@ import pytest
 
 from tests.expectations import PASSWORD, refused
 from tests.factories import a_ce
-from tests.http_servers import served
+from tests.services.test_demand_http import endpoint
+from tests.services.test_demand_totals import reserve
 from tests.services.world import World
 from worker.db import vos
 from worker.demand import registry
@@ -25,36 +22,12 @@ from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.submit_pilots import submit_pilots
 
 
-def from_source(world: World, **told: Any) -> None:
-    world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=told))
+def from_source(world: World, **source: Any) -> None:
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=source))
 
 
 def echo(text: str, **more: Any) -> dict[str, Any]:
     return {"kind": "command", "command": ["echo", text], **more}
-
-
-def reserve(world: World) -> int:
-    return submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"]
-
-
-@contextmanager
-def endpoint(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[Any]]]:
-    """Serve one answer over HTTP; tell the address, and what was asked."""
-    asked: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers.get("Authorization")))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
-        yield address, asked
 
 
 def test_what_a_source_answers_is_the_demand(world: World) -> None:
@@ -75,9 +48,9 @@ def test_while_it_is_not_known_the_rule_of_the_vo_holds_and_is_told(
     from_source(world, **source)
     assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.FAILED
     assert reserve(world) == count
-    [told] = overview.explain(world.runtime(), ce.name)
-    assert f"the rule is {rule}" in told.trace["vo"]["note"]
-    assert "exit code 1" in told.trace["vo"]["note"]
+    [decision] = overview.explain(world.runtime(), ce.name)
+    assert f"the rule is {rule}" in decision.trace["vo"]["note"]
+    assert "exit code 1" in decision.trace["vo"]["note"]
 
 
 def test_an_answer_counts_until_it_is_too_old(world: World) -> None:
@@ -106,14 +79,14 @@ def test_a_question_that_was_killed_holds_up_the_next_for_no_longer_than_one_may
     from_source(world, **echo("7", timeout=5))
 
     class Killed(BaseException):
-        """What no block of a process that goes on ever sees."""
+        """Stands for the end of a process: no `except Exception` catches it."""
 
-    def killed(vo: str, source: object) -> int:
+    def die(vo: str, source: object) -> int:
         raise Killed
 
     first = world.runtime(holder="another process")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "ask", killed)
+        patch.setattr(registry, "ask", die)
         with pytest.raises(Killed):
             ask_demand.ask_demand(first, DEFAULT_VO)
     assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.SKIPPED
@@ -133,13 +106,14 @@ def test_an_endpoint_is_asked_with_its_token_which_is_told_to_nobody(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("s3cr3t\n")
-    with endpoint(json.dumps({"a": {"b": 5}}).encode()) as (url, asked):
-        told = {"kind": "http", "url": f"{url}/{{vo}}", "path": "a.b", "token_file": str(token)}
-        assert registry.ask("lhcb/x", told) == 5
-        assert asked == [("/lhcb%2Fx", "Bearer s3cr3t")]
-    with pytest.raises(DemandUnknown) as caught:
-        registry.ask("lhcb", told)
-    assert "s3cr3t" not in str(caught.value) + caplog.text
+    with endpoint({"a": {"b": 5}}) as (url, requests):
+        source = {"kind": "http", "url": f"{url}/{{vo}}", "path": "a.b", "token_file": str(token)}
+        assert registry.ask("lhcb/x", source) == 5
+    [(_, path, headers, _)] = requests
+    assert (path, headers["Authorization"]) == ("/lhcb%2Fx", "Bearer s3cr3t")
+    with pytest.raises(DemandUnknown) as error:
+        registry.ask("lhcb", source)
+    assert "s3cr3t" not in str(error.value) + caplog.text
 
 
 @pytest.mark.parametrize(
@@ -164,19 +138,19 @@ def test_a_bad_answer_is_unknown(answer: bytes, status: int, why: str) -> None:
 def test_a_query_is_asked_of_somebodys_database(world: World, tmp_path: Path) -> None:
     where = tmp_path / "url"
     where.write_text(world.database.url.render_as_string(hide_password=False) + "\n")
-    told = {"kind": "sql", "url_file": str(where)}
-    assert registry.ask("default", {**told, "query": "SELECT 7"}) == 7
-    named = "SELECT count(*) FROM vos WHERE name = :vo"
-    assert registry.ask("default", {**told, "query": named}) == 1
+    source = {"kind": "sql", "url_file": str(where)}
+    assert registry.ask("default", {**source, "query": "SELECT 7"}) == 7
+    by_name = "SELECT count(*) FROM vos WHERE name = :vo"
+    assert registry.ask("default", {**source, "query": by_name}) == 1
     for query in ("SELECT 1, 2", "SELECT 'x'", "SELECT nothing", "SELECT 1 WHERE 1 = 2"):
         with refused(DemandUnknown):
-            registry.ask("default", {**told, "query": query})
+            registry.ask("default", {**source, "query": query})
     with refused(DemandUnknown, "No such file"):
-        registry.ask("default", {**told, "url_file": "/no/such", "query": "SELECT 1"})
+        registry.ask("default", {**source, "url_file": "/no/such", "query": "SELECT 1"})
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("source", "why"),
     [
         ({"kind": "htp"}, "did you mean 'http'"),
         ({}, "known: celery, command, condor, dask, github, http, prometheus, sql"),
@@ -187,9 +161,9 @@ def test_a_query_is_asked_of_somebodys_database(world: World, tmp_path: Path) ->
         ({"kind": "command", "command": ["x"], "unknown": "perhaps"}, "unknown"),
     ],
 )
-def test_what_a_source_is_told_is_checked(told: dict[str, Any], why: str) -> None:
+def test_what_a_source_is_told_is_checked(source: dict[str, Any], why: str) -> None:
     with refused(Invalid, why):
-        registry.check(told)
+        registry.check(source)
 
 
 def test_surplus_is_cancelled_once_the_demand_has_stayed_low(world: World) -> None:
@@ -199,15 +173,15 @@ def test_surplus_is_cancelled_once_the_demand_has_stayed_low(world: World) -> No
     world.check(ce)
     dispatch(world.runtime(), ce.name)
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=2))
-    asked = []
+    counts = []
     for _ in range(13):
         world.wait(60)
-        asked.append(submit_pilots(world.runtime(), DEFAULT_VO).counts.get("surplus", 0))
-    assert sum(asked[:10]) == 0
-    assert sum(asked) == 4
-    wanted_gone = [p for p in world.pilots() if p.cancel_requested_at is not None]
-    assert len(wanted_gone) == 4
-    assert {p.status for p in wanted_gone} == {Status.SUBMITTED}
+        counts.append(submit_pilots(world.runtime(), DEFAULT_VO).counts.get("surplus", 0))
+    assert sum(counts[:10]) == 0
+    assert sum(counts) == 4
+    surplus = [p for p in world.pilots() if p.cancel_requested_at is not None]
+    assert len(surplus) == 4
+    assert {p.status for p in surplus} == {Status.SUBMITTED}
 
 
 def test_a_dip_cancels_nothing_and_neither_does_an_unknown_demand(world: World) -> None:
@@ -215,8 +189,8 @@ def test_a_dip_cancels_nothing_and_neither_does_an_unknown_demand(world: World) 
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=6, cancel_surplus=True))
     reserve(world)
     for number in range(40):
-        told = 2 if number % 8 else 6
-        world.change(lambda tx, told=told: vos.change(tx, DEFAULT_VO, demand=told))  # type: ignore[misc]
+        demand = 2 if number % 8 else 6
+        world.change(lambda tx, demand=demand: vos.change(tx, DEFAULT_VO, demand=demand))  # type: ignore[misc]
         world.wait(60)
         reserve(world)
     from_source(world, kind="command", command=["false"])

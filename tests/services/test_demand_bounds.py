@@ -1,4 +1,4 @@
-"""Whatever a demand source does, an answer takes its time and its room at the most."""
+"""Whatever a demand source does, an answer takes bounded time and memory."""
 
 import gc
 import gzip
@@ -27,7 +27,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 
 @contextmanager
 def server(serve: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """Serve one connection in this way; return the address."""
+    """Serve one connection with a function; yield the address."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(PATIENCE / 2)
@@ -46,7 +46,7 @@ def server(serve: Callable[[socket.socket, threading.Event], None]) -> Iterator[
 
 
 def drip(start: bytes) -> Callable[[socket.socket, threading.Event], None]:
-    """Begin like this, then send a byte now and then."""
+    """Return a server that sends a start, then a byte now and then."""
 
     def serve(client: socket.socket, over: threading.Event) -> None:
         client.sendall(start)
@@ -66,8 +66,8 @@ def say(answer: bytes) -> Callable[[socket.socket, threading.Event], None]:
     return serve
 
 
-def packed(content: bytes, encoding: str = "gzip", cut: int = 0) -> bytes:
-    """Answer with a packed body of which so many bytes at the end are missing."""
+def pack(content: bytes, encoding: str = "gzip", cut: int = 0) -> bytes:
+    """Return an HTTP answer with a compressed body, whose last bytes may be cut off."""
     whole = gzip.compress(content)
     body = whole[: len(whole) - cut]
     lines = (
@@ -76,12 +76,12 @@ def packed(content: bytes, encoding: str = "gzip", cut: int = 0) -> bytes:
     return lines.encode() + body
 
 
-def ask_in_time(told: dict[str, Any], why: str) -> None:
+def ask_in_time(source: dict[str, Any], why: str) -> None:
     begin = time.monotonic()
     with refused(DemandUnknown, why):
-        registry.ask("lhcb", {"timeout": TIMEOUT, **told})
-    # The margin is for a busy machine; without a deadline it takes as long as the server likes.
-    assert time.monotonic() - begin < told.get("timeout", TIMEOUT) + 60
+        registry.ask("lhcb", {"timeout": TIMEOUT, **source})
+    # The margin is for a busy machine; without a deadline the server decides how long it takes.
+    assert time.monotonic() - begin < source.get("timeout", TIMEOUT) + 60
 
 
 @pytest.mark.finding("M2")
@@ -90,28 +90,28 @@ def test_an_endpoint_that_drips_is_left_in_time(start: bytes) -> None:
     before = threading.active_count()
     with server(drip(start)) as url:
         ask_in_time({"kind": "http", "url": url}, f"127.0.0.1: no answer within {TIMEOUT:g} s")
-        # What asked it does not stay behind, though the endpoint goes on.
+        # The thread that asked ends, though the endpoint goes on.
         until(lambda: threading.active_count() == before + 1)
 
 
 def test_an_answer_may_be_packed() -> None:
-    with server(say(packed(b"7"))) as url:
+    with server(say(pack(b"7"))) as url:
         assert registry.ask("lhcb", {"kind": "http", "url": url}) == 7
 
 
 def test_half_of_a_packed_answer_is_none() -> None:
-    with server(say(packed(b"7", cut=4))) as url:
+    with server(say(pack(b"7", cut=4))) as url:
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "its answer is cut short")
 
 
 def test_a_small_answer_that_holds_a_large_one_is_not_unpacked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bomb = packed(b" " * 200_000_000)
+    bomb = pack(b" " * 200_000_000)
     assert len(bomb) < 1_000_000
     with server(say(bomb)) as url, room(20):
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "more than 1000000 bytes")
-    with server(say(packed(b"7", "gzip, gzip"))) as url:
+    with server(say(pack(b"7", "gzip, gzip"))) as url:
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "answered in 'gzip, gzip'")
 
 
@@ -147,7 +147,7 @@ def is_gone(pid: int) -> bool:
 
 @pytest.mark.finding("M2")
 @pytest.mark.parametrize(
-    "told",
+    "source",
     [
         {"kind": "http", "url": "http://127.0.0.1:1/", "token_file": "PIPE"},
         {"kind": "http", "url": "http://127.0.0.1:1/", "ca_file": "PIPE"},
@@ -155,11 +155,11 @@ def is_gone(pid: int) -> bool:
     ],
     ids=["token", "authorities", "url"],
 )
-def test_a_file_that_is_a_pipe_is_refused(tmp_path: Path, told: dict[str, Any]) -> None:
+def test_a_file_that_is_a_pipe_is_refused(tmp_path: Path, source: dict[str, Any]) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    named = {key: str(pipe) if value == "PIPE" else value for key, value in told.items()}
-    ask_in_time(named, "it is not a regular file")
+    with_pipe = {key: str(pipe) if value == "PIPE" else value for key, value in source.items()}
+    ask_in_time(with_pipe, "it is not a regular file")
 
 
 def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A database of somebody else, with a row."""
+    """An SQLite file of somebody else, with one row."""
     path = tmp_path / "of others.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -195,7 +195,7 @@ def test_an_endless_query_of_sqlite_is_left_in_time(file: Path) -> None:
 
 
 @pytest.mark.postgresql
-# SQLAlchemy closes no cursor on the server whose statement failed.
+# After a statement fails, SQLAlchemy does not close its cursor on the server.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning")
 def test_an_endless_query_of_postgresql_is_left_in_time(
@@ -240,6 +240,6 @@ def test_a_query_changes_nothing(file: Path, text: str) -> None:
 
 
 def test_a_database_that_is_missing_is_not_made(tmp_path: Path) -> None:
-    missing = tmp_path / "missing.sqlite"
-    ask_in_time(query(missing, "SELECT 1"), "OperationalError")
-    assert not missing.exists()
+    path = tmp_path / "missing.sqlite"
+    ask_in_time(query(path, "SELECT 1"), "OperationalError")
+    assert not path.exists()

@@ -1,4 +1,4 @@
-"""A source that counts the pilots that are done, too: never more than its number, whatever ends."""
+"""A source that counts finished pilots too: there are never more than its number, whatever ends."""
 
 import pytest
 
@@ -17,14 +17,14 @@ from worker.services.tasks.submit_pilots import submit_pilots
 def end(
     world: World, count: int, to: Status, *, cause: Cause | None = None, use: Use | None = None
 ) -> None:
-    """Let so many of the pilots that wait run, and end in this way."""
-    chosen = [one.id for one in world.pilots() if one.status is Status.RESERVED][:count]
-    assert len(chosen) == count
+    """Let some of the reserved pilots run, and end in the given way."""
+    ids = [one.id for one in world.pilots() if one.status is Status.RESERVED][:count]
+    assert len(ids) == count
     with world.database.uow() as tx:
         for status in (Status.SUBMITTING, Status.RUNNING):
-            mover.move(tx, [Move(pilot_id=one, to=status) for one in chosen], world.now())
+            mover.move(tx, [Move(pilot_id=one, to=status) for one in ids], world.now())
         mover.move(
-            tx, [Move(pilot_id=one, to=to, cause=cause, use=use) for one in chosen], world.now()
+            tx, [Move(pilot_id=one, to=to, cause=cause, use=use) for one in ids], world.now()
         )
 
 
@@ -34,9 +34,9 @@ def test_what_is_done_is_counted_off_though_the_answer_is_old(
 ) -> None:
     ce = world.ce(a_ce().with_capacity(4))
     answer(world, 10, "ever")
-    for left in (4, 4, 2, 0):
-        assert reserve(world) == left
-        end(world, left, Status.DONE, use=Use.USEFUL)
+    for number in (4, 4, 2, 0):
+        assert reserve(world) == number
+        end(world, number, Status.DONE, use=Use.USEFUL)
         if is_folded:
             tally.tally(world.runtime())
     assert len(world.pilots()) == 10
@@ -81,7 +81,7 @@ def test_another_vo_s_pilots_do_not_count(world: World) -> None:
 
 
 def test_a_batch_says_how_far_it_is() -> None:
-    ended = EndedPilots(useful=3, failed=1)
-    assert BatchProgress(number=5, ended=ended).words == "3 of 5 done, 1 failed"
-    assert BatchProgress(number=3, ended=ended, most_failed=1).words.endswith("all are done")
-    assert BatchProgress(number=2, ended=ended).left == 0
+    ends = EndedPilots(useful=3, failed=1)
+    assert BatchProgress(number=5, ended=ends).words == "3 of 5 done, 1 failed"
+    assert BatchProgress(number=3, ended=ends, most_failed=1).words.endswith("all are done")
+    assert BatchProgress(number=2, ended=ends).left == 0

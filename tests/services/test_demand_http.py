@@ -1,4 +1,4 @@
-"""The demand from an HTTP endpoint: how it is asked, and what is read of its answer."""
+"""The demand from an HTTP endpoint: the request, and how the answer is read."""
 
 import json
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from worker.domain.errors import DemandUnknown, Invalid
 
 @contextmanager
 def endpoint(answer: object, status: int = 200, **headers: str) -> Iterator[tuple[str, list[Any]]]:
-    """Serve one answer; return the address, and a list of the requests."""
+    """Serve one answer, as it is or as JSON; yield the address and the list of requests."""
     requests: list[Any] = []
-    content = json.dumps(answer).encode()
+    content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -84,9 +84,9 @@ def test_what_no_header_can_hold_is_refused_without_being_shown(
     key = tmp_path / "key"
     key.write_text(content)
     options = {"kind": "http", "url": "http://127.0.0.1:1/", "header_files": {"X-Key": str(key)}}
-    with refused(DemandUnknown, "not one line of plain characters") as caught:
+    with refused(DemandUnknown, "not one line of plain characters") as error:
         registry.ask("lhcb", options)
-    assert not content or repr(content) not in str(caught.value)
+    assert not content or repr(content) not in str(error.value)
 
 
 @pytest.mark.parametrize(

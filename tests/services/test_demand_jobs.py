@@ -1,10 +1,10 @@
-"""A source that counts open jobs: whatever ends has done one, until it is asked again."""
+"""A source that counts open jobs: until the next question, each pilot that ends has done one."""
 
 import pytest
 
 from tests.factories import a_ce
 from tests.services.test_demand_ever import end
-from tests.services.test_demand_totals import answer
+from tests.services.test_demand_totals import answer, reserve
 from tests.services.world import World
 from worker.db import vos
 from worker.domain.demand import DemandCounts
@@ -12,34 +12,29 @@ from worker.domain.pilot import Cause, Status, Use
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
 from worker.services.tasks import ask_demand
-from worker.services.tasks.submit_pilots import submit_pilots
-
-
-def reserved(world: World) -> int:
-    return submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"]
 
 
 def test_none_takes_the_place_of_one_that_ended_since(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(100))
     answer(world, 5, "jobs")
-    assert reserved(world) == 5
+    assert reserve(world) == 5
     world.wait(5)
     end(world, 2, Status.DONE, use=Use.USEFUL)
     end(world, 1, Status.FAILED, cause=Cause.SIGNAL)
-    assert reserved(world) == 0
+    assert reserve(world) == 0
     [decision] = overview.explain(world.runtime(), ce.name)
     assert "3 pilots ended since" in decision.reason
     assert decision.trace["vo"]["answered"] == 5
     world.wait(5)
     answer(world, 4, "jobs")
-    assert reserved(world) == 2
+    assert reserve(world) == 2
 
 
 @pytest.mark.parametrize("minutes", [1, 5])
 def test_nor_after_a_question_without_an_answer(world: World, minutes: int) -> None:
     world.ce(a_ce().with_capacity(100))
     answer(world, 5, "jobs")
-    assert reserved(world) == 5
+    assert reserve(world) == 5
     world.wait(5)
     end(world, 3, Status.DONE, use=Use.USEFUL)
     world.wait(60 * minutes)
@@ -47,7 +42,7 @@ def test_nor_after_a_question_without_an_answer(world: World, minutes: int) -> N
     with world.database.uow() as tx:
         before = vos.get(tx, DEFAULT_VO).source
     assert before is not None
-    # The same answer stays, though the question after it failed.
+    # The same answer holds, though the next question failed.
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=source))
     ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
-    assert reserved(world) == 0
+    assert reserve(world) == 0

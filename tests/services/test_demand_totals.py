@@ -1,4 +1,4 @@
-"""A source that counts all pilots, and the bounds of a VO: what is sent, and what explain says."""
+"""A source that counts all pilots, and the bounds of a VO: how many are sent, and why."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ def answer(world: World, number: int, counts: str = "total") -> None:
     ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
 
 
-def bound(world: World, **bounds: Any) -> None:
+def set_bounds(world: World, **bounds: Any) -> None:
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, **bounds))
 
 
@@ -31,7 +31,7 @@ def test_of_a_total_only_what_is_missing_is_sent(world: World) -> None:
     answer(world, 31)
     assert reserve(world) == 31
     answer(world, 40)
-    # As many as are missing, though half of those that wait are expected to fail.
+    # It sends only the missing ones, though half of the waiting ones are expected to fail.
     assert reserve(world) == 9
     [decision] = overview.explain(world.runtime(), ce.name)
     assert "wants 40 in all, has 31, so 9 more" in decision.reason
@@ -42,7 +42,7 @@ def test_of_a_total_only_what_is_missing_is_sent(world: World) -> None:
 
 def test_a_floor_is_kept_though_the_source_says_0(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(100))
-    bound(world, demand_min=5)
+    set_bounds(world, demand_min=5)
     for counts in ("total", "more"):
         answer(world, 0, counts)
         reserve(world)
@@ -53,13 +53,13 @@ def test_a_floor_is_kept_though_the_source_says_0(world: World) -> None:
 
 def test_a_floor_is_kept_while_the_demand_is_not_known(world: World) -> None:
     world.ce(a_ce().with_capacity(100))
-    bound(world, demand_min=5, source={"kind": "command", "command": ["false"]})
+    set_bounds(world, demand_min=5, source={"kind": "command", "command": ["false"]})
     assert reserve(world) == 5
 
 
 def test_no_more_than_the_ceiling_are_wanted(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(100))
-    bound(world, demand_max=7)
+    set_bounds(world, demand_max=7)
     assert reserve(world) == 7
     answer(world, 50)
     assert reserve(world) == 0
@@ -69,7 +69,7 @@ def test_no_more_than_the_ceiling_are_wanted(world: World) -> None:
 
 def test_a_lower_total_is_not_followed_at_once(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(100))
-    bound(world, scale_down_delay=timedelta(minutes=5))
+    set_bounds(world, scale_down_delay=timedelta(minutes=5))
     answer(world, 6)
     world.wait(60)
     answer(world, 2)

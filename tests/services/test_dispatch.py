@@ -1,4 +1,4 @@
-"""dispatch: reserved pilots are sent in bulk, each stamp once, and what was answered is kept."""
+"""dispatch: reserved pilots are sent in bulk, each stamp once, and each answer is stored."""
 
 from collections.abc import Sequence
 
@@ -28,13 +28,13 @@ def test_what_is_reserved_is_sent_in_one_call_and_recorded(world: World) -> None
     driver = Fake()
     ce = world.ce()
     other = world.vo()
-    made = [*world.reserve(ce, 3), *world.reserve(ce, 2, other.name)]
-    done = dispatch(world.with_driver(driver), ce.name)
+    ids = [*world.reserve(ce, 3), *world.reserve(ce, 2, other.name)]
+    result = dispatch(world.with_driver(driver), ce.name)
 
-    assert done.counts == {"submitted": 5, "refused": 0, "in doubt": 0}
+    assert result.counts == {"submitted": 5, "refused": 0, "in doubt": 0}
     assert driver.calls == ["submit"]
     assert len(world.jobs(ce)) == 5
-    for pilot in map(world.pilot, made):
+    for pilot in map(world.pilot, ids):
         assert (pilot.status, pilot.submitted_at) == (Status.SUBMITTED, world.clock)
         assert pilot.handle is not None
         assert pilot.next_check_at is not None
@@ -60,9 +60,9 @@ def test_a_pilot_is_told_who_it_is(world: World) -> None:
 def test_nothing_reserved_is_nothing_to_do(world: World) -> None:
     driver = Fake()
     ce = world.ce()
-    done = dispatch(world.with_driver(driver), ce.name)
+    result = dispatch(world.with_driver(driver), ce.name)
 
-    assert (done.outcome, done.busy) == (Outcome.SKIPPED, False)
+    assert (result.outcome, result.busy) == (Outcome.SKIPPED, False)
     assert driver.calls == []
     with refused(UnknownCE, "nowhere"):
         dispatch(world.runtime(), "nowhere")
@@ -73,8 +73,8 @@ def test_a_batch_is_sent_at_the_most_and_the_next_execution_goes_on(world: World
     world.reserve(ce, 10)
     runtime = world.runtime(batch=4)
 
-    sent = [dispatch(runtime, ce.name).counts["submitted"] for _ in range(3)]
-    assert sent == [4, 4, 2]
+    counts = [dispatch(runtime, ce.name).counts["submitted"] for _ in range(3)]
+    assert counts == [4, 4, 2]
     assert len(set(world.jobs(ce))) == 10
 
 
@@ -87,9 +87,9 @@ def test_a_ce_that_takes_no_more_is_sent_nothing_and_its_slots_are_freed(
     world.sent(ce, 2)
     world.reserve(ce, 3)
     close(world, ce, how)
-    done = dispatch(world.with_driver(driver), ce.name)
+    result = dispatch(world.with_driver(driver), ce.name)
 
-    assert done.counts == {"cancelled": 3}
+    assert result.counts == {"cancelled": 3}
     assert driver.calls == []
     assert world.statuses() == {"submitted": 2, "cancelled": 3}
 
@@ -109,10 +109,10 @@ def test_a_ce_that_closes_cancels_no_pilot_that_was_sent_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ce = world.ce()
-    waiting = dict.fromkeys([*world.sent(ce, 1), *world.reserve(ce, 1)], DEFAULT_VO)
+    owners = dict.fromkeys([*world.sent(ce, 1), *world.reserve(ce, 1)], DEFAULT_VO)
     close(world, ce, "disabled")
-    # What one read as reserved, another may have claimed, sent and recorded before it is moved.
-    monkeypatch.setattr(pilot_reads, "unsent", lambda tx, name: waiting)
+    # Another process may have claimed, sent and recorded a pilot since this one read it.
+    monkeypatch.setattr(pilot_reads, "unsent", lambda tx, name: owners)
     dispatch(world.runtime(), ce.name)
 
     assert world.statuses() == {"submitted": 1, "cancelled": 1}
@@ -120,14 +120,14 @@ def test_a_ce_that_closes_cancels_no_pilot_that_was_sent_meanwhile(
 
 def test_refusals_are_failures_with_their_cause_and_the_others_are_sent(world: World) -> None:
     ce = world.ce()
-    made = world.reserve(ce, 4)
-    stamps = [world.pilot(i).stamp for i in made[:2]]
+    ids = world.reserve(ce, 4)
+    stamps = [world.pilot(i).stamp for i in ids[:2]]
     world.fault(ce, Fault.REFUSES, cause=Cause.QUOTA, reason="no room", stamps=stamps)
-    done = dispatch(world.runtime(), ce.name)
+    result = dispatch(world.runtime(), ce.name)
 
-    assert done.counts == {"submitted": 2, "refused": 2, "in doubt": 0}
+    assert result.counts == {"submitted": 2, "refused": 2, "in doubt": 0}
     assert len(world.jobs(ce)) == 2
-    for pilot in map(world.pilot, made[:2]):
+    for pilot in map(world.pilot, ids[:2]):
         assert (pilot.status, pilot.cause, pilot.reason) == (Status.FAILED, Cause.QUOTA, "no room")
 
 
@@ -135,10 +135,10 @@ def test_a_refusal_as_a_whole_fails_them_all(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 3)
     world.fault(ce, Fault.REFUSES, whole=True, cause=Cause.QUOTA)
-    done = dispatch(world.runtime(), ce.name)
+    result = dispatch(world.runtime(), ce.name)
 
-    assert done.outcome is Outcome.FAILED
-    assert done.counts == {"refused": 3}
+    assert result.outcome is Outcome.FAILED
+    assert result.counts == {"refused": 3}
     assert {(p.status, p.cause) for p in world.pilots()} == {(Status.FAILED, Cause.QUOTA)}
 
 
@@ -148,9 +148,9 @@ def test_the_credential_of_one_vo_fails_its_pilots_alone(world: World) -> None:
     world.reserve(ce, 2)
     world.reserve(ce, 3, locked_out.name)
     world.fault(ce, Fault.CREDENTIAL, vo=locked_out.name)
-    done = dispatch(world.runtime(), ce.name)
+    result = dispatch(world.runtime(), ce.name)
 
-    assert done.counts == {"submitted": 2, "refused": 3, "in doubt": 0}
+    assert result.counts == {"submitted": 2, "refused": 3, "in doubt": 0}
     assert {p.cause for p in world.pilots() if p.vo == locked_out.name} == {Cause.CREDENTIAL}
 
 
@@ -160,9 +160,9 @@ def test_a_credential_that_has_expired_fails_them_all_and_does_not_back_the_ce_o
     ce = world.ce()
     world.reserve(ce, 3)
     world.fault(ce, Fault.CREDENTIAL)
-    done = dispatch(world.runtime(), ce.name)
+    result = dispatch(world.runtime(), ce.name)
 
-    assert done.outcome is Outcome.FAILED
+    assert result.outcome is Outcome.FAILED
     assert {(p.status, p.cause) for p in world.pilots()} == {(Status.FAILED, Cause.CREDENTIAL)}
     assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
     assert world.jobs(ce) == []
@@ -172,9 +172,9 @@ def test_what_a_failed_execution_committed_stays_and_its_outcome_says_so(world: 
     ce = world.ce()
     world.reserve(ce, 3)
     world.fault(ce, Fault.DOWN)
-    done = dispatch(world.runtime(), ce.name)
+    result = dispatch(world.runtime(), ce.name)
 
-    assert done.outcome is Outcome.FAILED
+    assert result.outcome is Outcome.FAILED
     assert world.statuses() == {"submitting": 3}
     assert "what it committed before stays" in Outcome.FAILED.sentence
 
@@ -189,9 +189,9 @@ def test_a_receipt_that_says_nothing_leaves_its_pilot_in_doubt(world: World, spo
 
     ce = world.ce()
     world.reserve(ce, 3)
-    done = dispatch(world.with_driver(Vague()), ce.name)
+    result = dispatch(world.with_driver(Vague()), ce.name)
 
-    assert done.counts == {"submitted": 2, "refused": 0, "in doubt": 1}
+    assert result.counts == {"submitted": 2, "refused": 0, "in doubt": 1}
     assert world.statuses() == {"submitting": 1, "submitted": 2}
     world.reconcile(ce)
     assert world.statuses() == {"submitted": 3}
@@ -237,15 +237,15 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
     for number in (1, 300):
         ce = world.ce(a_ce().with_capacity(number))
         world.reserve(ce, number)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             assert dispatch(world.runtime(), ce.name).counts["submitted"] == number
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
 
 
 def test_a_driver_that_cannot_be_made_claims_nothing(world: World) -> None:
     class Unmade(Fake):
-        def for_ce(self, *told: object) -> "Unmade":
+        def for_ce(self, *args: object) -> "Unmade":
             raise RuntimeError("no such command")
 
     ce = world.ce()
@@ -261,10 +261,12 @@ def test_a_driver_that_cannot_be_made_claims_nothing(world: World) -> None:
 def test_two_dispatches_of_a_ce_do_not_call_it_at_once(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 4)
-    seen = []
-    driver = Watching(lambda: seen.append(dispatch(world.runtime(holder="two", batch=2), ce.name)))
-    done = dispatch(world.with_driver(driver, batch=2), ce.name)
+    others = []
+    driver = Watching(
+        lambda: others.append(dispatch(world.runtime(holder="two", batch=2), ce.name))
+    )
+    result = dispatch(world.with_driver(driver, batch=2), ce.name)
 
-    assert done.counts["submitted"] == 2
-    assert [(one.outcome, one.busy) for one in seen] == [(Outcome.SKIPPED, True)]
+    assert result.counts["submitted"] == 2
+    assert [(one.outcome, one.busy) for one in others] == [(Outcome.SKIPPED, True)]
     assert world.statuses() == {"reserved": 2, "submitted": 2}

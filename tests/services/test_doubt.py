@@ -1,4 +1,4 @@
-"""Whatever happens to a call, every job has one pilot and every pilot comes to an end."""
+"""Whatever happens to a call, every job has one pilot and every pilot ends."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from worker.services.tasks.dispatch import dispatch as run
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """Stands for the end of a process."""
 
 
 DELAY = 30.0
@@ -32,10 +32,12 @@ ACCIDENTS: dict[str, Callable[[], BaseException]] = {
 }
 
 
-def accident(world: World, ce: CE, error: BaseException, *, arrived: bool, count: int = 3) -> None:
-    """Send pilots and lose the call, after it has arrived or before."""
+def accident(
+    world: World, ce: CE, error: BaseException, *, has_arrived: bool, count: int = 3
+) -> None:
+    """Send pilots in a call that fails, after it has arrived at the CE or before."""
     world.reserve(ce, count)
-    runtime = world.with_driver(Broken(error, after=arrived))
+    runtime = world.with_driver(Broken(error, after=has_arrived))
     if isinstance(error, Exception):
         assert run(runtime, ce.name).outcome is Outcome.FAILED
     else:
@@ -43,13 +45,13 @@ def accident(world: World, ce: CE, error: BaseException, *, arrived: bool, count
             run(runtime, ce.name)
 
 
-@pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "never_arrived"])
+@pytest.mark.parametrize("has_arrived", [True, False], ids=["arrived", "never_arrived"])
 @pytest.mark.parametrize("make", ACCIDENTS.values(), ids=ACCIDENTS)
 def test_pilots_of_a_call_that_was_lost_are_settled_and_never_sent_again(
-    world: World, make: Callable[[], BaseException], arrived: bool
+    world: World, make: Callable[[], BaseException], has_arrived: bool
 ) -> None:
     ce = world.ce(visibility_delay=DELAY)
-    accident(world, ce, make(), arrived=arrived)
+    accident(world, ce, make(), has_arrived=has_arrived)
 
     # In doubt: they keep their slots and nothing sends them again, whoever holds the lease.
     assert world.statuses() == {"submitting": 3}
@@ -60,13 +62,13 @@ def test_pilots_of_a_call_that_was_lost_are_settled_and_never_sent_again(
     for _ in range(2):
         assert world.reconcile(ce, world.runtime(holder="two")).outcome is Outcome.OK
         world.wait(120)
-    assert world.statuses() == ({"running": 3} if arrived else {"lost": 3})
-    assert Counter(world.jobs(ce)) == Counter(p.stamp for p in world.pilots() if arrived)
+    assert world.statuses() == ({"running": 3} if has_arrived else {"lost": 3})
+    assert Counter(world.jobs(ce)) == Counter(p.stamp for p in world.pilots() if has_arrived)
 
 
 def test_a_pilot_is_adopted_once_with_the_handle_that_the_ce_gave_it(world: World) -> None:
     ce = world.ce()
-    accident(world, ce, Unavailable("connection reset"), arrived=True)
+    accident(world, ce, Unavailable("connection reset"), has_arrived=True)
     first = world.reconcile(ce, world.runtime(by_hand=True))
     again = world.reconcile(ce, world.runtime(by_hand=True))
 
@@ -82,7 +84,7 @@ def test_a_pilot_is_adopted_once_with_the_handle_that_the_ce_gave_it(world: Worl
 
 def test_a_pilot_that_ended_before_it_was_adopted_is_taken_for_what_it_was(world: World) -> None:
     ce = world.ce()
-    accident(world, ce, Unavailable("connection reset"), arrived=True)
+    accident(world, ce, Unavailable("connection reset"), has_arrived=True)
     world.wait(1000)
     world.reconcile(ce)
     assert world.statuses() == {"done": 3}
@@ -90,7 +92,7 @@ def test_a_pilot_that_ended_before_it_was_adopted_is_taken_for_what_it_was(world
 
 def test_a_pilot_is_not_given_up_before_the_ce_must_show_it(world: World) -> None:
     ce = world.ce(visibility_delay=DELAY)
-    accident(world, ce, Unavailable("connection reset"), arrived=False, count=1)
+    accident(world, ce, Unavailable("connection reset"), has_arrived=False, count=1)
     by_hand = world.runtime(by_hand=True)
 
     for _ in range(5):
@@ -102,8 +104,8 @@ def test_a_pilot_is_not_given_up_before_the_ce_must_show_it(world: World) -> Non
     world.wait(0.001)
     world.reconcile(ce, by_hand)
     assert world.statuses() == {"submitting": 1}
-    done = world.reconcile(ce, by_hand)
-    assert done.counts["given up"] == 1
+    result = world.reconcile(ce, by_hand)
+    assert result.counts["given up"] == 1
     assert world.statuses() == {"lost": 1}
 
 
@@ -123,7 +125,7 @@ def test_a_listing_that_may_lack_something_gives_no_pilot_up(
     world: World, fault: Fault, settings: dict[str, float]
 ) -> None:
     ce = world.ce(call_timeout=0.01)
-    accident(world, ce, Unavailable("connection reset"), arrived=True)
+    accident(world, ce, Unavailable("connection reset"), has_arrived=True)
     world.wait(60)
     world.fault(ce, fault, **settings)
     for _ in range(6):
@@ -137,7 +139,7 @@ def test_a_listing_that_may_lack_something_gives_no_pilot_up(
 
 def test_one_complete_listing_between_two_that_fail_is_not_enough(world: World) -> None:
     ce = world.ce()
-    accident(world, ce, Unavailable("connection reset"), arrived=False, count=1)
+    accident(world, ce, Unavailable("connection reset"), has_arrived=False, count=1)
     by_hand = world.runtime(by_hand=True)
     for _ in range(3):
         world.wait(60)
@@ -161,11 +163,11 @@ def test_receipts_that_are_missing_leave_their_pilots_in_doubt_and_no_other(
     ce = world.ce()
     world.reserve(ce, 8)
     world.fault(ce, Fault.ANSWERS_HALF, share=share)
-    done = run(world.runtime(), ce.name)
+    result = run(world.runtime(), ce.name)
     world.mend(ce)
-    missing = round(8 * share)
+    doubts = round(8 * share)
 
-    assert done.counts == {"submitted": 8 - missing, "refused": 0, "in doubt": missing}
+    assert result.counts == {"submitted": 8 - doubts, "refused": 0, "in doubt": doubts}
     world.reconcile(ce)
     assert world.statuses() == {"submitted": 8}
     assert len({pilot.handle for pilot in world.pilots()}) == 8
@@ -178,16 +180,14 @@ def test_a_lost_reply_costs_no_job_and_makes_none_twice(world: World, share: flo
     world.fault(ce, Fault.LOSES_REPLY, share=share)
     run(world.runtime(), ce.name)
     world.mend(ce)
-    arrived = world.jobs(ce)
+    stamps = world.jobs(ce)
     for _ in range(3):
         world.wait(1)
         world.reconcile(ce, world.runtime(by_hand=True))
 
-    expected = {"submitted": len(arrived), "lost": 8 - len(arrived)}
-    assert world.statuses() == {status: n for status, n in expected.items() if n}
-    assert sorted(p.stamp for p in world.pilots() if p.status is Status.SUBMITTED) == sorted(
-        arrived
-    )
+    statuses = {"submitted": len(stamps), "lost": 8 - len(stamps)}
+    assert world.statuses() == {status: n for status, n in statuses.items() if n}
+    assert sorted(p.stamp for p in world.pilots() if p.status is Status.SUBMITTED) == sorted(stamps)
 
 
 def test_a_lost_pilot_that_turns_up_is_taken_back_even_above_the_limit(world: World) -> None:
@@ -213,36 +213,36 @@ def test_a_lost_pilot_that_turns_up_is_taken_back_even_above_the_limit(world: Wo
 
 def test_a_pilot_that_a_check_lost_is_revived_by_the_next_listing(world: World) -> None:
     ce = world.ce(run_time=10**6)
-    [lost] = world.sent(ce, 1)
+    [pilot] = world.sent(ce, 1)
     world.fault(ce, Fault.FORGETS)
     for _ in range(5):
         world.wait(minutes=5)
         world.check(ce)
-    assert world.pilot(lost).status is Status.LOST
-    assert world.pilot(lost).ended_at is not None
+    assert world.pilot(pilot).status is Status.LOST
+    assert world.pilot(pilot).ended_at is not None
 
     world.mend(ce)
     world.reconcile(ce)
-    revived = world.pilot(lost)
-    assert (revived.status, revived.ended_at) == (Status.RUNNING, None)
-    assert revived.next_check_at is not None
+    after = world.pilot(pilot)
+    assert (after.status, after.ended_at) == (Status.RUNNING, None)
+    assert after.next_check_at is not None
     world.wait(days=12)
     world.check(ce)
-    assert world.pilot(lost).status is Status.DONE
+    assert world.pilot(pilot).status is Status.DONE
 
 
 def test_stamps_that_nobody_knows_are_reported_and_left_alone(world: World) -> None:
     ce = world.ce()
     world.sent(ce, 2)
     with world.database.uow() as tx:
-        [gone, _] = pilot_reads.find(tx).items
-        mover.move(tx, [Move(pilot_id=gone.id, to=Status.DONE)], world.clock)
+        [pilot, _] = pilot_reads.find(tx).items
+        mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE)], world.clock)
         retention.remove(tx, "pilots", world.clock.replace(year=2030), 10)
-    done = world.reconcile(ce)
+    result = world.reconcile(ce)
 
-    assert done.outcome is Outcome.OK
-    assert done.counts["strangers"] == 1
-    assert gone.stamp in done.lines[0]
+    assert result.outcome is Outcome.OK
+    assert result.counts["strangers"] == 1
+    assert pilot.stamp in result.lines[0]
     assert world.statuses() == {"submitted": 1}
 
 
@@ -265,7 +265,7 @@ def test_a_ce_that_counts_from_one_again_does_not_keep_all_its_pilots_in_doubt(
 
 def test_a_stamp_at_another_ce_than_its_own_moves_nothing(world: World) -> None:
     ours, theirs = world.ce(), world.ce()
-    accident(world, ours, Unavailable("connection reset"), arrived=False, count=1)
+    accident(world, ours, Unavailable("connection reset"), has_arrived=False, count=1)
     [pilot] = world.pilots()
 
     class Mistaken(Fake):
@@ -276,9 +276,9 @@ def test_a_stamp_at_another_ce_than_its_own_moves_nothing(world: World) -> None:
             return listing
 
     world.reconcile(theirs, world.with_driver(Mistaken()))
-    done = world.reconcile(theirs)
+    result = world.reconcile(theirs)
 
-    assert done.counts["adopted"] == 0
+    assert result.counts["adopted"] == 0
     assert world.statuses() == {"submitting": 1}
 
 
@@ -286,16 +286,16 @@ def test_a_listing_moves_no_pilot_that_a_check_will_ask_after(world: World) -> N
     ce = world.ce()
     world.sent(ce, 2)
     world.wait(100)
-    done = world.reconcile(ce)
+    result = world.reconcile(ce)
 
-    assert done.counts["listed"] == 2
-    assert not any(count for what, count in done.counts.items() if what != "listed")
+    assert result.counts["listed"] == 2
+    assert not any(count for what, count in result.counts.items() if what != "listed")
     assert world.statuses() == {"submitted": 2}
 
 
 def test_pilots_in_doubt_hold_their_slots(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(3))
-    accident(world, ce, Unavailable("connection reset"), arrived=False, count=3)
+    accident(world, ce, Unavailable("connection reset"), has_arrived=False, count=3)
     with world.database.uow() as tx:
         grant = Grant(vo="default", ce=ce.name, count=1)
         assert pilots.reserve(tx, [grant], world.clock) == []
@@ -305,13 +305,13 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
     counts = []
     for number in (1, 200):
         ce = world.ce(a_ce().with_capacity(2 * number))
-        accident(world, ce, Unavailable("reset"), arrived=True, count=number)
+        accident(world, ce, Unavailable("reset"), has_arrived=True, count=number)
         world.wait(600)
-        accident(world, ce, Unavailable("reset"), arrived=False, count=number)
+        accident(world, ce, Unavailable("reset"), has_arrived=False, count=number)
         world.wait(600)
         world.make(a_pilot().on(world.ce(a_ce().with_capacity(number))).lost(), number)
-        with statements(world.database.engine) as seen:
-            done = world.reconcile(ce)
-        assert done.counts["adopted"] == number
-        counts.append(len(seen))
+        with statements(world.database.engine) as sql:
+            result = world.reconcile(ce)
+        assert result.counts["adopted"] == number
+        counts.append(len(sql))
     assert counts[0] == counts[1]

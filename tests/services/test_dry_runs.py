@@ -21,11 +21,11 @@ from worker.services.tasks import catalogue, execute, learn, ticks
 
 ALL = sorted(catalogue.tasks())
 NOBODY = Webhook(url="http://127.0.0.1:9/", secret="s" * 32)
-"""A receiver that is not asked: what waits is too old."""
+"""A receiver that gets no request, because the waiting events are too old."""
 
 
 def busy_world(world: World) -> dict[Scope, str | None]:
-    """Make a world in which every task has something to do; tell what each is for."""
+    """Make a world in which every task has something to do; return the subjects by scope."""
     ce = world.ce(a_ce().named("busy").with_capacity(50))
     over = world.ce(a_ce().named("over"))
     source = {"kind": "command", "command": ["echo", "7"], "unknown": "fill"}
@@ -52,15 +52,15 @@ def test_a_dry_run_changes_nothing_at_all_and_calls_no_ce(world: World, name: st
     driver = Fake()
     task = catalogue.get(name)
     before = world.image()
-    done = execute.execute(
+    result = execute.execute(
         task, subjects[task.scope], world.with_driver(driver, by_hand=True), dry_run=True
     )
 
     assert world.image() == before
     assert driver.calls == []
     assert world.nudges == []
-    assert done.outcome is Outcome.OK
-    assert sum(done.counts.values()) > 0
+    assert result.outcome is Outcome.OK
+    assert sum(result.counts.values()) > 0
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -69,9 +69,9 @@ def test_a_run_does_change_something(world: World, name: str) -> None:
     task = catalogue.get(name)
     before = world.image()
     runtime = world.runtime(by_hand=True, webhook=NOBODY)
-    done = execute.execute(task, subjects[task.scope], runtime)
+    result = execute.execute(task, subjects[task.scope], runtime)
 
-    assert done.outcome is Outcome.OK
+    assert result.outcome is Outcome.OK
     assert world.image() != before
     [schedule] = [s for s in ticks.list_schedules(world.runtime()) if s.task == name]
     assert schedule.last_outcome is Outcome.OK
@@ -88,15 +88,15 @@ def test_to_look_changes_nothing(world: World) -> None:
 
 def test_a_task_says_what_it_would_do(world: World) -> None:
     subjects = busy_world(world)
-    said = {}
+    counts = {}
     for name in ALL:
         task = catalogue.get(name)
-        done = execute.execute(task, subjects[task.scope], world.runtime(), dry_run=True)
-        said[name] = dict(done.counts)
-    assert said["dispatch"] == {"would send": 4}
-    assert said["check_pilots"] == {"would check": 5}
-    assert said["reconcile"] == {"in doubt": 2}
-    assert {what: n for what, n in said["prune"].items() if n} == {
+        result = execute.execute(task, subjects[task.scope], world.runtime(), dry_run=True)
+        counts[name] = dict(result.counts)
+    assert counts["dispatch"] == {"would send": 4}
+    assert counts["check_pilots"] == {"would check": 5}
+    assert counts["reconcile"] == {"in doubt": 2}
+    assert {what: n for what, n in counts["prune"].items() if n} == {
         "old pilots": 2,
         "old decisions": 1,
     }
@@ -118,8 +118,8 @@ def test_a_dry_run_of_dispatch_says_what_stands_in_the_way(world: World) -> None
     world.wait(60)
     world.reconcile(ce)
     pauses.pause(world.runtime(), ce.name, "new disks")
-    held = TaskResult(counts={"would cancel": 3}, lines=("held by hand: new disks",))
-    assert run(world.runtime()) == held
+    plan = TaskResult(counts={"would cancel": 3}, lines=("held by hand: new disks",))
+    assert run(world.runtime()) == plan
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

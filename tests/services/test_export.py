@@ -1,4 +1,4 @@
-"""What `export` writes and `apply` reads is the inventory, whatever is in it."""
+"""`export` followed by `apply` reproduces the inventory, whatever is in it."""
 
 import tomllib
 from collections.abc import Callable
@@ -169,17 +169,17 @@ def add_schedule(draw: Draw, tx: Transaction, owner: str | None) -> None:
         schedules.put(tx, Schedule(task=task, vo=owner, enabled=draw(st.booleans()), **when))
 
 
-def payload(draw: Draw, known: list[str]) -> dict[str, Any]:
+def payload(draw: Draw, ce_names: list[str]) -> dict[str, Any]:
     own = draw(st.lists(st.sampled_from(sorted(VARIABLES)), unique=True))
-    at = draw(st.lists(st.sampled_from(known), unique=True)) if known else []
+    at = draw(st.lists(st.sampled_from(ce_names), unique=True)) if ce_names else []
     script = "".join(draw(scripts)).replace("@", "(a)")
-    told = {
+    values = {
         "script": script + "".join(f" @{{{name}}}" for name in own),
         "arguments": [word.replace("@", "") for word in draw(st.lists(lines, max_size=3))],
         "variables": {name: draw(VARIABLES[name]) for name in own},
         "at": {ce: {"c": True} if "c" in own else {} for ce in at},
     }
-    return plain(read(told))
+    return plain(read(values))
 
 
 def inventory(tx: Transaction) -> dict[str, Any]:
@@ -203,25 +203,25 @@ def a_database(uow: UnitOfWork) -> Database:
 def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
 
-    # Not shrunk: to find the smallest inventory that fails takes minutes.
+    # Without shrinking: the search for the smallest inventory that fails takes minutes.
     @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         with sqlite_template.in_memory() as old, sqlite_template.in_memory() as new:
             with old() as tx:
                 fill(data.draw, tx)
-            written = export(a_database(old))
-            file.write_text(written, encoding="utf-8")
-            wanted = inventory_file.read(file, BACKENDS)
+            text = export(a_database(old))
+            file.write_text(text, encoding="utf-8")
+            content = inventory_file.read(file, BACKENDS)
 
-            assert apply(a_database(old), wanted, NOW, dry_run=False) == []
-            apply(a_database(new), wanted, NOW, dry_run=False)
-            assert apply(a_database(new), wanted, NOW, dry_run=True) == []
+            assert apply(a_database(old), content, NOW, dry_run=False) == []
+            apply(a_database(new), content, NOW, dry_run=False)
+            assert apply(a_database(new), content, NOW, dry_run=True) == []
             with old() as tx:
                 before = inventory(tx)
             with new() as tx:
                 assert inventory(tx) == before
-            assert export(a_database(new)) == written
+            assert export(a_database(new)) == text
 
     holds()
 

@@ -1,4 +1,4 @@
-"""Whatever the pilots of one VO say, true or false, no number of a CE or of another VO changes."""
+"""Whatever the pilots of one VO report, no number of a CE or of another VO changes."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -39,7 +39,7 @@ numbers = count(1)
 
 
 class EndsWell(Fake):
-    """A CE whose pilots all began twenty minutes ago, and ended well after the same time."""
+    """A CE whose pilots all began twenty minutes ago and ended well after equal times."""
 
     def __init__(self, world: World, life: timedelta) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class EndsWell(Fake):
 
 
 def facts_after(world: World, words: Sequence[Word]) -> dict[str, Any]:
-    """Let pilots of two VOs end at two CEs, of which those of one VO say these words."""
+    """Let pilots of two VOs end at two CEs, where the pilots of one VO report these words."""
     liars = world.vo(a_vo().named(LIARS))
     for vo in (LIARS, HONEST):
         payload = {"script": "exit 0", "reports": True, "useful_after": 300}
@@ -79,14 +79,14 @@ def facts_after(world: World, words: Sequence[Word]) -> dict[str, Any]:
     for ce in ces:
         world.check(ce, world.with_driver(EndsWell(world, LIFE[ce.name]), by_hand=True))
     learn.learn(world.runtime())
-    ended = [one for one in world.pilots() if one.vo == HONEST]
+    honest = [one for one in world.pilots() if one.vo == HONEST]
     with world.database.uow() as tx:
         return {
             "CEs": health.get_all(tx),
             "pauses": [sending.find(tx, name).items for name in LIFE],
             "work": work.get_all(tx)[HONEST],
             "slots": [slots.slots_of(tx, name) for name in LIFE],
-            "pilots": [(one.ce, one.status, one.use, one.cause) for one in ended],
+            "pilots": [(one.ce, one.status, one.use, one.cause) for one in honest],
         }
 
 

@@ -1,6 +1,6 @@
-"""A CE with a million strangers, a renewal without end: bounded, told in short, and the next works.
+"""A million strangers, or a renewal without end: bounded, reported briefly, and the next works.
 
-The room that the strangers take is measured in a process of its own.
+A process of its own measures the memory that the strangers take.
 """
 
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from tests.backends.test_endless_answers import ABOUT, SQUEUE, program
 from tests.room import answer_of, room
-from tests.services.test_credentials import known, run, stored, token
+from tests.services.test_credentials import add_credential, all_credentials, run, token
 from tests.services.world import World
 from tests.session import PLAN
 from worker.services.tasks import renew_credentials
@@ -53,10 +53,10 @@ runtime = Runtime(
 before = rows()
 keep_to(told["room"])
 begin = time.process_time()
-done = [reconcile(runtime, name) for name in ("flooded", "next")]
+results = [reconcile(runtime, name) for name in ("flooded", "next")]
 print(json.dumps({
-    "counts": [one.counts for one in done],
-    "lines": [one.lines for one in done],
+    "counts": [one.counts for one in results],
+    "lines": [one.lines for one in results],
     "seconds": time.process_time() - begin,
     "rows": rows() - before,
 }))
@@ -82,17 +82,17 @@ def test_strangers_without_number_take_bounded_room_and_leave_next_to_nothing(
         program(tmp_path / name, "squeue", squeue)
         program(tmp_path / name, "scancel", "exit 0")
     # The pilot in doubt is the last job of the listing.
-    told = {"folder": str(tmp_path), "cancels": cancels, "room": mebibytes}
-    answer = answer_of(RECONCILE, {**told, "stamp": f"{arrays:024x}{999:08x}"})
+    values = {"folder": str(tmp_path), "cancels": cancels, "room": mebibytes}
+    answer = answer_of(RECONCILE, {**values, "stamp": f"{arrays:024x}{999:08x}"})
 
-    flooded, beside = answer["counts"]
-    assert (flooded["listed"], flooded["adopted"]) == (arrays * 1000, 1)
-    assert flooded["strangers"] == arrays * 1000 - 1
+    first, second = answer["counts"]
+    assert (first["listed"], first["adopted"]) == (arrays * 1000, 1)
+    assert first["strangers"] == arrays * 1000 - 1
     assert [len(lines) for lines in answer["lines"]] == [SHOWN, 1]
-    assert (beside["listed"], beside["strangers"]) == (1, 1)
+    assert (second["listed"], second["strangers"]) == (1, 1)
     assert answer["seconds"] < 150
-    # Of a stranger nothing is stored, of calls their tallies; one execution ends one batch.
-    assert flooded.get("cancelled", 0) == (1000 if cancels else 0)
+    # Nothing is stored about strangers, only tallies of calls; one execution ends one batch.
+    assert first.get("cancelled", 0) == (1000 if cancels else 0)
     assert answer["rows"] < 20 + (1001 if cancels else 0)
 
 
@@ -113,17 +113,22 @@ def test_a_renewal_without_end_is_ended_and_the_next_is_done(
     pid, fresh = tmp_path / "pid", token(world, "fresh", 24)
     first, second = world.vo(), world.vo()
     words = ("/bin/sh", "-c", f"echo $$ >{pid}; {script}")
-    known(world, token(world, "endless", 0.01), first.name, renew=words)
+    add_credential(world, token(world, "endless", 0.01), first.name, renew=words)
     path = token(world, "well", 0.02)
-    known(world, path, second.name, renew=("cp", str(fresh), str(path)))
+    add_credential(world, path, second.name, renew=("cp", str(fresh), str(path)))
 
     world.wait(300)
 
     with room(100):
-        done = run(world)
+        result = run(world)
 
-    assert done.counts["renewed"] == 1
-    assert [len(line) < 400 and "\n" not in line for line in done.lines] == [True] * len(done.lines)
-    assert f"could not be renewed: {why}" in " ".join(done.lines)
+    assert result.counts["renewed"] == 1
+    assert [len(line) < 400 and "\n" not in line for line in result.lines] == [True] * len(
+        result.lines
+    )
+    assert f"could not be renewed: {why}" in " ".join(result.lines)
     assert not Path(f"/proc/{int(pid.read_text())}").exists()
-    assert {one.vo: one.failures for one in stored(world)} == {first.name: 1, second.name: 0}
+    assert {one.vo: one.failures for one in all_credentials(world)} == {
+        first.name: 1,
+        second.name: 0,
+    }

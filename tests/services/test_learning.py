@@ -1,4 +1,4 @@
-"""learn: every outcome once, whenever it was committed, at the cost of the new ones."""
+"""learn: it reads each outcome once, whenever it was committed, and no old one again."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ def test_an_outcome_that_is_stamped_in_the_past_is_learnt_all_the_same(world: Wo
     ce = world.ce()
     world.make(a_pilot().on(ce).done(), 2)
     assert learn.learn(world.runtime()).counts["outcomes"] > 0
-    # A host whose clock is behind, or a transaction that was slow to commit.
+    # The clock of a host may be behind, or a transaction may be slow to commit.
     world.clock -= (late := world.clock - world.clock.replace(hour=1))
     world.make(a_pilot().on(ce).failed(Cause.NODE), 2)
     world.clock += late
@@ -49,23 +49,23 @@ def test_what_is_stored_is_what_a_replay_of_the_history_gives(world: World) -> N
         world.check(ce, world.runtime(by_hand=True))
         learn.learn(world.runtime())
 
-    stored = state(world, ce)
+    state_now = state(world, ce)
     with world.database.uow() as tx:
-        learnt = tx.execute(select(transitions.c.id, transitions.c.learned_at))
-        when = {row.id: row.learned_at for row in learnt}
+        rows = tx.execute(select(transitions.c.id, transitions.c.learned_at))
+        when = {row.id: row.learned_at for row in rows}
         tx.execute(transitions.update().values(learned_at=None, learn_after=None))
         _, events = learn.events_from(outcomes.unlearned(tx, 10_000, world.clock), DEFAULTS)
-    ordered = sorted(events[ce.name], key=lambda one: (when[one[0][1]] or world.clock, one[0]))
-    again = fold(None, [event for _, _, event in ordered], now=world.clock, configured=1.0)
-    assert rounded(again.state) == rounded(stored)
+    in_order = sorted(events[ce.name], key=lambda one: (when[one[0][1]] or world.clock, one[0]))
+    again = fold(None, [event for _, _, event in in_order], now=world.clock, configured=1.0)
+    assert round_all(again.state) == round_all(state_now)
 
 
-def rounded(value: Any) -> Any:
-    """Leave out what floating point adds to a number."""
+def round_all(value: Any) -> Any:
+    """Round every number, so that errors of floating point do not count."""
     if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
+        return {key: round_all(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
+        return [round_all(item) for item in value]
     return round(value, 6) if isinstance(value, float) else value
 
 
@@ -75,11 +75,11 @@ def test_a_start_is_learnt_once_the_pilot_has_outlived_its_first_minutes(world: 
     world.wait(100)
     world.check(ce, world.runtime(by_hand=True))
     assert world.statuses() == {"running": 2}
-    accepted = learn.learn(world.runtime()).counts["outcomes"]
+    acceptances = learn.learn(world.runtime()).counts["outcomes"]
     world.wait(400)
     world.check(ce, world.runtime(by_hand=True))
-    started = learn.learn(world.runtime()).counts["outcomes"]
-    assert (accepted, started) == (2, 2)
+    starts = learn.learn(world.runtime()).counts["outcomes"]
+    assert (acceptances, starts) == (2, 2)
     assert learn.learn(world.runtime()).counts["outcomes"] == 0
 
 
@@ -98,8 +98,8 @@ def test_starts_that_cannot_be_judged_yet_do_not_stand_before_failures(
         assert outcomes.unlearned(tx, 1000, world.clock) == []
 
 
-def running(world: World, number: int) -> CE:
-    """Let pilots begin to run, and learn what can be learnt of them."""
+def start_pilots(world: World, number: int) -> CE:
+    """Make a CE where pilots begin to run, and run learn once."""
     ce = world.ce(a_ce().with_capacity(number), run_time=100_000.0, check_latest=60.0)
     world.sent(ce, number)
     world.wait(100)
@@ -109,45 +109,45 @@ def running(world: World, number: int) -> CE:
     return ce
 
 
-def waiting(world: World) -> int:
+def read_starts(world: World) -> int:
     with world.database.uow() as tx:
         return len(outcomes.unlearned(tx, 1000, world.clock))
 
 
 def test_a_start_is_not_read_again_before_it_can_be_judged(world: World) -> None:
-    ce = running(world, 8)
-    read = []
+    ce = start_pilots(world, 8)
+    counts = []
     for _ in range(20):
         world.wait(30)
-        read.append(waiting(world))
+        counts.append(read_starts(world))
         learn.learn(world.runtime())
-    # Nobody checks the pilots of this CE: its starts are looked at again ever more rarely.
-    assert not any(read[:6])
-    assert 0 < sum(map(bool, read)) < 8
+    # No check of this CE follows, so its starts are read again ever more rarely.
+    assert not any(counts[:6])
+    assert 0 < sum(map(bool, counts)) < 8
     world.check(ce, world.runtime(by_hand=True))
     world.wait(minutes=10)
     assert learn.learn(world.runtime()).counts["outcomes"] == 8
 
 
 def test_a_start_is_learnt_together_with_an_end_that_decides_it(world: World) -> None:
-    running(world, 3)
+    start_pilots(world, 3)
     world.wait(20)
-    assert waiting(world) == 0
+    assert read_starts(world) == 0
     [first, *_] = world.pilots()
     world.change(lambda tx: mover.move(tx, [Move(pilot_id=first.id, to=Status.DONE)], world.clock))
     with world.database.uow() as tx:
         became = [one.became for one in outcomes.unlearned(tx, 1000, world.clock)]
     assert became == [Status.RUNNING, Status.DONE]
     assert learn.learn(world.runtime()).counts["outcomes"] == 2
-    assert waiting(world) == 0
+    assert read_starts(world) == 0
 
 
 def test_no_start_waits_for_a_moment_of_a_clock_that_was_set_back(world: World) -> None:
-    running(world, 3)
+    start_pilots(world, 3)
     world.clock -= timedelta(hours=2)
-    assert waiting(world) == 0
+    assert read_starts(world) == 0
     world.change(lambda tx: clock_set_back.clamp(tx, world.clock))
-    assert waiting(world) == 3
+    assert read_starts(world) == 3
 
 
 def test_the_cost_is_that_of_the_new_ones(world: World) -> None:
@@ -162,21 +162,21 @@ def test_the_cost_is_that_of_the_new_ones(world: World) -> None:
             Status.DONE,
         }
         assert len(outcomes.unlearned(tx, 1000, world.clock)) <= 3
-    with statements(world.database.engine) as seen:
+    with statements(world.database.engine) as sql:
         learn.learn(world.runtime())
-    assert len(seen) < 16
+    assert len(sql) < 16
 
 
 def test_the_queue_of_a_ce_is_seen(world: World) -> None:
     ce = world.ce(queue_time=100_000.0)
     world.sent(ce, 2)
-    sent = world.clock
+    sent_at = world.clock
     world.wait(600)
     [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
     world.make(a_pilot().on(ce).done().pausing(MINUTE))
     with world.database.uow() as tx:
         queue = outcomes.queues(tx, world.clock)[ce.name]
-    assert queue.oldest_waiting_since == sent
+    assert queue.oldest_waiting_since == sent_at
     assert queue.last_began == began.started_at
     assert queue.drained == 2
     learn.learn(world.runtime())
@@ -186,8 +186,8 @@ def test_the_queue_of_a_ce_is_seen(world: World) -> None:
     world.change(lambda tx: mover.move(tx, moves, world.clock))
     world.wait(days=1)
     learn.learn(world.runtime())
-    emptied = world.health(ce)
-    assert (emptied.queue_drained, emptied.oldest_waiting_since) == (0, None)
+    after = world.health(ce)
+    assert (after.queue_drained, after.oldest_waiting_since) == (0, None)
 
 
 def test_what_began_stays_in_the_queue_of_a_ce_when_it_was_folded(world: World) -> None:
@@ -212,7 +212,7 @@ def test_what_a_ce_put_back_into_its_queue_has_not_begun(world: World) -> None:
 
 
 def test_whoever_waits_for_long_learns_of_what_began_long_ago(world: World) -> None:
-    """A CE that may take three hours is not stuck if a pilot began there two hours ago."""
+    """A CE whose queue may take three hours is not stuck if a pilot began there two hours ago."""
     ce = world.ce(queue_time=100_000.0)
     [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
     world.wait(2 * 3600)

@@ -1,6 +1,6 @@
-"""What a CE says of one pilot cannot be stored: all others are recorded in the same execution.
+"""If the answer about one pilot cannot be stored, the same execution still records all others.
 
-Two pilots with one id of their CE are such a case, for the database keeps the ids apart.
+Two pilots with the same id at their CE are such a case, as the database allows an id once.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from worker.services.tasks import check_pilots, dispatch, reconcile
 
 
 class SaysOneIdTwice(Fake):
-    """Gives the last pilot the id of the first, wherever it is asked."""
+    """A CE that gives the last pilot the id of the first in every answer."""
 
     is_honest = False
 
@@ -90,7 +90,7 @@ def test_a_listed_job_that_cannot_be_stored_keeps_no_other_in_doubt(world: World
 
 
 class BackdatesItsEnd(Fake):
-    """Says of each pilot that it ended long before it was sent."""
+    """A CE that says of each pilot that it ended long before it was sent."""
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         long_ago = datetime(2001, 1, 1, tzinfo=UTC)
@@ -111,7 +111,7 @@ def test_an_end_before_the_pilot_was_sent_makes_it_no_older(world: World) -> Non
 
 
 class Poisoned(Fake):
-    """Passes on what the last pilot wrote into the file that tells its end."""
+    """A CE that passes on the false end that the last pilot has written."""
 
     def __init__(self, lie: dict[str, Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Log files stay small, whoever writes to them, and lose none of what was written last."""
+"""Log files stay small, however many processes write to them, and keep the newest lines."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ SIZE = 5000
 LINES = 300
 WRITERS = 4
 ROOM = 2 * SIZE
-"""No file of one writer is longer."""
+"""The greatest length of a file that one writer writes."""
 
 WRITER = """
 import logging, os, sys
@@ -52,9 +52,9 @@ def write(path: Path, name: str, lines: int = LINES) -> "subprocess.Popen[bytes]
 
 
 def begin(path: Path, writers: dict[str, "subprocess.Popen[bytes]"]) -> None:
-    """Let them write when all have begun: a file that none of them has open yet may go."""
+    """Let the writers write once all have begun."""
     for name in writers:
-        until((path.parent.parent / name).exists, f"{name} to be there")
+        until((path.parent.parent / name).exists, f"{name} to begin")
     for writer in writers.values():
         assert writer.stdin is not None
         writer.stdin.close()
@@ -67,7 +67,7 @@ def files(path: Path) -> list[Path]:
 
 
 def check(path: Path, room: int = ROOM) -> None:
-    """Nothing is too long, there are not too many, and nobody else may read them."""
+    """Assert that the files are few and small, and that only their owner may read them."""
     assert {one.name for one in path.parent.iterdir()} == {one.name for one in files(path)}
     assert len(files(path)) == KEPT + 1
     assert all(one.stat().st_size <= room for one in files(path))
@@ -83,7 +83,7 @@ def test_several_processes_write_to_one_file_that_stays_small(tmp_path: Path) ->
     begin(path, writers)
     assert [writer.wait() for writer in writers.values()] == [0] * WRITERS
 
-    # While one puts the files aside, however long it is kept from it, the others write on.
+    # While one writer rotates the files, the others write on, however long it takes.
     check(path, room=WRITERS * LINES * 80)
     lines = "".join(one.read_text() for one in files(path)).splitlines()
     whole = re.compile(r"(writer-\d) (\d+) (says something|cries)")
@@ -92,7 +92,7 @@ def test_several_processes_write_to_one_file_that_stays_small(tmp_path: Path) ->
         mine = [line for line in lines if line.startswith(f"{name} ")]
         last = [f"{name} {n} {word}" for n in range(LINES) for word in ("says something", "cries")]
         assert mine == [line for line in last if line in set(mine)], "in its order, each once"
-        # Who stands still in the middle of a line while the others replace every file loses it.
+        # A writer that stops within a line loses it if the others replace every file meanwhile.
         assert not mine or len(last) - last.index(mine[0]) - len(mine) <= LINES / 2
     assert lines[-1] in {f"{name} {LINES - 1} cries" for name in names}
 
@@ -100,13 +100,13 @@ def test_several_processes_write_to_one_file_that_stays_small(tmp_path: Path) ->
 def test_a_process_that_is_killed_leaves_the_others_a_file_to_write_to(tmp_path: Path) -> None:
     path = tmp_path / "log" / "call.log"
     path.parent.mkdir()
-    killed = write(path, "killed", lines=0)
-    begin(path, {"killed": killed})
+    victim = write(path, "killed", lines=0)
+    begin(path, {"killed": victim})
     try:
-        until(lambda: len(files(path)) == KEPT + 1, "some files")
+        until(lambda: len(files(path)) == KEPT + 1, f"{KEPT + 1} files")
     finally:
-        os.kill(killed.pid, signal.SIGKILL)
-        killed.wait()
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
 
     survivor = write(path, "survivor")
     begin(path, {"survivor": survivor})

@@ -17,15 +17,15 @@ from worker.services.observe.metrics import METRICS, metrics
 from worker.services.operate import pauses
 
 SERIES = 10_000
-"""The most series of 500 CEs and 20 VOs."""
+"""The greatest number of series of 500 CEs and 20 VOs."""
 
 POLL = Call(CallKind.POLL, CallOutcome.ANSWERED, 0.2)
 LATE = Call(CallKind.POLL, CallOutcome.UNAVAILABLE, 200.0)
 Labels = frozenset[tuple[str, str]]
 
 
-def read(world: World) -> dict[tuple[str, Labels], float]:
-    """Read each series as Prometheus does."""
+def read_series(world: World) -> dict[tuple[str, Labels], float]:
+    """Return the value of each series as Prometheus reads it."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(metrics(world.runtime()))
@@ -33,12 +33,12 @@ def read(world: World) -> dict[tuple[str, Labels], float]:
     }
 
 
-def of(world: World, name: str, **labels: str) -> dict[tuple[str, ...], float]:
+def series_of(world: World, name: str, **labels: str) -> dict[tuple[str, ...], float]:
     """Return the series of a name with these labels, by the values of the others."""
     return {
-        tuple(value for key, value in sorted(found) if key not in labels): number
-        for (one, found), number in read(world).items()
-        if one == name and set(labels.items()) <= found
+        tuple(value for key, value in sorted(pairs) if key not in labels): number
+        for (one, pairs), number in read_series(world).items()
+        if one == name and set(labels.items()) <= pairs
     }
 
 
@@ -48,12 +48,10 @@ def test_many_ces_take_as_many_statements_as_one(world: World) -> None:
         with world.database.uow() as tx:
             for n in range(count):
                 a_pilot().running().on(a_ce().named(f"ce{count}of{n}").create(tx)).create(tx)
-        with statements(world.database.engine) as sent:
+        with statements(world.database.engine) as sql:
             assert f'ce="ce{count}of{count - 1}",status="running"}} 1.0' in metrics(world.runtime())
-        assert not any(
-            "FROM pilots" in one.replace("\n", " ") for one in sent if "ORDER" not in one
-        )
-        numbers.append(len(sent))
+        assert not any("FROM pilots" in one.replace("\n", " ") for one in sql if "ORDER" not in one)
+        numbers.append(len(sql))
     assert numbers[0] == numbers[1] <= 15
 
 
@@ -82,9 +80,9 @@ def test_500_ces_and_20_vos_have_fewer_series_than_10000(sqlite_world: World) ->
             one.create_by(tx, grants)
         for ce in places:
             call_tallies.add(tx, ce.name, [POLL, LATE], world.now())
-            answered = replace(health.get(tx, ce.name), last_answered_at=world.now())
-            health.save(tx, ce.name, answered)
-    every = read(world)
+            record = replace(health.get(tx, ce.name), last_answered_at=world.now())
+            health.save(tx, ce.name, record)
+    every = read_series(world)
 
     assert len(every) < SERIES
     by_ce = sum(("ce", places[0].name) in labels for _, labels in every)
@@ -105,25 +103,25 @@ def test_what_happened_is_counted_by_ce_and_by_vo_and_the_fold_changes_nothing(
         builder.lost().create(tx)
         builder.cancelled().create(tx)
         call_tallies.add(tx, ce.name, [POLL, LATE], world.now())
-    first = {key: value for key, value in read(world).items() if "connections" not in key[0]}
+    first = {key: value for key, value in read_series(world).items() if "connections" not in key[0]}
 
-    assert of(world, "pilotage_ce_sent_total", ce="bari") == {("sim",): 7}
-    assert of(world, "pilotage_ce_ended_total", ce="bari", backend="sim") == {
+    assert series_of(world, "pilotage_ce_sent_total", ce="bari") == {("sim",): 7}
+    assert series_of(world, "pilotage_ce_ended_total", ce="bari", backend="sim") == {
         ("useful",): 2,
         ("of_no_use",): 3,
         ("failed",): 1,
         ("lost",): 1,
     }
-    assert of(world, "pilotage_vo_ended_total", vo="lhcb")[("cancelled",)] == 1
-    assert of(world, "pilotage_vo_failed_total", vo="lhcb")[("refused",)] == 1
-    assert of(world, "pilotage_ce_start_delay_seconds_count", ce="bari") == {("sim",): 6}
-    assert of(world, "pilotage_calls_total", backend="sim")[("unavailable",)] == 1
-    lengths = of(world, "pilotage_call_duration_seconds_bucket", backend="sim", kind="poll")
+    assert series_of(world, "pilotage_vo_ended_total", vo="lhcb")[("cancelled",)] == 1
+    assert series_of(world, "pilotage_vo_failed_total", vo="lhcb")[("refused",)] == 1
+    assert series_of(world, "pilotage_ce_start_delay_seconds_count", ce="bari") == {("sim",): 6}
+    assert series_of(world, "pilotage_calls_total", backend="sim")[("unavailable",)] == 1
+    lengths = series_of(world, "pilotage_call_duration_seconds_bucket", backend="sim", kind="poll")
     assert (lengths[("0.1",)], lengths[("0.3",)], lengths[("100",)]) == (0, 1, 1)
     assert lengths[("+Inf",)] == 2
     with world.database.uow() as tx:
         assert tallies.fold(tx, 1000)
-    again = {key: value for key, value in read(world).items() if "connections" not in key[0]}
+    again = {key: value for key, value in read_series(world).items() if "connections" not in key[0]}
     assert again == first
 
 
@@ -134,16 +132,16 @@ def test_a_vo_has_its_demand_its_need_and_its_share(world: World) -> None:
         a_pilot().on(ce).for_vo(lhcb).submitted().create_many(tx, 4)
         a_pilot().on(ce).for_vo(lhcb).running().create_many(tx, 5)
 
-    assert of(world, "pilotage_vo_demand") == {("lhcb",): 10}
-    assert of(world, "pilotage_vo_need") == {("lhcb",): 3}
-    assert of(world, "pilotage_vo_share", vo="lhcb") == {(): 3}
-    assert of(world, "pilotage_vo_pilots", vo="lhcb") == {("waiting",): 4, ("running",): 5}
+    assert series_of(world, "pilotage_vo_demand") == {("lhcb",): 10}
+    assert series_of(world, "pilotage_vo_need") == {("lhcb",): 3}
+    assert series_of(world, "pilotage_vo_share", vo="lhcb") == {(): 3}
+    assert series_of(world, "pilotage_vo_pilots", vo="lhcb") == {("waiting",): 4, ("running",): 5}
 
 
 def test_the_state_of_a_ce_is_a_word_without_its_reason(world: World) -> None:
     ce = world.ce(a_ce().named("bari"))
-    assert of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "normal"): 1}
+    assert series_of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "normal"): 1}
     pauses.pause(
         world.runtime(), ce.name, reason="new disks", until=world.now() + timedelta(days=1)
     )
-    assert of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "held"): 0}
+    assert series_of(world, "pilotage_ce_gets_pilots", ce="bari") == {("sim", "held"): 0}

@@ -1,4 +1,4 @@
-"""How a pilot is named: by number, stamp, the beginning of a stamp, or what its CE calls it."""
+"""A pilot is named by its number, its stamp, the beginning of its stamp, or its id at the CE."""
 
 from datetime import timedelta
 
@@ -18,96 +18,94 @@ from worker.services.operate.naming import pilots_named
 LATER = NOW + timedelta(hours=2)
 
 
-def name(world: World, *words: str, ce: CE | None = None) -> list[int]:
+def find_ids(world: World, *words: str, ce: CE | None = None) -> list[int]:
     with world.database.uow() as tx:
-        named = pilots_named(tx, words, LATER, None if ce is None else ce.name)
-        return [pilot.id for pilot in named]
+        matches = pilots_named(tx, words, LATER, None if ce is None else ce.name)
+        return [pilot.id for pilot in matches]
 
 
-def has(world: World, ce: CE, handle: str) -> Pilot:
-    [made] = world.make(a_pilot().on(ce).with_handle(handle))
-    return made
+def make_pilot(world: World, ce: CE, handle: str) -> Pilot:
+    [pilot] = world.make(a_pilot().on(ce).with_handle(handle))
+    return pilot
 
 
-def stamped(world: World, ce: CE, *stamps: str) -> list[int]:
+def take_in_stamps(world: World, ce: CE, *stamps: str) -> list[int]:
     with world.database.uow() as tx:
         take_in(tx, stamps, DEFAULT_VO, ce.name, NOW)
-        known = pilot_reads.by_stamps(tx, stamps)
-        return [known[stamp].id for stamp in stamps]
+        by_stamp = pilot_reads.by_stamps(tx, stamps)
+        return [by_stamp[stamp].id for stamp in stamps]
 
 
 def test_a_pilot_is_named_in_every_way_and_each_once(world: World) -> None:
     ce = world.ce()
-    [first] = stamped(world, ce, "c8209340" + "0" * 24)
-    second = has(world, ce, "2_17")
-    third = has(world, ce, "1234.0")
+    [first] = take_in_stamps(world, ce, "c8209340" + "0" * 24)
+    second = make_pilot(world, ce, "2_17")
+    third = make_pilot(world, ce, "1234.0")
     words = [str(first), "c8209340", "C820", "c8209340" + "0" * 24, "2_17", "1234.0"]
 
-    assert [name(world, word) for word in words] == [
+    assert [find_ids(world, word) for word in words] == [
         [i] for i in (*[first] * 4, second.id, third.id)
     ]
-    assert name(world, *words) == [first, second.id, third.id]
+    assert find_ids(world, *words) == [first, second.id, third.id]
 
 
 @pytest.mark.parametrize("word", ["c82", "1234", "12345678", "2_1", "2_", "%", "x" * 600, "é\x7f"])
 def test_a_word_that_names_nobody_is_an_error(world: World, word: str) -> None:
     ce = world.ce()
-    stamped(world, ce, "c8209340" + "0" * 24, "12345678" + "a" * 24)
-    has(world, ce, "2_17")
+    take_in_stamps(world, ce, "c8209340" + "0" * 24, "12345678" + "a" * 24)
+    make_pilot(world, ce, "2_17")
     with refused(UnknownPilot, "name it by its number"):
-        name(world, word)
+        find_ids(world, word)
 
 
 def test_few_digits_are_no_beginning_of_a_stamp_and_the_error_says_so(world: World) -> None:
     ce = world.ce()
-    [pilot] = stamped(world, ce, "123456789012" + "a" * 20)
+    [pilot] = take_in_stamps(world, ce, "123456789012" + "a" * 20)
     with refused(UnknownPilot, "a beginning of digits alone needs 12 characters"):
-        name(world, "12345678901")
-    assert name(world, "123456789012") == [pilot]
+        find_ids(world, "12345678901")
+    assert find_ids(world, "123456789012") == [pilot]
 
 
 def test_the_beginning_of_several_stamps_lists_a_few(world: World) -> None:
     ce = world.ce()
-    made = stamped(world, ce, *(f"c8209340{n:024x}" for n in range(6)))
-    with refused(
-        AmbiguousPilot, f"c820: {made[-1]} on {ce.name} (submitting, 2 h old)", "and more"
-    ):
-        name(world, "c820")
+    ids = take_in_stamps(world, ce, *(f"c8209340{n:024x}" for n in range(6)))
+    with refused(AmbiguousPilot, f"c820: {ids[-1]} on {ce.name} (submitting, 2 h old)", "and more"):
+        find_ids(world, "c820")
     with refused(AmbiguousPilot, "name the pilot by its number"):
-        name(world, "c820")
-    assert name(world, f"c8209340{3:024x}") == [made[3]]
+        find_ids(world, "c820")
+    assert find_ids(world, f"c8209340{3:024x}") == [ids[3]]
 
 
 def test_an_id_that_several_ces_give_asks_for_the_ce(world: World) -> None:
     one, two = world.ce(), world.ce()
-    here, there = has(world, one, "2_17"), has(world, two, "2_17")
+    here, there = make_pilot(world, one, "2_17"), make_pilot(world, two, "2_17")
     with refused(
         AmbiguousPilot, f"{here.id} on {one.name} (", f"{there.id} on {two.name} (", "--ce"
     ):
-        name(world, "2_17")
+        find_ids(world, "2_17")
 
-    assert name(world, "2_17", ce=one) == [here.id]
-    assert name(world, "2_17", ce=two) == [there.id]
+    assert find_ids(world, "2_17", ce=one) == [here.id]
+    assert find_ids(world, "2_17", ce=two) == [there.id]
 
 
 def test_an_id_that_a_ce_gave_again_asks_for_the_number(world: World) -> None:
     ce = world.ce()
     world.make(a_pilot().on(ce).with_handle("2_17").done())
-    has(world, ce, "2_17")
+    make_pilot(world, ce, "2_17")
     with refused(AmbiguousPilot, "(done, ", "(submitted, ", "name the pilot by its number"):
-        name(world, "2_17", ce=ce)
+        find_ids(world, "2_17", ce=ce)
 
 
 def test_a_number_is_a_pilot_s_and_with_the_ce_it_is_first_an_id_of_that_ce(world: World) -> None:
     one, two = world.ce(), world.ce()
-    first = has(world, one, "no-number")
-    second = has(world, two, str(first.id))
+    first = make_pilot(world, one, "no-number")
+    second = make_pilot(world, two, str(first.id))
 
-    assert name(world, str(first.id)) == [first.id]
-    assert name(world, str(first.id), ce=two) == [second.id]
-    assert name(world, str(first.id), ce=one) == [first.id]
+    assert find_ids(world, str(first.id)) == [first.id]
+    assert find_ids(world, str(first.id), ce=two) == [second.id]
+    assert find_ids(world, str(first.id), ce=one) == [first.id]
     with refused(UnknownPilot, f"on CE {one.name}"):
-        name(world, str(second.id), ce=one)
-    third = has(world, one, str(first.id))
-    assert name(world, str(first.id)) == [first.id]
-    assert name(world, str(first.id), ce=one) == [third.id]
+        find_ids(world, str(second.id), ce=one)
+    third = make_pilot(world, one, str(first.id))
+    assert find_ids(world, str(first.id)) == [first.id]
+    assert find_ids(world, str(first.id), ce=one) == [third.id]

@@ -1,4 +1,4 @@
-"""A CE that does not answer is shown so: since when, why, and when it is asked again."""
+"""A CE that does not answer is shown with the time, the reason and the next attempt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -40,7 +40,7 @@ def line(world: World, ce: CE) -> CELine:
 
 
 def numbers(runtime: Runtime, ce: CE) -> dict[str, float]:
-    """Read the metrics of a CE as Prometheus does, by name."""
+    """Return the metrics of a CE by name, as Prometheus reads them."""
     return {
         family.name: sample.value
         for family in text_string_to_metric_families(metrics(runtime))
@@ -60,8 +60,8 @@ def test_every_call_that_fails_is_kept_with_its_moment_and_reason(
     world.wait(1)
     began = world.clock
     for _ in range(2):
-        broken = Broken(Unavailable("squeue:\n Socket timed out"), after=False)
-        assert run(world.with_driver(broken), ce.name).outcome is Outcome.FAILED
+        driver = Broken(Unavailable("squeue:\n Socket timed out"), after=False)
+        assert run(world.with_driver(driver), ce.name).outcome is Outcome.FAILED
         world.wait(100)
         world.reserve(ce, 1)
 
@@ -110,10 +110,10 @@ def test_a_ce_that_refuses_answers(world: World) -> None:
 
 
 def test_a_disabled_ce_is_disabled_and_a_draining_one_both(world: World) -> None:
-    drained, disabled = world.ce(a_ce().draining()), world.ce(a_ce().disabled())
-    for ce in (drained, disabled):
+    draining, disabled = world.ce(a_ce().draining()), world.ce(a_ce().disabled())
+    for ce in (draining, disabled):
         world.reconcile(ce, world.with_driver(Broken(Unavailable("down"))))
-    assert line(world, drained).state.startswith("not answering, draining: since ")
+    assert line(world, draining).state.startswith("not answering, draining: since ")
     assert line(world, disabled).state.startswith("disabled: since ")
 
 
@@ -125,8 +125,8 @@ def test_diff_forgives_what_is_answered_even_if_nothing_is_done(world: World) ->
     assert world.health(ce).failed_calls == 1
     assert world.health(ce).unanswered_since == world.clock
     world.mend(ce)
-    [done] = world.make(a_pilot().on(ce))
-    assert done
+    [pilot] = world.make(a_pilot().on(ce))
+    assert pilot
     diff(world.runtime(by_hand=True), ce.name, yes=False)
     assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
     assert world.health(ce).unanswered_since is None
@@ -164,13 +164,13 @@ def test_a_partial_answer_is_one_and_says_what_it_lacks(
     world.wait(1)
     world.reconcile(ce, world.with_driver(Broken(Unavailable("down"), after=False)))
     world.wait(60)
-    done = world.check(ce, world.with_driver(Partial(answers)))
+    result = world.check(ce, world.with_driver(Partial(answers)))
 
-    missing = f"no answer about {5 - answers} of 5 pilots"
-    assert (done.outcome, done.lines) == (Outcome.OK, (missing,))
-    assert done.counts["unanswered"] == 5 - answers
+    message = f"no answer about {5 - answers} of 5 pilots"
+    assert (result.outcome, result.lines) == (Outcome.OK, (message,))
+    assert result.counts["unanswered"] == 5 - answers
     assert world.health(ce).failed_calls == failed_calls
-    assert world.health(ce).last_error == missing
+    assert world.health(ce).last_error == message
     assert world.lease(ce) is None
     world.wait(600)
     world.check(ce)
@@ -181,11 +181,11 @@ def test_a_last_error_is_one_bounded_line_without_a_secret(world: World) -> None
     ce = world.ce()
     text = f"token: Bearer abcdefghijklmnopqrstuvwx\0\udcff\nsecond line {'y' * 2000}"
     world.reconcile(ce, world.with_driver(Broken(Unavailable(text))))
-    kept = world.health(ce).last_error
-    assert kept is not None
-    assert len(kept) == 300
-    assert "abcdefghijkl" not in kept
-    assert kept.isprintable()
+    error = world.health(ce).last_error
+    assert error is not None
+    assert len(error) == 300
+    assert "abcdefghijkl" not in error
+    assert error.isprintable()
 
 
 def chances_of_the_allocation(runtime: Runtime, ce: CE) -> Chances:
@@ -212,8 +212,8 @@ def test_screens_and_numbers_say_the_chances_that_the_allocation_goes_by(world: 
     assert chances_of_the_allocation(default, ce) != chances_of_the_allocation(own, ce)
     for runtime in (default, own):
         chances = chances_of_the_allocation(runtime, ce)
-        rounded = {name: round(value, 2) for name, value in asdict(chances).items()}
-        assert show_ce(runtime, ce.name).chances == rounded
-        [drawn] = overview(runtime).ces
-        assert drawn.chance == chances.all
+        values = {name: round(value, 2) for name, value in asdict(chances).items()}
+        assert show_ce(runtime, ce.name).chances == values
+        [row] = overview(runtime).ces
+        assert row.chance == chances.all
         assert numbers(runtime, ce)["pilotage_ce_chance"] == pytest.approx(chances.all)

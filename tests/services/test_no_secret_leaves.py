@@ -1,4 +1,4 @@
-"""Secrets of ours leave by no door: environments, process lists, errors, logs, tables, metrics."""
+"""Our secrets appear in no environment, process list, error, log, table or metric."""
 
 import logging
 import os
@@ -82,9 +82,9 @@ def test_m3_a_demand_command_finds_nothing_of_ours_in_its_environment() -> None:
     command = [sys.executable, "-c", f"from os import environ; ours = {ours}; {count}"]
 
     assert sources.ask("lhcb", {"kind": "command", "command": command}) == 0
-    done = shell.run(["env"], timeout=60, env=shell.without_our_settings())
-    assert "PATH=" in done.stdout
-    assert PASSWORD not in done.stdout
+    child = shell.run(["env"], timeout=60, env=shell.without_our_settings())
+    assert "PATH=" in child.stdout
+    assert PASSWORD not in child.stdout
 
 
 SPY = """\
@@ -107,7 +107,7 @@ SENDERS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_no_process_list_shows_a_secret(
     kind: str, tmp_path: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, told = SENDERS[kind]
+    program, settings = SENDERS[kind]
     spy = tmp_path / "bin" / program
     spy.parent.mkdir()
     spy.write_text(SPY)
@@ -115,7 +115,7 @@ def test_no_process_list_shows_a_secret(
     path = f"{spy.parent}:{shell.STANDARD_PATH}"
     monkeypatch.setattr(shell, "STANDARD_PATH", path)
     options: dict[str, Any] = {
-        key: str(value).format(bin=spy.parent) for key, value in told.items()
+        key: str(value).format(bin=spy.parent) for key, value in settings.items()
     }
     options |= {"environment": {"TOKEN": f"of-the-ce-{PASSWORD}"}}
     ce = CE(name="ce", backend=kind.split()[0], capacity=1, options=options)
@@ -127,9 +127,9 @@ def test_no_process_list_shows_a_secret(
     with pytest.raises(BackendError):
         registry.connect(installed(), ce, means).submit([order])
 
-    seen = Path(f"{spy}.seen").read_text(errors="replace")
-    assert program in seen
-    assert PASSWORD not in seen
+    listing = Path(f"{spy}.seen").read_text(errors="replace")
+    assert program in listing
+    assert PASSWORD not in listing
 
 
 ODD = st.text("abcXYZ019:/?#@[]%&=+ .-_\\é", min_size=8, max_size=30)
@@ -144,7 +144,7 @@ AROUND = st.sampled_from(
 
 
 def pieces(secret: str) -> Iterator[str]:
-    """Cut a secret in pieces that are found by accident nowhere."""
+    """Yield the pieces of a secret that are too long to appear by accident."""
     yield from (secret[at : at + 6] for at in range(len(secret) - 5))
 
 
@@ -153,25 +153,25 @@ def pieces(secret: str) -> Iterator[str]:
 @given(secret=ODD, url=AROUND)
 def test_l2_no_error_about_a_url_shows_a_piece_of_its_password(secret: str, url: str) -> None:
     text = url.replace("{}", secret)
-    for read in (parse_url, wiring._checked):
+    for parse in (parse_url, wiring._checked):
         try:
-            read(text)
+            parse(text)
         except ConfigurationError as error:
-            shown = "".join(traceback.format_exception(error))
-            said = shown.partition("ConfigurationError")[2] + repr(error.details)
-            fixed = "redis://:PASSWORD@HOST:PORT/0 postgresql://USER:PASSWORD@HOST:PORT/NAME sqlite"
-            assert not [one for one in pieces(secret) if one in said and one not in fixed]
+            trace = "".join(traceback.format_exception(error))
+            message = trace.partition("ConfigurationError")[2] + repr(error.details)
+            urls = "redis://:PASSWORD@HOST:PORT/0 postgresql://USER:PASSWORD@HOST:PORT/NAME sqlite"
+            assert not [one for one in pieces(secret) if one in message and one not in urls]
 
 
 def test_no_setting_shows_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PILOTAGE_DATABASE_URL", "PILOTAGE_BROKER_URL"):
         monkeypatch.setenv(name, OURS[name])
     forget()
-    given = wiring.settings()
+    values = wiring.settings()
     forget()
 
-    assert isinstance(given.database_url, SecretStr)
-    assert PASSWORD not in f"{given!r} {given} {given.model_dump()}"
+    assert isinstance(values.database_url, SecretStr)
+    assert PASSWORD not in f"{values!r} {values} {values.model_dump()}"
 
 
 @pytest.mark.parametrize(("shape", "secrets"), SHAPES[::4], ids=[one for one, _ in SHAPES[::4]])
@@ -189,24 +189,24 @@ def test_what_a_ce_says_is_kept_and_shown_without_its_secret(
     @settings(OFTEN, max_examples=4)
     @given(secrets.filter(lambda one: len(set(one)) > 6))
     def survives(secret: str) -> None:
-        said = f"it said: {shape.format(secret)}"
+        message = f"it said: {shape.format(secret)}"
         world.wait(3600)
         world.reserve(ce, 1)
-        runtime = world.with_driver(Broken(NotSent("the CE", said)))
+        runtime = world.with_driver(Broken(NotSent("the CE", message)))
         lines = [*dispatch(runtime, ce.name).lines]
         world.wait(3600)
         lines += check_pilots.check_pilots(
-            world.with_driver(Broken(ValueError(said))), ce.name
+            world.with_driver(Broken(ValueError(message))), ce.name
         ).lines
-        shown = [*lines, metrics(world.runtime()), repr(overview(world.runtime()))]
-        shown += [repr(explain(world.runtime(), ce.name)), stored(world)]
-        assert secret not in "\n".join(shown)
+        texts = [*lines, metrics(world.runtime()), repr(overview(world.runtime()))]
+        texts += [repr(explain(world.runtime(), ce.name)), database_text(world)]
+        assert secret not in "\n".join(texts)
 
     survives()
 
 
-def stored(world: World) -> str:
-    """Write down all that is in the database."""
+def database_text(world: World) -> str:
+    """Return all rows of the database as one text."""
     with world.database.uow() as tx:
         return "\n".join(
             repr(tuple(row))

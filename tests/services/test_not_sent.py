@@ -1,7 +1,7 @@
-"""A CE that surely was not asked leaves no pilot in doubt: the pilots are lost at once.
+"""If the request surely did not reach the CE, no pilot is in doubt: all are lost at once.
 
-Real drivers, with programs that are not there, hosts that nobody is at, and folders that cannot be
-made. The slots are free again, and the CE says why.
+The drivers are real; their programs are missing, their hosts do not answer, or their folders cannot
+be made. The slots are free again, and the CE says why.
 """
 
 import socket
@@ -24,7 +24,7 @@ from worker.services.tasks.dispatch import dispatch
 
 
 def nobody_there() -> int:
-    """Return a port of this host at which nobody listens."""
+    """Return a port of this host on which no process listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -56,8 +56,8 @@ def no_ssh(folder: Path) -> tuple[str, dict[str, Any], str]:
 
 
 def no_login_node(folder: Path) -> tuple[str, dict[str, Any], str]:
-    told = {"ssh": "127.0.0.1", "ssh_port": nobody_there(), "ssh_keep": 0}
-    return "slurm", told, "Connection refused"
+    options = {"ssh": "127.0.0.1", "ssh_port": nobody_there(), "ssh_keep": 0}
+    return "slurm", options, "Connection refused"
 
 
 def local_elsewhere(folder: Path) -> tuple[str, dict[str, Any], str]:
@@ -85,28 +85,28 @@ def test_a_ce_that_was_not_asked_leaves_no_pilot_in_doubt(
     monkeypatch: pytest.MonkeyPatch,
     site: Callable[[Path], tuple[str, dict[str, Any], str]],
 ) -> None:
-    name, told, why = site(tmp_path)
+    name, values, why = site(tmp_path)
     if site is no_ssh:
         monkeypatch.setattr("worker.backends.shell.STANDARD_PATH", str(tmp_path))
         path = {"PATH": str(tmp_path)}
         monkeypatch.setattr("worker.backends.slurm.reach.clean_environment", lambda: path)
     backend = registry.discover()[name]
-    options = registry.check_options(registry.discover(), name, told)
+    options = registry.check_options(registry.discover(), name, values)
     ce = world.ce(a_ce().with_capacity(3))
     world.reserve(ce, 3)
 
     def connect(ce: CE, _: Any, means: Any) -> Any:
         return backend.driver(ce, options, means)
 
-    done = dispatch(world.with_driver(Fake(connect)), ce.name)
+    result = dispatch(world.with_driver(Fake(connect)), ce.name)
 
-    assert done.counts == {"not sent": 3}
+    assert result.counts == {"not sent": 3}
     assert {(one.status, one.raw) for one in world.pilots()} == {(Status.LOST, "not sent")}
     assert all(why in str(one.reason) for one in world.pilots())
     with world.database.uow() as tx:
-        kept = health.get(tx, ce.name)
-    assert kept.failed_calls == 1
-    assert why in str(kept.last_error)
+        record = health.get(tx, ce.name)
+    assert record.failed_calls == 1
+    assert why in str(record.last_error)
     assert len(world.reserve(ce, 3)) == 3, "the slots are free"
 
 

@@ -1,4 +1,4 @@
-"""Pauses: by themselves, by hand, by maintenance, by draining; and their history."""
+"""Pauses: automatic, by hand, by maintenance and by draining; and their history."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -36,7 +36,7 @@ def reason(world: World, ce: CE) -> str:
 
 
 def fail(world: World, *ces: CE) -> None:
-    """Let pilots fail at once, and again when those that began with them should have survived."""
+    """Let pilots fail, and fail once more six minutes later."""
     for ce in ces:
         world.make(a_pilot().on(ce).failed(), 5)
     world.wait(minutes=6)
@@ -45,7 +45,7 @@ def fail(world: World, *ces: CE) -> None:
     learn.learn(world.runtime())
 
 
-def broken(world: World) -> CE:
+def failing_ce(world: World) -> CE:
     """Make a CE that is paused because its pilots failed."""
     ce = world.ce(a_ce().named("broken"))
     fail(world, ce)
@@ -54,26 +54,26 @@ def broken(world: World) -> CE:
 
 
 def test_a_ce_that_fails_is_paused_with_its_reason_and_its_history(world: World) -> None:
-    ce = broken(world)
-    [paused] = changes(world, ce)
+    ce = failing_ce(world)
+    [pause] = changes(world, ce)
 
-    assert (paused.was, paused.became, paused.by_hand) == (Sending.NORMAL, Sending.PAUSED, False)
-    assert paused.reason == world.health(ce).sending_reason
-    assert "failed starts in a row" in paused.reason
+    assert (pause.was, pause.became, pause.by_hand) == (Sending.NORMAL, Sending.PAUSED, False)
+    assert pause.reason == world.health(ce).sending_reason
+    assert "failed starts in a row" in pause.reason
     assert reason(world, ce).startswith("PAUSED: ")
     [line] = overview.overview(world.runtime()).ces
-    assert line.state == f"paused since {paused.at:%H:%M}Z: {paused.reason}"
+    assert line.state == f"paused since {pause.at:%H:%M}Z: {pause.reason}"
 
 
 def test_a_probe_that_survives_opens_it_again(world: World) -> None:
-    ce = broken(world)
+    ce = failing_ce(world)
     for _ in range(20):
         world.wait(60)
         submit_pilots(world.runtime(), DEFAULT_VO)
-        reserved = [p for p in world.pilots() if p.status is Status.RESERVED]
-        if reserved:
+        probes = [p for p in world.pilots() if p.status is Status.RESERVED]
+        if probes:
             break
-    assert len(reserved) == 1
+    assert len(probes) == 1
     world.make(a_pilot().on(ce).running())
     world.wait(400)
     world.change(lambda tx: tx.connection.exec_driver_sql("UPDATE pilots SET checked_at = NULL"))
@@ -119,9 +119,9 @@ def test_what_is_reserved_at_a_held_ce_is_cancelled_and_nothing_is_sent(
     else:
         pauses.add_maintenance(world.runtime(), ce.name, "new disks", ends)
 
-    done = dispatch(world.runtime(), ce.name)
-    assert done.counts == {"cancelled": 2}
-    assert done.lines[0].endswith(": new disks")
+    result = dispatch(world.runtime(), ce.name)
+    assert result.counts == {"cancelled": 2}
+    assert result.lines[0].endswith(": new disks")
     assert world.statuses() == {"cancelled": 2}
 
     world.wait(hours=1)
@@ -141,7 +141,7 @@ def test_a_pause_with_an_end_ends_with_what_the_ce_has_earned(
     world.wait(minutes=50)
     assert sweep(world.runtime()).counts["resumed"] == 0
     world.clock = until
-    # It is over at that very moment, whether or not the task has noticed yet.
+    # The hold is over at that very moment, even if the task has not run since.
     assert "held by hand" not in reason(world, ce)
     assert sweep(world.runtime()).counts["resumed"] == 1
     assert world.health(ce).sending is then
@@ -177,7 +177,7 @@ def test_a_failed_call_closes_a_ce_until_its_next_try(world: World) -> None:
 
 
 def test_what_a_call_writes_leaves_alone_what_was_learnt(world: World) -> None:
-    ce = broken(world)
+    ce = failing_ce(world)
     before = world.health(ce)
     with world.database.uow() as tx:
         health.call_failed(
@@ -186,9 +186,9 @@ def test_what_a_call_writes_leaves_alone_what_was_learnt(world: World) -> None:
         health.call_failed(
             tx, ce.name, down(world), lambda count: world.clock + timedelta(seconds=count)
         )
-    failed = world.health(ce)
-    assert (failed.failed_calls, failed.retry_at) == (2, world.clock + timedelta(seconds=2))
-    assert (failed.learned, failed.sending) == (before.learned, before.sending)
+    after = world.health(ce)
+    assert (after.failed_calls, after.retry_at) == (2, world.clock + timedelta(seconds=2))
+    assert (after.learned, after.sending) == (before.learned, before.sending)
     with world.database.uow() as tx:
         health.call_answered(tx, ce.name, world.clock)
     assert world.health(ce) == replace(before, last_answered_at=world.clock)
@@ -197,9 +197,9 @@ def test_what_a_call_writes_leaves_alone_what_was_learnt(world: World) -> None:
 def test_nothing_is_sent_in_a_maintenance(world: World) -> None:
     ce = world.ce()
     begins, ends = world.clock + timedelta(hours=1), world.clock + timedelta(hours=3)
-    wanted = Maintenance(ce=ce.name, begins_at=begins, ends_at=ends, reason="new disks")
+    maintenance = Maintenance(ce=ce.name, begins_at=begins, ends_at=ends, reason="new disks")
     with world.database.uow() as tx:
-        number = maintenances.add(tx, wanted)
+        number = maintenances.add(tx, maintenance)
     assert "in maintenance" not in reason(world, ce)
     world.wait(hours=1)
     assert reason(world, ce) == f"in maintenance until {ends:%H:%M}Z: new disks"
@@ -216,7 +216,7 @@ def test_nothing_is_sent_in_a_maintenance(world: World) -> None:
 
 def test_a_drain_with_an_end_cancels_what_still_waits_then(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(20), queue_time=36_000.0)
-    waiting = world.sent(ce, 3)
+    ids = world.sent(ce, 3)
     world.reserve(ce, 2)
     by = world.clock + timedelta(hours=2)
     world.change(lambda tx: ces.change(tx, ce.name, draining=True, drain_by=by))
@@ -231,13 +231,13 @@ def test_a_drain_with_an_end_cancels_what_still_waits_then(world: World) -> None
     for _ in range(2):
         world.check(ce, world.runtime(by_hand=True))
         world.wait(400)
-    assert {world.pilot(one).status for one in waiting} == {Status.CANCELLED}
+    assert {world.pilot(one).status for one in ids} == {Status.CANCELLED}
 
 
 def test_the_history_of_pauses_is_written_in_one_statement(world: World) -> None:
     many = [world.ce() for _ in range(30)]
-    with statements(world.database.engine) as seen:
+    with statements(world.database.engine) as sql:
         fail(world, *many)
-    assert sum("INSERT INTO sending_changes" in one for one in seen) == 1
+    assert sum("INSERT INTO sending_changes" in one for one in sql) == 1
     with world.database.uow() as tx:
         assert retention.count(tx, "pauses", world.clock + timedelta(seconds=1)) == 30

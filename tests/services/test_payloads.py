@@ -1,4 +1,4 @@
-"""The payload of a VO goes with its pilots, as it is at their CE."""
+"""Each pilot gets the payload of its VO, in the form for its CE."""
 
 import re
 from collections.abc import Sequence
@@ -36,13 +36,13 @@ def test_each_pilot_takes_what_its_vo_runs_at_this_ce(world: World) -> None:
     rome = world.ce(a_ce().named("rome"))
     other = world.vo()
     payloads.set_(world.runtime(), DEFAULT_VO, read(TOLD))
-    made = {world.pilot(one).stamp for one in world.reserve(ce, 2)}
+    stamps = {world.pilot(one).stamp for one in world.reserve(ce, 2)}
     theirs = {world.pilot(one).stamp for one in world.reserve(ce, 1, other.name)}
     driver = Listening()
     dispatch(world.with_driver(driver), ce.name)
 
-    assert {driver.orders[stamp].script for stamp in made} == {"run long\n"}
-    for stamp in made:
+    assert {driver.orders[stamp].script for stamp in stamps} == {"run long\n"}
+    for stamp in stamps:
         assert driver.orders[stamp].arguments == (stamp, "default@{ce}", "eu,gpu")
     for stamp in theirs:
         assert (driver.orders[stamp].script, driver.orders[stamp].arguments) == (None, ())
@@ -57,10 +57,10 @@ def test_a_payload_that_cannot_be_read_stops_its_vo_alone(world: World) -> None:
     world.change(lambda tx: store.put(tx, other.name, {"script": "@{gone}"}))
     world.reserve(ce, 2)
     world.reserve(ce, 1, other.name)
-    done = dispatch(world.runtime(), ce.name)
+    result = dispatch(world.runtime(), ce.name)
 
-    assert done.counts["submitted"] == 2
-    [line] = done.lines
+    assert result.counts["submitted"] == 2
+    [line] = result.lines
     assert line.startswith(f"the payload of VO {other.name} cannot be used")
     assert world.statuses() == {"submitted": 2, "reserved": 1}
 
@@ -98,7 +98,7 @@ def test_a_script_is_read_from_beside_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("text", "message"),
     [
         ("script = 'missing.sh'", "missing.sh: no such file"),
         ("script = 3", "payload: script: it must be text"),
@@ -110,11 +110,11 @@ def test_a_script_is_read_from_beside_its_file(tmp_path: Path) -> None:
         ("script = 'long'", "longer than"),
     ],
 )
-def test_a_file_that_cannot_be_is_refused(tmp_path: Path, written: str, said: str) -> None:
-    (tmp_path / "p.toml").write_text(written, encoding="utf-8")
+def test_a_file_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "long").write_text("x" * 300_000, encoding="utf-8")
-    with refused(Invalid, said):
+    with refused(Invalid, message):
         payloads.read_file(tmp_path / "p.toml")
 
 
@@ -136,6 +136,6 @@ def test_an_example_of_the_page_is_a_payload_that_can_be_set(
     payload = payloads.read_file(tmp_path / "pilot.toml")
     payloads.set_(world.runtime(), DEFAULT_VO, payload)
 
-    shown = payloads.show(world.runtime(), DEFAULT_VO)
-    assert shown.get("useful_after") == payload.useful_after
-    assert shown.get("exit_codes", {}) == payload.exit_codes
+    fields = payloads.show(world.runtime(), DEFAULT_VO)
+    assert fields.get("useful_after") == payload.useful_after
+    assert fields.get("exit_codes", {}) == payload.exit_codes

@@ -1,4 +1,4 @@
-"""Pilots that speak for themselves: who gets a secret, and what follows from what is said."""
+"""Reports of pilots: which pilots get a secret, and the effects of a report."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ BUSY, IDLE, ENDING = PilotState.BUSY, PilotState.IDLE, PilotState.ENDING
 
 
 class Takes(Fake):
-    """A CE that takes every pilot, and remembers what it was asked to run."""
+    """A CE that takes every pilot and remembers the orders."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Takes(Fake):
 
 
 class Ended(Fake):
-    """A CE whose pilots have all ended well a moment after they began."""
+    """A CE whose pilots have all ended as done, one minute after they began."""
 
     def __init__(self, world: World, code: int | None = 0) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ def let_speak(world: World, vo: str = DEFAULT_VO, **more: Any) -> None:
 def send(world: World, ce: CE, *, gives: bool = True, **settings: Any) -> tuple[TaskResult, Takes]:
     driver = Takes()
     own = replace(SIM, driver=driver.for_ce, gives_secrets=gives)
-    given = {"pilot_keys": KEYS, "web_url": URL, **settings}
-    runtime = world.runtime(by_hand=True, backends={SIM.name: own}, **given)
+    values = {"pilot_keys": KEYS, "web_url": URL, **settings}
+    runtime = world.runtime(by_hand=True, backends={SIM.name: own}, **values)
     return dispatch.dispatch(runtime, ce.name), driver
 
 
@@ -87,10 +87,10 @@ def test_each_pilot_gets_its_own_secret_if_its_vo_wants_it(world: World) -> None
     let_speak(world)
     speaking = world.reserve(ce, 20)
     silent = world.reserve(ce, 2, quiet.name)
-    done, driver = send(world, ce)
+    result, driver = send(world, ce)
 
-    assert done.counts["submitted"] == 22
-    assert not done.lines
+    assert result.counts["submitted"] == 22
+    assert not result.lines
     by_stamp = {order.stamp: order for order in driver.orders}
     for number in speaking:
         order = by_stamp[world.pilot(number).stamp]
@@ -118,11 +118,11 @@ def test_where_none_can_be_given_pilots_are_sent_as_before(
     ce = world.ce(a_ce().with_capacity(50))
     let_speak(world)
     world.reserve(ce, 3)
-    done, driver = send(world, ce, **settings)
+    result, driver = send(world, ce, **settings)
 
-    assert done.counts["submitted"] == 3
+    assert result.counts["submitted"] == 3
     assert {(order.secret, order.url) for order in driver.orders} == {(None, None)}
-    [line] = done.lines
+    [line] = result.lines
     assert line.startswith(f"pilots of VO {DEFAULT_VO} get no secret: ")
     assert why in line
 
@@ -130,8 +130,8 @@ def test_where_none_can_be_given_pilots_are_sent_as_before(
 def test_the_payload_at_a_ce_says_whether_pilots_get_a_secret(world: World) -> None:
     ce = world.ce()
     let_speak(world)
-    shown = payloads.show(world.runtime(), DEFAULT_VO, ce=ce.name)
-    assert "has no safe way" in shown["reports"]
+    fields = payloads.show(world.runtime(), DEFAULT_VO, ce=ce.name)
+    assert "has no safe way" in fields["reports"]
     assert payloads.show(world.runtime(), DEFAULT_VO)["reports"] is True
 
 
@@ -145,13 +145,13 @@ def test_a_secret_costs_no_statement(world: World) -> None:
             )
         )
         world.reserve(ce, 20)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             send(world, ce)
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
 
 
-def running(world: World, number: int = 1, vo: str | None = None) -> tuple[CE, list[Pilot]]:
+def running_pilots(world: World, number: int = 1, vo: str | None = None) -> tuple[CE, list[Pilot]]:
     ce = world.ce(a_ce().with_capacity(2000), queue_time=LONG, run_time=LONG)
     builder = a_pilot().on(ce).running()
     if vo is not None:
@@ -167,7 +167,7 @@ def end(world: World, ce: CE, code: int | None = 0) -> None:
 
 def test_the_use_of_a_good_end_is_what_the_pilot_said(world: World) -> None:
     let_speak(world, useful_after=300)
-    ce, [useful, empty, silent, unclear] = running(world, 4)
+    ce, [useful, empty, silent, unclear] = running_pilots(world, 4)
     runtime = world.runtime()
     note(runtime, useful.stamp, state=ENDING, payloads=2)
     note(runtime, empty.stamp, state=IDLE, payloads=0)
@@ -180,7 +180,7 @@ def test_the_use_of_a_good_end_is_what_the_pilot_said(world: World) -> None:
 
 def test_the_meaning_of_its_exit_code_counts_more(world: World) -> None:
     let_speak(world, exit_codes={"77": "empty"})
-    ce, [one] = running(world)
+    ce, [one] = running_pilots(world)
     note(world.runtime(), one.stamp, state=ENDING, payloads=5)
     end(world, ce, 77)
     assert world.pilot(one.id).use is Use.EMPTY
@@ -188,7 +188,7 @@ def test_the_meaning_of_its_exit_code_counts_more(world: World) -> None:
 
 def test_a_report_counts_as_long_as_the_payload_wants_reports(world: World) -> None:
     world.change(lambda tx: stored.put(tx, DEFAULT_VO, {"script": "exit 0", "useful_after": 300}))
-    ce, [one] = running(world)
+    ce, [one] = running_pilots(world)
     note(world.runtime(), one.stamp, state=ENDING, payloads=5)
     end(world, ce)
     assert world.pilot(one.id).use is Use.SHORT
@@ -198,32 +198,32 @@ def test_the_reports_of_a_check_cost_one_statement(world: World) -> None:
     let_speak(world)
     counts = []
     for number in (2, 60):
-        ce, ended = running(world, number)
-        for one in ended:
+        ce, batch = running_pilots(world, number)
+        for one in batch:
             note(world.runtime(), one.stamp, payloads=1)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             end(world, ce)
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
 
 
 def test_a_report_takes_two_statements_and_leaves_all_else(world: World) -> None:
-    _, [one, other] = running(world, 2)
+    _, [one, other] = running_pilots(world, 2)
     before = world.pilots()
     for number in range(3):
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             assert note(world.runtime(), one.stamp, state=BUSY, payloads=number) is False
-        assert len([line for line in seen if line.startswith(("SELECT", "INSERT"))]) == 2
-        assert not [line for line in seen if line.startswith("UPDATE")]
+        assert len([line for line in sql if line.startswith(("SELECT", "INSERT"))]) == 2
+        assert not [line for line in sql if line.startswith("UPDATE")]
     assert world.pilots() == before
     assert pilots.show_pilot(world.runtime(), str(other.id)).report is None
-    shown = pilots.show_pilot(world.runtime(), str(one.id)).report
-    assert shown is not None
-    assert (shown.state, shown.payloads, shown.at) == (BUSY, 2, world.now())
+    report = pilots.show_pilot(world.runtime(), str(one.id)).report
+    assert report is not None
+    assert (report.state, report.payloads, report.at) == (BUSY, 2, world.now())
 
 
 def test_a_pilot_that_has_ended_says_nothing_more(world: World) -> None:
-    ce, [one] = running(world)
+    ce, [one] = running_pilots(world)
     end(world, ce)
     with refused(NotSignedIn, "this pilot has ended"):
         note(world.runtime(), one.stamp, state=BUSY)
@@ -231,7 +231,7 @@ def test_a_pilot_that_has_ended_says_nothing_more(world: World) -> None:
 
 
 def test_a_reason_is_one_line_without_a_secret(world: World) -> None:
-    _, [one] = running(world)
+    _, [one] = running_pilots(world)
     secret = KEYS.secret_of(one.stamp)
     note(world.runtime(), one.stamp, reason=f"a\nb \x1b[31m {secret} \0")
     report = pilots.show_pilot(world.runtime(), str(one.id)).report
@@ -242,7 +242,7 @@ def test_a_reason_is_one_line_without_a_secret(world: World) -> None:
 
 
 def idle(world: World, *, demand: int | None = 0, most: timedelta | None = 30 * MINUTE) -> str:
-    """Make a VO with this demand whose pilots may be idle for some time."""
+    """Make a VO with a demand, whose pilots may be idle for some time."""
     vo = world.vo(a_vo()).name
     world.change(lambda tx: vos.change(tx, vo, demand=demand, idle_at_most=most))
     return vo
@@ -259,7 +259,7 @@ def sweep_up(world: World, runtime: Runtime | None = None) -> int:
 
 def test_a_pilot_that_idles_for_longer_than_its_vo_allows_is_ended(world: World) -> None:
     vo = idle(world)
-    _, [idler, worker, silent] = running(world, 3, vo)
+    _, [idler, worker, silent] = running_pilots(world, 3, vo)
     say(world, [idler, worker], IDLE)
     world.wait(minutes=29)
     say(world, [idler], IDLE)
@@ -267,7 +267,7 @@ def test_a_pilot_that_idles_for_longer_than_its_vo_allows_is_ended(world: World)
     assert sweep_up(world) == 0
 
     world.wait(minutes=2)
-    assert sweep_up(world) == 0  # it may have work by now: it has not said idle again
+    assert sweep_up(world) == 0  # it may have work by now, as it has not reported idle again
     say(world, [idler], IDLE)
     would = sweep.plan(world.runtime())
     assert (would.counts["would cancel"], sweep_up(world)) == (1, 1)
@@ -284,7 +284,7 @@ def test_a_pilot_that_idles_for_longer_than_its_vo_allows_is_ended(world: World)
 def test_it_is_left_alone_while_its_vo_needs_pilots_or_allows_it(
     world: World, demand: int | None, most: timedelta | None
 ) -> None:
-    _, idlers = running(world, 2, idle(world, demand=demand, most=most))
+    _, idlers = running_pilots(world, 2, idle(world, demand=demand, most=most))
     say(world, idlers, IDLE)
     world.wait(hours=2)
     say(world, idlers, IDLE)
@@ -294,24 +294,24 @@ def test_it_is_left_alone_while_its_vo_needs_pilots_or_allows_it(
 def test_as_many_idle_pilots_are_kept_as_are_wanted_in_all(world: World) -> None:
     vo = idle(world)
     world.change(lambda tx: vos.change(tx, vo, demand_min=2))
-    _, idlers = running(world, 5, vo)
+    _, idlers = running_pilots(world, 5, vo)
     say(world, idlers, IDLE)
     world.wait(hours=2)
     say(world, idlers, IDLE)
     assert sweep_up(world) == 3
-    assert sweep_up(world) == 0  # those that are ending have been counted off
+    assert sweep_up(world) == 0  # the pilots that are to end no longer count
     world.change(lambda tx: vos.change(tx, vo, demand_min=1))
     assert sweep_up(world) == 1
 
 
 def test_a_vo_whose_pilots_find_no_work_needs_none(world: World) -> None:
     vo = idle(world, demand=None)
-    _, idlers = running(world, 2, vo)
+    _, idlers = running_pilots(world, 2, vo)
     say(world, idlers, IDLE)
     world.wait(hours=2)
     say(world, idlers, IDLE)
-    missing = NoWork(reason="its last 5 pilots found no work", since=world.now())
-    world.change(lambda tx: work.save(tx, {vo: WorkRecord(without_work=missing)}))
+    no_work = NoWork(reason="its last 5 pilots found no work", since=world.now())
+    world.change(lambda tx: work.save(tx, {vo: WorkRecord(without_work=no_work)}))
     assert sweep_up(world) == 2
 
 
@@ -321,27 +321,27 @@ def test_idle_pilots_are_ended_in_batches_by_as_many_statements_however_many_the
     vo = idle(world)
     counts = []
     for number in (2, 40):
-        _, idlers = running(world, number, vo)
+        _, idlers = running_pilots(world, number, vo)
         say(world, idlers, IDLE)
         world.wait(hours=1)
         say(world, idlers, IDLE)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             assert sweep_up(world, world.runtime(batch=30)) == min(number, 30)
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
     assert sweep_up(world) == 10
 
 
 def test_without_a_limit_no_report_is_read(world: World) -> None:
-    with statements(world.database.engine) as seen:
+    with statements(world.database.engine) as sql:
         sweep_up(world)
-    assert not [line for line in seen if "pilot_reports" in line]
+    assert not [line for line in sql if "pilot_reports" in line]
 
 
 def test_reports_of_pilots_are_read_after_their_ce_has_answered(world: World) -> None:
-    """The last thing that a pilot does is to say how it went."""
+    """The last action of a pilot is to report how it ended."""
     let_speak(world, useful_after=300)
-    ce, [one] = running(world)
+    ce, [one] = running_pilots(world)
 
     class SaysAtLast(Ended):
         def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:

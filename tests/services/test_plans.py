@@ -1,4 +1,4 @@
-"""Plans: as things are, as one supposes them to be, and a stored day again by another policy."""
+"""Plans of the present state, of a supposed state, and of a stored day under another policy."""
 
 from datetime import timedelta
 
@@ -14,9 +14,9 @@ from worker.services.observe.plan import Supposed
 from worker.services.tasks.submit_pilots import submit_pilots
 
 
-def granted(world: World, supposed: Supposed = plan.NOTHING) -> dict[str, int]:
-    found = plan.plan(world.runtime(), supposed=supposed)
-    return {vo: sum(one.granted for one in decided) for vo, decided in found.items()}
+def totals(world: World, changes: Supposed = plan.NOTHING) -> dict[str, int]:
+    plans = plan.plan(world.runtime(), supposed=changes)
+    return {vo: sum(one.granted for one in decisions) for vo, decisions in plans.items()}
 
 
 def test_a_plan_is_what_the_next_cycle_does_and_changes_nothing(world: World) -> None:
@@ -24,32 +24,32 @@ def test_a_plan_is_what_the_next_cycle_does_and_changes_nothing(world: World) ->
     world.ce(a_ce().with_capacity(20).with_success_rate(0.5))
     lhcb = world.vo(a_vo().named("lhcb").with_share(3))
     before = world.image()
-    planned = granted(world)
+    plan_totals = totals(world)
     assert world.image() == before
-    made = {
+    after = {
         name: submit_pilots(world.runtime(), name).counts["reserved"]
         for name in sorted([DEFAULT_VO, lhcb.name])
     }
-    assert planned == made
-    assert sum(made.values()) <= 50
+    assert plan_totals == after
+    assert sum(after.values()) <= 50
 
 
 def test_one_supposes_another_capacity_rate_or_demand(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(10))
     world.vo(a_vo().named("lhcb").demanding(0))
     world.make(a_pilot().on(ce).failed(), 5)
-    assert granted(world) == {DEFAULT_VO: 10, "lhcb": 0}
-    assert granted(world, Supposed(ces={ce.name: {"capacity": 200}}))[DEFAULT_VO] == 200
-    assert granted(world, Supposed(ces={ce.name: {"enabled": False}}))[DEFAULT_VO] == 0
-    assert granted(world, Supposed(ces={ce.name: {"success_rate": 0.0}}))[DEFAULT_VO] == 0
-    assert granted(world, Supposed(ces={ce.name: {"waiting_limit": 4}}))[DEFAULT_VO] == 4
-    shared = Supposed(vos={"lhcb": {"demand": 500, "share": 4.0}})
-    assert granted(world, shared) == {DEFAULT_VO: 2, "lhcb": 8}
-    assert granted(world, Supposed(vos={DEFAULT_VO: {"limit": 3}}))[DEFAULT_VO] == 3
+    assert totals(world) == {DEFAULT_VO: 10, "lhcb": 0}
+    assert totals(world, Supposed(ces={ce.name: {"capacity": 200}}))[DEFAULT_VO] == 200
+    assert totals(world, Supposed(ces={ce.name: {"enabled": False}}))[DEFAULT_VO] == 0
+    assert totals(world, Supposed(ces={ce.name: {"success_rate": 0.0}}))[DEFAULT_VO] == 0
+    assert totals(world, Supposed(ces={ce.name: {"waiting_limit": 4}}))[DEFAULT_VO] == 4
+    changes = Supposed(vos={"lhcb": {"demand": 500, "share": 4.0}})
+    assert totals(world, changes) == {DEFAULT_VO: 2, "lhcb": 8}
+    assert totals(world, Supposed(vos={DEFAULT_VO: {"limit": 3}}))[DEFAULT_VO] == 3
 
 
 @pytest.mark.parametrize(
-    ("supposed", "error", "why"),
+    ("changes", "error", "why"),
     [
         (Supposed(ces={"lion": {"capacity": 1}}), UnknownCE, "did you mean 'lyon'"),
         (Supposed(vos={"lhcbb": {"demand": 1}}), UnknownVO, "known: default"),
@@ -62,11 +62,11 @@ def test_one_supposes_another_capacity_rate_or_demand(world: World) -> None:
     ],
 )
 def test_what_cannot_be_is_not_supposed(
-    world: World, supposed: Supposed, error: type[PilotageError], why: str
+    world: World, changes: Supposed, error: type[PilotageError], why: str
 ) -> None:
     world.ce(a_ce().named("lyon"))
     with refused(error, why):
-        plan.plan(world.runtime(), supposed=supposed)
+        plan.plan(world.runtime(), supposed=changes)
 
 
 def test_a_stored_day_is_decided_again_by_another_policy(world: World) -> None:
@@ -98,8 +98,8 @@ def test_the_statements_of_an_allocation_do_not_grow_with_the_ces(world: World) 
     for number in (1, 60):
         for _ in range(number):
             world.ce()
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             submit_pilots(world.runtime(), DEFAULT_VO)
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
     assert counts[0] < 25

@@ -1,4 +1,4 @@
-"""Policies are found by name, and a plug-in's is held to what every policy promises."""
+"""Policies are found by name, and a plug-in must keep the promises of every policy."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ def reckless(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Grant seven times what is asked, to every second CE."""
+    """Grant seven times the need, to every second CE."""
     return [
         Decision(
             vo=vo.name, ce=ce.name, at=now, granted=ce.free * 7 + 7, reason="why not", trace={}
@@ -54,13 +54,13 @@ def test_an_unknown_policy_is_an_error_that_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [("nowhere.at:all", "cannot be loaded"), ("sys:path", "not a function")]
+    ("value", "message"), [("nowhere.at:all", "cannot be loaded"), ("sys:path", "not a function")]
 )
 def test_a_policy_that_cannot_be_used_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, value: str, told: str
+    monkeypatch: pytest.MonkeyPatch, value: str, message: str
 ) -> None:
     _install(monkeypatch, value)
-    with refused(ConfigurationError, "policy mine", told):
+    with refused(ConfigurationError, "policy mine", message):
         policies.find("mine")
 
 
@@ -68,19 +68,19 @@ def test_a_policy_that_cannot_be_used_is_an_error(
 def test_a_policy_of_a_plug_in_is_held_to_the_facts(
     ces: list[CEFacts], vo: VOFacts, budget: int
 ) -> None:
-    decided = Bounded("reckless", reckless)(now=NOW, vo=vo, budget=budget, ces=ces)
+    decisions = Bounded("reckless", reckless)(now=NOW, vo=vo, budget=budget, ces=ces)
 
-    assert [one.ce for one in decided] == sorted(ce.name for ce in ces)
+    assert [one.ce for one in decisions] == sorted(ce.name for ce in ces)
     by_name = {ce.name: ce for ce in ces}
-    for one in decided:
+    for one in decisions:
         place = by_name[one.ce]
         assert 0 <= one.granted <= place.free
         assert not (vo.closed or place.closed) or one.granted == 0
-    assert sum(one.granted for one in decided) <= (
+    assert sum(one.granted for one in decisions) <= (
         budget if vo.room is None else max(0, min(budget, vo.room))
     )
     if ces:
-        assert facts_from(decided).vo == vo
+        assert facts_from(decisions).vo == vo
 
 
 GOOD: list[Any] = [three_chances, fill_all]
@@ -90,16 +90,16 @@ GOOD: list[Any] = [three_chances, fill_all]
 def test_one_that_keeps_its_promises_is_left_alone(
     ces: list[CEFacts], vo: VOFacts, budget: int, own: Any
 ) -> None:
-    decided = own(now=NOW, vo=vo, budget=budget, ces=ces)
-    bounded = Bounded("own", own)(now=NOW, vo=vo, budget=budget, ces=ces)
-    assert bounded == [replace(one, trace={**one.trace, "policy": "own"}) for one in decided]
+    decisions = own(now=NOW, vo=vo, budget=budget, ces=ces)
+    copies = Bounded("own", own)(now=NOW, vo=vo, budget=budget, ces=ces)
+    assert copies == [replace(one, trace={**one.trace, "policy": "own"}) for one in decisions]
 
 
 def test_what_is_cut_and_what_is_forgotten_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     _install(monkeypatch, "tests.services.test_policies:reckless")
     ces = [CEFacts(name="a", free=2), CEFacts(name="b", free=2)]
-    decided = policies.find("mine")(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
-    assert [(one.granted, one.reason) for one in decided] == [
+    decisions = policies.find("mine")(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
+    assert [(one.granted, one.reason) for one in decisions] == [
         (2, "why not; cut from 21 to 2, which is all there is"),
         (0, "the policy mine said nothing of it"),
     ]

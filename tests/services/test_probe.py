@@ -1,4 +1,4 @@
-"""`ce test`: what is wrong with a CE is found and said."""
+"""`ce test` finds and names what is wrong with a CE."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 
 from tests.expectations import refused
 from tests.factories import a_ce, a_pilot
-from tests.services.test_credentials import Listening, asking, known, token
+from tests.services.test_credentials import Listening, add_credential, asking, token
 from tests.services.world import Fake, World
 from worker.backends.sim.faults import Fault
 from worker.db import ces, locks, payloads, vos
@@ -27,11 +27,11 @@ SHORT: dict[str, Any] = {"queue_time": 5.0, "run_time": 20.0, "output_lines": 3}
 
 
 def run(
-    world: World, ce: CE | str, runtime: Runtime | None = None, **asked: Any
+    world: World, ce: CE | str, runtime: Runtime | None = None, **values: Any
 ) -> list[ProbeStep]:
     name = ce if isinstance(ce, str) else ce.name
-    wanted = ProbeRequest(**{"pause": world.wait, **asked})
-    return list(probe(runtime or world.runtime(by_hand=True), name, wanted))
+    request = ProbeRequest(**{"pause": world.wait, **values})
+    return list(probe(runtime or world.runtime(by_hand=True), name, request))
 
 
 def names(steps: Sequence[ProbeStep]) -> list[tuple[str, bool | None]]:
@@ -59,8 +59,8 @@ def test_a_pilot_is_seen_from_its_reservation_to_its_last_words(world: World) ->
     steps = run(world, ce, pilot=True)
 
     assert names(steps[:5]) == ALL_WELL
-    told = [step.finding.splitlines()[0].split(": ", 1)[1] for step in steps[5:]]
-    assert [line.partition(" ")[0] for line in told] == [
+    words = [step.finding.splitlines()[0].split(": ", 1)[1] for step in steps[5:]]
+    assert [line.partition(" ")[0] for line in words] == [
         "reserved",
         "submitted",
         "running",
@@ -140,16 +140,16 @@ BROKEN: dict[str, tuple[Fault, str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("fault", "name", "said", "do"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("fault", "name", "message", "do"), BROKEN.values(), ids=BROKEN)
 def test_what_is_wrong_is_said_and_what_to_do(
-    world: World, fault: Fault, name: str, said: str, do: str
+    world: World, fault: Fault, name: str, message: str, do: str
 ) -> None:
     ce = world.ce()
     world.fault(ce, fault)
     step = run(world, ce)[-1]
 
     assert (step.name, step.ok) == (name, False)
-    assert said in step.finding
+    assert message in step.finding
     assert do in str(step.do)
     assert (world.health(ce).failed_calls, world.lease(ce)) == (0, None)
 
@@ -167,18 +167,18 @@ def test_options_that_cannot_be_read_end_it(world: World) -> None:
 def test_the_credential_of_each_vo_that_may_use_it_is_looked_at(world: World) -> None:
     good, bad, other = world.vo(), world.vo(), world.vo()
     ce = world.ce(a_ce().only_for(good, bad))
-    known(world, token(world, "good"), good.name)
-    known(world, world.home / "missing", bad.name)
+    add_credential(world, token(world, "good"), good.name)
+    add_credential(world, world.home / "missing", bad.name)
     runtime = asking(world, Listening(), by_hand=True)
     steps = run(world, ce, runtime)
-    said = {step.ok: step for step in steps if step.name == "credential"}
+    by_ok = {step.ok: step for step in steps if step.name == "credential"}
 
-    assert f"the token of VO {good.name} can be used" in said[True].finding
-    assert "its file is missing" in said[False].finding
-    assert said[False].do == f"renew it, or see: pilotage credential show {bad.name} sim"
+    assert f"the token of VO {good.name} can be used" in by_ok[True].finding
+    assert "its file is missing" in by_ok[False].finding
+    assert by_ok[False].do == f"renew it, or see: pilotage credential show {bad.name} sim"
     assert other.name not in str(steps)
     assert steps[-1].name == "listing"
-    # With none that can be used, nothing is asked of the CE.
+    # Without a usable credential the CE gets no request.
     assert names(run(world, ce, runtime, vo=bad.name))[-1] == ("credential", False)
 
 
@@ -228,7 +228,7 @@ def test_output_is_asked_for_again_and_bounded(world: World) -> None:
         failures = 2
 
         def output(self, job: Job) -> Output:
-            self.called("output")
+            self.note_call("output")
             if self.failures:
                 self.failures -= 1
                 raise Unavailable("busy")
@@ -236,11 +236,11 @@ def test_output_is_asked_for_again_and_bounded(world: World) -> None:
 
     ce = world.ce()
     [pilot] = world.sent(ce, 1)
-    driver, waited = Shy(), list[float]()
+    driver, delays = Shy(), list[float]()
     runtime = world.with_driver(driver)
-    whole = pilots.read_output(runtime, str(pilot), pause=waited.append)
+    whole = pilots.read_output(runtime, str(pilot), pause=delays.append)
 
-    assert (driver.calls, waited) == (["output"] * 3, list(pilots.PAUSES))
+    assert (driver.calls, delays) == (["output"] * 3, list(pilots.PAUSES))
     assert whole.truncated
     assert len(whole.text) < pilots.LONGEST + 100
     assert "characters are left out here" in whole.text
@@ -249,7 +249,7 @@ def test_output_is_asked_for_again_and_bounded(world: World) -> None:
     assert pilots.output(runtime, str(pilot), tail=0).text == ""
     driver.failures = 3
     with refused(Unavailable, "busy"):
-        pilots.read_output(runtime, str(pilot), pause=waited.append)
+        pilots.read_output(runtime, str(pilot), pause=delays.append)
 
 
 def test_short_output_is_whole() -> None:

@@ -46,20 +46,20 @@ Boom = type("Boom", (RuntimeError,), {})
 
 
 def everything(world: World) -> list[Any]:
-    """Read all that a task may change, in words."""
+    """Return all rows that a task may change, as text."""
     tables = ("pilots", "transitions", "decisions", "ce_health", "leases", "reports")
     with world.database.uow() as tx:
         return [sorted(map(str, tx.execute(text(f"SELECT * FROM {t}")).all())) for t in tables]
 
 
-def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
-    """Let a function do its work and then raise."""
+def break_in(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return a patch that lets a function do its work and then raise."""
 
     def install(monkeypatch: pytest.MonkeyPatch) -> None:
         whole = getattr(module, name)
 
-        def and_break(*given: Any, **named: Any) -> None:
-            whole(*given, **named)
+        def and_break(*args: Any, **kwargs: Any) -> None:
+            whole(*args, **kwargs)
             raise Boom(name)
 
         monkeypatch.setattr(module, name, and_break)
@@ -68,10 +68,10 @@ def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 ONE_TRANSACTION: dict[str, tuple[Callable[..., TaskResult], tuple[str, ...], Any]] = {
-    "submit_pilots": (submit_pilots.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
-    "learn": (learn.learn, (), breaks(health, "save_lessons")),
-    "report": (report.report, (), breaks(reports, "add")),
-    "prune": (prune.prune, (), breaks(retention, "remove")),
+    "submit_pilots": (submit_pilots.submit_pilots, (DEFAULT_VO,), break_in(decisions, "add")),
+    "learn": (learn.learn, (), break_in(health, "save_lessons")),
+    "report": (report.report, (), break_in(reports, "add")),
+    "prune": (prune.prune, (), break_in(retention, "remove")),
 }
 
 
@@ -101,31 +101,31 @@ def test_on_an_error_nothing_is_committed_and_no_nudge_leaves(
 def test_a_nudge_leaves_only_when_what_it_is_about_can_be_seen(world: World) -> None:
     world.ce(a_ce().named("one"))
     world.ce(a_ce().named("two"))
-    seen = []
+    nudges = []
 
     def nudge(task: str, subject: str) -> None:
         assert not uow.is_open()
         with world.database.uow() as tx:
-            seen.append((task, subject, len(pilot_reads.unsent(tx, subject))))
+            nudges.append((task, subject, len(pilot_reads.unsent(tx, subject))))
 
     submit_pilots.submit_pilots(world.runtime(nudge=nudge), DEFAULT_VO)
 
-    assert seen == [("dispatch", "one", 10), ("dispatch", "two", 10)]
+    assert nudges == [("dispatch", "one", 10), ("dispatch", "two", 10)]
 
 
 def test_a_nudge_that_cannot_be_sent_undoes_nothing_and_stops_no_other(world: World) -> None:
     world.ce(a_ce().named("one"))
     world.ce(a_ce().named("two"))
-    tried = []
+    subjects = []
 
     def nudge(task: str, subject: str) -> None:
-        tried.append(subject)
+        subjects.append(subject)
         raise OSError("the broker is down")
 
-    done = submit_pilots.submit_pilots(world.runtime(nudge=nudge), DEFAULT_VO)
+    result = submit_pilots.submit_pilots(world.runtime(nudge=nudge), DEFAULT_VO)
 
-    assert tried == ["one", "two"]
-    assert done.counts["reserved"] == 20
+    assert subjects == ["one", "two"]
+    assert result.counts["reserved"] == 20
     assert world.statuses() == {"reserved": 20}
 
 
@@ -149,12 +149,12 @@ SPOILED = {
         ("DROP TRIGGER spoil ON decisions", "DROP FUNCTION spoil"),
     ),
 }
-"""What makes a commit fail, and what mends it."""
+"""Statements that make a commit fail, and statements that mend it."""
 
 
 @contextmanager
 def failing_commits(world: World) -> Iterator[None]:
-    """Let every commit fail that stores a decision: the database checks a rule only then."""
+    """Let every commit that stores a decision fail: the database checks a rule only then."""
     make, undo = SPOILED[world.database.engine.dialect.name]
     _run(world, make)
     try:
@@ -193,7 +193,7 @@ def test_no_unit_of_work_is_open_while_a_ce_is_called(world: World) -> None:
     reconcile.reconcile(runtime, ce.name)
 
     assert driver.calls == ["submit", "poll", "find"]
-    assert driver.seen == [False, False, False]
+    assert driver.observations == [False, False, False]
 
 
 @pytest.mark.parametrize("call", ["submit", "poll", "find"])
@@ -201,28 +201,28 @@ def test_a_service_that_calls_within_a_unit_of_work_is_found_out(world: World, c
     driver = Fake()
     ce = world.ce()
     world.sent(ce, 1)
-    guarded = world.with_driver(driver).driver(ce)
+    guard = world.with_driver(driver).driver(ce)
     job = Job(stamp=world.pilots()[0].stamp, handle="sim-1")
     order = Order(stamp="0" * 32, vo=DEFAULT_VO)
-    wrong = {
-        "submit": lambda: guarded.submit([order]),
-        "poll": lambda: guarded.poll([job]),
-        "find": guarded.find,
+    calls = {
+        "submit": lambda: guard.submit([order]),
+        "poll": lambda: guard.poll([job]),
+        "find": guard.find,
     }
 
     with pytest.raises(UnitOfWorkOpen, match=call), world.database.uow():
-        wrong[call]()
+        calls[call]()
     assert driver.calls == []
 
 
 def test_the_claim_is_committed_before_the_ce_is_called(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 3)
-    # Another connection sees what is committed, and nothing else.
+    # Another connection sees only committed rows.
     driver = Watching(lambda: (world.statuses(), world.lease(ce)))
     dispatch.dispatch(world.with_driver(driver), ce.name)
 
-    assert driver.seen == [({"submitting": 3}, "one")]
+    assert driver.observations == [({"submitting": 3}, "one")]
     assert world.statuses() == {"submitted": 3}
     assert world.lease(ce) is None
 
@@ -250,12 +250,12 @@ def test_when_the_record_fails_what_was_claimed_stands_and_nothing_else(
         [pilot] = world.sent(ce, 1)
         world.wait(60)
     with monkeypatch.context() as patch:
-        breaks(module, name)(patch)
+        break_in(module, name)(patch)
         with pytest.raises(Boom):
             run(world.runtime(), ce.name)
 
     assert world.pilot(pilot).status is stays
-    # The turn was not given back with the record, but when the execution ended.
+    # The turn was given back when the execution ended, not when its result was recorded.
     assert world.lease(ce) is None
     world.wait(600)
     assert reconcile.reconcile(world.runtime(holder="two"), ce.name).outcome is Outcome.OK
@@ -271,28 +271,28 @@ def test_how_an_execution_went_is_noted_and_the_note_can_fail(
         raise DatabaseBusy("somebody else is at it")
 
     monkeypatch.setattr(schedules, "finished", busy)
-    done = execute.execute(catalogue.get("submit_pilots"), DEFAULT_VO, world.runtime())
+    result = execute.execute(catalogue.get("submit_pilots"), DEFAULT_VO, world.runtime())
 
-    assert done.outcome is Outcome.OK
+    assert result.outcome is Outcome.OK
     assert world.statuses() == {"reserved": 10}
     assert len(world.nudges) == 1
 
 
 def test_a_transaction_is_not_handed_from_one_execution_to_another(world: World) -> None:
     ce = world.ce()
-    kept: list[Transaction] = []
-    made = facts.read
+    transactions: list[Transaction] = []
+    read_facts = facts.read
 
-    def keep(tx: Transaction, *told: Any) -> Any:
-        kept.append(tx)
-        return made(tx, *told)
+    def keep(tx: Transaction, *args: Any) -> Any:
+        transactions.append(tx)
+        return read_facts(tx, *args)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(facts, "read", keep)
         submit_pilots.submit_pilots(world.runtime(budget=1), DEFAULT_VO)
         submit_pilots.submit_pilots(world.runtime(budget=1), DEFAULT_VO)
 
-    assert kept[0] is not kept[1]
-    assert all(tx.connection.closed for tx in kept)
+    assert transactions[0] is not transactions[1]
+    assert all(tx.connection.closed for tx in transactions)
     assert world.statuses() == {"reserved": 2}
     assert world.nudges == [("dispatch", ce.name)] * 2

@@ -1,4 +1,4 @@
-"""prune: whatever the number, one firing a day is enough, in short transactions."""
+"""prune: one firing a day deletes any number of rows, in short transactions."""
 
 from datetime import timedelta
 
@@ -43,11 +43,11 @@ def history(world: World) -> None:
     with world.database.uow() as tx:
         for statement in HISTORY:
             tx.execute(text(statement))
-    goes_on(world, days=40)
+    pass_days(world, days=40)
 
 
-def goes_on(world: World, days: int) -> None:
-    """Let time pass; a report a day says so."""
+def pass_days(world: World, days: int) -> None:
+    """Let days pass, with one report a day."""
     for _ in range(days):
         world.wait(days=1)
         world.change(lambda tx: reports.add(tx, {}, world.clock))
@@ -62,15 +62,15 @@ def rows_left(world: World) -> dict[str, int]:
         }
 
 
-def due(world: World) -> list[str]:
-    """Claim what is due, as a scheduler does."""
+def claim_due(world: World) -> list[str]:
+    """Claim the due tasks as a scheduler does; return their names."""
     return [one.task.name for one in ticks.claim_due(world.database, world.clock)[0]]
 
 
-def fired(world: World) -> list[TaskResult]:
-    """Let a scheduler and a worker do what the one firing of a day begins, until nothing is due."""
+def work_off(world: World) -> list[TaskResult]:
+    """Let a scheduler and a worker run prune until it is no longer due."""
     answers: list[TaskResult] = []
-    while "prune" in due(world):
+    while "prune" in claim_due(world):
         before = rows_left(world)
         answers.append(execute.execute(catalogue.get("prune"), None, world.runtime()))
         assert rows_left(world) != before, "an execution that was fired deletes nothing"
@@ -78,8 +78,8 @@ def fired(world: World) -> list[TaskResult]:
     return answers
 
 
-def scheduled(world: World) -> None:
-    """Store the schedules, and come to the time of the daily firing."""
+def come_to_firing(world: World) -> None:
+    """Store the schedules and go on to the time of the daily firing."""
     ticks.seed(world.database, world.clock)
     with world.database.uow() as tx:
         at = schedules.get(tx, "prune").next_at
@@ -90,13 +90,13 @@ def scheduled(world: World) -> None:
 @pytest.mark.slow
 def test_one_firing_a_day_deletes_tens_of_thousands(world: World) -> None:
     history(world)
-    scheduled(world)
+    come_to_firing(world)
     day = world.clock
-    answers = fired(world)
+    answers = work_off(world)
 
     assert rows_left(world) == dict.fromkeys(("pilots", "transitions", "outputs", "decisions"), 0)
-    assert [done.counts["pilots"] for done in answers] == [10_000, 10_000, MANY + 1 - 20_000]
-    assert [bool(done.left) for done in answers] == [True, True, False]
+    assert [result.counts["pilots"] for result in answers] == [10_000, 10_000, MANY + 1 - 20_000]
+    assert [bool(result.left) for result in answers] == [True, True, False]
     assert "pilots 15001, decisions 15001" in str(answers[0])
     with world.database.uow() as tx:
         following = schedules.get(tx, "prune").next_at
@@ -110,15 +110,16 @@ def test_what_is_left_is_known_to_the_database_and_not_to_a_message(
     monkeypatch.setattr(prune, "AT_ONCE", 2)
     world.make(a_pilot().done(), 3)
     world.wait(days=40)
-    scheduled(world)
-    due(world)
+    come_to_firing(world)
+    claim_due(world)
     execute.execute(catalogue.get("prune"), None, world.runtime())
 
     assert world.nudges == []
-    assert "prune" in due(world)  # the message may be lost: nothing was deleted for it
+    # The message of the first claim was lost, and nothing was deleted.
+    assert "prune" in claim_due(world)
     ticks.set_schedule(world.runtime(), "prune", enabled=False)
     execute.execute(catalogue.get("prune"), None, world.runtime())
-    assert "prune" not in due(world)
+    assert "prune" not in claim_due(world)
 
 
 def test_an_execution_that_breaks_deletes_nothing_and_brings_nothing_forward(
@@ -127,30 +128,30 @@ def test_an_execution_that_breaks_deletes_nothing_and_brings_nothing_forward(
     monkeypatch.setattr(prune, "AT_ONCE", 2)
     world.make(a_pilot().done(), 3)
     world.wait(days=40)
-    scheduled(world)
-    due(world)
+    come_to_firing(world)
+    claim_due(world)
 
-    def broken(*_: object) -> int:
+    def fail(*_: object) -> int:
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(retention, "count", broken)
+        patch.setattr(retention, "count", fail)
         with pytest.raises(RuntimeError):
             execute.execute(catalogue.get("prune"), None, world.runtime())
     assert world.statuses() == {"done": 3}
-    assert "prune" not in due(world)
+    assert "prune" not in claim_due(world)
 
 
 def test_no_execution_does_more_than_its_share(world: World) -> None:
-    seen = []
+    counts = []
     for number in (10, 40):
         world.make(a_pilot().done(), number)
         world.wait(days=40)
-        with pytest.MonkeyPatch.context() as patch, statements(world.database.engine) as made:
+        with pytest.MonkeyPatch.context() as patch, statements(world.database.engine) as sql:
             patch.setattr(prune, "AT_ONCE", 5)
             assert prune.prune(world.runtime()).counts["pilots"] == 5
-        seen.append(len(made))
-    assert seen[0] == seen[1]
+        counts.append(len(sql))
+    assert counts[0] == counts[1]
 
 
 def test_what_is_left_is_counted_up_to_a_bound(
@@ -160,8 +161,8 @@ def test_what_is_left_is_counted_up_to_a_bound(
     monkeypatch.setattr(prune, "COUNTED", 5)
     world.make(a_pilot().done(), 9)
     world.wait(days=40)
-    left = [prune.prune(world.runtime()).left for _ in range(5)]
-    assert left == ["pilots 5 or more", "pilots 5 or more", "pilots 3", "pilots 1", ""]
+    remains = [prune.prune(world.runtime()).left for _ in range(5)]
+    assert remains == ["pilots 5 or more", "pilots 5 or more", "pilots 3", "pilots 1", ""]
 
 
 def test_by_hand_it_goes_on_to_the_end_and_shows_how_far_it_is(
@@ -170,18 +171,18 @@ def test_by_hand_it_goes_on_to_the_end_and_shows_how_far_it_is(
     monkeypatch.setattr(prune, "AT_ONCE", 4)
     world.make(a_pilot().done(), 10)
     world.wait(days=40)
-    scheduled(world)
-    due(world)
-    shown: list[str] = []
-    done = execute.to_the_end(
+    come_to_firing(world)
+    claim_due(world)
+    remains: list[str] = []
+    result = execute.to_the_end(
         catalogue.get("prune"),
         None,
         world.runtime(by_hand=True),
-        lambda one: shown.append(one.left),
+        lambda one: remains.append(one.left),
     )
-    assert (done.outcome, done.counts["pilots"], done.left) == (Outcome.OK, 10, "")
-    assert shown == ["pilots 6", "pilots 2"]
-    assert "prune" not in due(world)
+    assert (result.outcome, result.counts["pilots"], result.left) == (Outcome.OK, 10, "")
+    assert remains == ["pilots 6", "pilots 2"]
+    assert "prune" not in claim_due(world)
 
 
 def scheduled_prune(world: World) -> TaskResult:
@@ -190,13 +191,13 @@ def scheduled_prune(world: World) -> TaskResult:
 
 def test_a_clock_that_was_set_ahead_by_a_year_deletes_nothing(world: World) -> None:
     world.make(a_pilot().done(), 3)
-    goes_on(world, days=10)
+    pass_days(world, days=10)
     world.wait(days=365)
     world.change(lambda tx: reports.add(tx, {}, world.clock))
-    done = scheduled_prune(world)
+    result = scheduled_prune(world)
 
-    assert done.outcome is Outcome.FAILED
-    assert "run 'pilotage task run prune'" in str(done.lines)
+    assert result.outcome is Outcome.FAILED
+    assert "run 'pilotage task run prune'" in str(result.lines)
     assert world.statuses() == {"done": 3}
 
     world.wait(days=-365)
@@ -206,11 +207,11 @@ def test_a_clock_that_was_set_ahead_by_a_year_deletes_nothing(world: World) -> N
 
 def test_a_site_that_was_off_for_a_year_prunes_after_some_days_or_by_hand(world: World) -> None:
     world.make(a_pilot().done(), 3)
-    goes_on(world, days=1)
+    pass_days(world, days=1)
     world.wait(days=365)
-    goes_on(world, days=2)
+    pass_days(world, days=2)
     assert scheduled_prune(world).outcome is Outcome.FAILED
-    goes_on(world, days=2)
+    pass_days(world, days=2)
     assert scheduled_prune(world).counts["pilots"] == 3
 
     world.make(a_pilot().done(), 2)

@@ -1,4 +1,4 @@
-"""A CE that is removed or renamed while it is called: the execution ends in peace."""
+"""A CE is removed or renamed while it is called: the execution ends without an error."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from worker.domain.schedule import Outcome
 
 
 class Vanishing(Fake):
-    """A driver whose CE is changed while it lists; then it answers, or does not."""
+    """A driver whose CE is changed during its listing, which then succeeds or fails."""
 
     def __init__(self, change: Callable[[], object], *, answers: bool) -> None:
         super().__init__()
@@ -38,5 +38,5 @@ def test_a_ce_that_goes_while_it_is_called(world: World, what: str, answers: boo
             world.change(lambda tx: ces.change(tx, ce.name, name=f"{ce.name}-new"))
 
     driver = Vanishing(change, answers=answers)
-    done = world.reconcile(ce, world.with_driver(driver))
-    assert done.outcome is (Outcome.OK if answers else Outcome.FAILED)
+    result = world.reconcile(ce, world.with_driver(driver))
+    assert result.outcome is (Outcome.OK if answers else Outcome.FAILED)

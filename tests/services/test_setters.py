@@ -1,4 +1,4 @@
-"""Who drained, disabled, restricted or holds a CE, when and why, is read from the audit."""
+"""The audit says who drained, disabled, restricted or held a CE, when and why."""
 
 import pytest
 
@@ -89,10 +89,10 @@ def test_a_reason_that_the_audit_would_cut_is_refused(world: World, lyon: str) -
 def test_all_ces_are_one_statement(world: World) -> None:
     for number in range(5):
         change(world, world.ce(a_ce().named(f"ce{number}")).name, DRAIN)
-    with statements(world.database.engine) as sent, world.database.uow() as tx:
+    with statements(world.database.engine) as sql, world.database.uow() as tx:
         by_ce = setters.of_ces(tx)
     assert len(by_ce) == 5
-    assert len([one for one in sent if "changes" in one]) == 1
+    assert len([one for one in sql if "changes" in one]) == 1
 
 
 def test_a_ce_that_was_added_disabled_names_who_added_it(world: World) -> None:

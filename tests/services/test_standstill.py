@@ -1,4 +1,4 @@
-"""Whether workers are alive: firings are counted until a worker executes them."""
+"""Firings are counted until a worker executes them; so it is known whether workers are alive."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -46,7 +46,7 @@ def run(world: World, task: str, subject: str | None = None, *, by_hand: bool = 
 
 
 def run_all(world: World) -> None:
-    """Do what a worker does with the messages of one tick."""
+    """Execute the messages of one tick as a worker does."""
     for task in catalogue.BUILT_IN:
         subjects: list[str | None] = [None]
         if task.scope is not Scope.GLOBAL:
@@ -84,13 +84,13 @@ def test_a_ce_that_no_worker_calls_is_not_called_normal(world: World) -> None:
     ce, disabled = world.ce(), world.ce(a_ce().disabled())
     begin(world)
     run(world, "reconcile", ce.name)
-    answered = world.clock
+    moment = world.clock
     tick(world, times=5)
 
     lines = {line.name: line for line in overview(world.runtime()).ces}
-    assert lines[ce.name].state == f"not asked since {answered:%H:%M}Z: no worker calls it"
+    assert lines[ce.name].state == f"not asked since {moment:%H:%M}Z: no worker calls it"
     assert lines[disabled.name].state.startswith("disabled: since ")
-    assert show_ce(world.runtime(), ce.name).state == f"not asked since {answered:%H:%M}Z"
+    assert show_ce(world.runtime(), ce.name).state == f"not asked since {moment:%H:%M}Z"
     [line] = [
         line
         for line in metrics(world.runtime()).splitlines()
@@ -161,9 +161,9 @@ def test_what_is_switched_off_is_not_missed(world: World) -> None:
         ticks.set_schedule(world.runtime(), name, enabled=True)
     assert standstills(world) == {}, "it has not fired since"
     old = Schedule(task="learn", every=60.0, pending=9, pending_since=world.clock)
-    for enabled in (True, False):
-        later, one = world.clock + timedelta(hours=1), replace(old, enabled=enabled)
-        assert bool(standstills_of([one], later, timedelta(minutes=3))) is enabled
+    for is_enabled in (True, False):
+        later, one = world.clock + timedelta(hours=1), replace(old, enabled=is_enabled)
+        assert bool(standstills_of([one], later, timedelta(minutes=3))) is is_enabled
 
 
 def test_what_fired_before_a_long_break_does_not_count(world: World) -> None:
@@ -226,8 +226,8 @@ def test_a_failure_for_one_ce_stands_until_the_same_ce_is_well(world: World) -> 
     begin(world)
     secret = "password=hunter2 "
     error = Unavailable(f"squeue:\nSocket timed out {secret} {'x' * 1000}")
-    broken = world.with_driver(Broken(error, after=False))
-    execute.execute(catalogue.get("reconcile"), ill.name, broken)
+    runtime = world.with_driver(Broken(error, after=False))
+    execute.execute(catalogue.get("reconcile"), ill.name, runtime)
     failed_at = world.clock
     world.wait(5)
     assert run(world, "reconcile", well.name) is Outcome.OK
@@ -246,10 +246,10 @@ def test_a_failure_for_one_ce_stands_until_the_same_ce_is_well(world: World) -> 
 
 
 def test_a_failure_that_is_a_day_old_is_history(world: World) -> None:
-    gone, well = world.ce(), world.ce()
+    ill, well = world.ce(), world.ce()
     begin(world)
-    broken = world.with_driver(Broken(Unavailable("down"), after=False))
-    execute.execute(catalogue.get("reconcile"), gone.name, broken)
+    runtime = world.with_driver(Broken(Unavailable("down"), after=False))
+    execute.execute(catalogue.get("reconcile"), ill.name, runtime)
     world.wait(hours=25)
     run(world, "reconcile", well.name)
     assert schedule(world, "reconcile").failure is None

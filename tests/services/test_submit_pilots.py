@@ -1,4 +1,4 @@
-"""submit_pilots: slots are held where they fit best, every decision is kept, CEs are nudged."""
+"""submit_pilots: it holds slots where they fit best, stores every decision and nudges CEs."""
 
 import threading
 from typing import Any
@@ -27,13 +27,13 @@ from worker.services.tasks import submit_pilots as allocate
 from worker.services.tasks.submit_pilots import submit_pilots
 
 
-def decided(world: World, ce: str) -> Decision:
+def decision_on(world: World, ce: str) -> Decision:
     with world.database.uow() as tx:
         [decision] = decisions.last_of_each(tx, ce)
         return decision
 
 
-def held(world: World) -> dict[str, int]:
+def slots_held(world: World) -> dict[str, int]:
     with world.database.uow() as tx:
         return {
             ce: count
@@ -45,11 +45,11 @@ def held(world: World) -> dict[str, int]:
 def test_slots_are_held_by_weight_and_each_ce_is_nudged_once(world: World) -> None:
     world.ce(a_ce().named("good").with_capacity(20))
     world.ce(a_ce().named("poor").with_capacity(20).with_success_rate(0.85))
-    done = submit_pilots(world.runtime(budget=10), DEFAULT_VO)
+    result = submit_pilots(world.runtime(budget=10), DEFAULT_VO)
 
-    assert done.outcome is Outcome.OK
-    assert done.counts == {"reserved": 10, "CEs": 2}
-    assert held(world) == {"good": 8, "poor": 2}
+    assert result.outcome is Outcome.OK
+    assert result.counts == {"reserved": 10, "CEs": 2}
+    assert slots_held(world) == {"good": 8, "poor": 2}
     assert world.nudges == [("dispatch", "good"), ("dispatch", "poor")]
 
 
@@ -68,8 +68,8 @@ def test_a_ce_that_gets_nothing_is_told_why(world: World, builder: Any, reason: 
     world.ce(a_ce().named("open").with_capacity(3))
     submit_pilots(world.runtime(), DEFAULT_VO)
 
-    assert held(world) == {"open": 3}
-    assert (decided(world, "shut").granted, decided(world, "shut").reason) == (0, reason)
+    assert slots_held(world) == {"open": 3}
+    assert (decision_on(world, "shut").granted, decision_on(world, "shut").reason) == (0, reason)
 
 
 def test_a_ce_of_other_vos_and_a_paused_ce_get_nothing(world: World) -> None:
@@ -79,23 +79,23 @@ def test_a_ce_of_other_vos_and_a_paused_ce_get_nothing(world: World) -> None:
     pauses.pause(world.runtime(), paused.name, "new disks")
     submit_pilots(world.runtime(), DEFAULT_VO)
 
-    assert held(world) == {}
+    assert slots_held(world) == {}
     assert world.nudges == []
-    assert decided(world, "theirs").reason == "the CE is for other VOs"
-    assert decided(world, "paused").reason == "held by hand: new disks"
+    assert decision_on(world, "theirs").reason == "the CE is for other VOs"
+    assert decision_on(world, "paused").reason == "held by hand: new disks"
     assert world.health(paused).sending is Sending.HELD
 
 
 def test_a_vo_gets_no_more_than_its_limit_and_its_demand(world: World) -> None:
     world.ce(a_ce().with_capacity(50))
-    limited = world.vo(a_vo().limited_to(4))
+    small = world.vo(a_vo().limited_to(4))
     demanding = world.vo(a_vo().demanding(3))
     for _ in range(3):
-        for name in (limited.name, demanding.name):
+        for name in (small.name, demanding.name):
             submit_pilots(world.runtime(), name)
 
     by_vo = [pilot.vo for pilot in world.pilots()]
-    assert (by_vo.count(limited.name), by_vo.count(demanding.name)) == (4, 3)
+    assert (by_vo.count(small.name), by_vo.count(demanding.name)) == (4, 3)
 
 
 def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
@@ -103,8 +103,8 @@ def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
     vo = world.vo(a_vo().disabled())
     submit_pilots(world.runtime(), vo.name)
 
-    assert held(world) == {}
-    assert decided(world, ce.name).reason == "the VO is disabled"
+    assert slots_held(world) == {}
+    assert decision_on(world, ce.name).reason == "the VO is disabled"
 
 
 def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None:
@@ -115,11 +115,11 @@ def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None
         (bad, [EventKind.FINISHED, EventKind.FAILED_LATE]),
     ):
         events = [Event(NOW, kind) for kind in kinds] * 20
-        learned = learn(None, events, now=NOW, configured=1.0).state
-        world.change(a_health().of(ce).with_learned(learned).create)
+        knowledge = learn(None, events, now=NOW, configured=1.0).state
+        world.change(a_health().of(ce).with_learned(knowledge).create)
     submit_pilots(world.runtime(budget=10), DEFAULT_VO)
 
-    assert held(world) == {"good": 10}
+    assert slots_held(world) == {"good": 10}
 
 
 def test_what_a_ce_has_already_leaves_less_room(world: World) -> None:
@@ -128,7 +128,7 @@ def test_what_a_ce_has_already_leaves_less_room(world: World) -> None:
     world.make(a_pilot().on(ce).submitted(), 3)
     submit_pilots(world.runtime(), DEFAULT_VO)
 
-    assert held(world) == {ce.name: 1}
+    assert slots_held(world) == {ce.name: 1}
 
 
 def test_a_second_tick_finds_nothing_left_and_nudges_nobody(world: World) -> None:
@@ -139,7 +139,7 @@ def test_a_second_tick_finds_nothing_left_and_nudges_nobody(world: World) -> Non
 
     assert again.counts == {"reserved": 0, "CEs": 0}
     assert world.nudges == []
-    assert decided(world, ce.name).reason == "no free slot"
+    assert decision_on(world, ce.name).reason == "no free slot"
 
 
 def test_an_unknown_vo_is_an_error_and_stores_nothing(world: World) -> None:
@@ -154,19 +154,19 @@ def test_where_somebody_was_quicker_the_decision_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ce = world.ce(a_ce().with_capacity(5))
-    read = facts.read
+    read_facts = facts.read
 
-    def and_then_somebody_takes_three(tx: Transaction, *told: Any) -> Situation:
-        found = read(tx, *told)
+    def and_then_somebody_takes_three(tx: Transaction, *args: Any) -> Situation:
+        situation = read_facts(tx, *args)
         a_pilot().on(ce).create_many(tx, 3)
-        return found
+        return situation
 
     monkeypatch.setattr(facts, "read", and_then_somebody_takes_three)
-    done = submit_pilots(world.runtime(), DEFAULT_VO)
+    result = submit_pilots(world.runtime(), DEFAULT_VO)
 
-    assert done.counts["reserved"] == 2
-    assert decided(world, ce.name).granted == 2
-    assert decided(world, ce.name).reason.endswith("only 2 of 5 were still free")
+    assert result.counts["reserved"] == 2
+    assert decision_on(world, ce.name).granted == 2
+    assert decision_on(world, ce.name).reason.endswith("only 2 of 5 were still free")
 
 
 def test_of_two_executions_for_a_vo_one_makes_way(postgresql_world: World) -> None:
@@ -175,16 +175,16 @@ def test_of_two_executions_for_a_vo_one_makes_way(postgresql_world: World) -> No
     other = world.vo()
     with world.database.uow() as tx:
         assert locks.try_lock(tx, f"submit_pilots:{DEFAULT_VO}")
-        seen: list[Any] = []
+        results: list[Any] = []
 
         def run() -> None:
-            seen.append(submit_pilots(world.runtime(budget=1), DEFAULT_VO))
-            seen.append(submit_pilots(world.runtime(budget=1), other.name))
+            results.append(submit_pilots(world.runtime(budget=1), DEFAULT_VO))
+            results.append(submit_pilots(world.runtime(budget=1), other.name))
 
         thread = threading.Thread(target=run)
         thread.start()
         wait_for(thread)
-    busy, free = seen
+    busy, free = results
 
     assert (busy.outcome, busy.busy) == (Outcome.SKIPPED, True)
     assert DEFAULT_VO in busy.lines[0]
@@ -196,22 +196,22 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
     for number in (1, 40):
         for _ in range(number):
             world.ce(a_ce().with_capacity(20))
-        with statements(world.database.engine) as seen:
-            done = submit_pilots(world.runtime(), DEFAULT_VO)
-        assert done.counts["reserved"] == 20 * number
-        counts.append(len(seen))
+        with statements(world.database.engine) as sql:
+            result = submit_pilots(world.runtime(), DEFAULT_VO)
+        assert result.counts["reserved"] == 20 * number
+        counts.append(len(sql))
     assert counts[0] == counts[1]
 
 
 def test_the_plan_says_what_a_run_then_does(world: World) -> None:
     world.ce(a_ce().named("a").with_capacity(7))
     world.ce(a_ce().named("b").with_capacity(3).with_success_rate(0.5))
-    planned = allocate.plan(world.runtime(budget=8), DEFAULT_VO)
-    done = submit_pilots(world.runtime(budget=8), DEFAULT_VO)
+    plan = allocate.plan(world.runtime(budget=8), DEFAULT_VO)
+    result = submit_pilots(world.runtime(budget=8), DEFAULT_VO)
 
-    assert planned.counts == {"would reserve": 8}
-    assert planned.lines == done.lines
-    assert done.counts["reserved"] == 8
+    assert plan.counts == {"would reserve": 8}
+    assert plan.lines == result.lines
+    assert result.counts["reserved"] == 8
 
 
 def test_the_vo_with_a_lower_limit_than_it_has_gets_nothing_until_it_holds_again(
@@ -223,21 +223,21 @@ def test_the_vo_with_a_lower_limit_than_it_has_gets_nothing_until_it_holds_again
     world.change(lambda tx: vos.change(tx, vo.name, limit=2))
     submit_pilots(world.runtime(), vo.name)
 
-    assert held(world) == {ce.name: 6}
+    assert slots_held(world) == {ce.name: 6}
 
 
 def test_a_tick_judges_each_ce_once_and_rebuilds_no_record(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [world.ce() for _ in range(7)]
-    judged: list[object] = []
+    all_ces = [world.ce() for _ in range(7)]
+    states: list[object] = []
 
-    def counted(state: object, **given: Any) -> Evaluation:
-        judged.append(state)
-        return evaluate(state, **given)  # type: ignore[arg-type]
+    def count(state: object, **kwargs: Any) -> Evaluation:
+        states.append(state)
+        return evaluate(state, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(facts, "evaluate", counted)
+    monkeypatch.setattr(facts, "evaluate", count)
     monkeypatch.setattr(Record, "__init__", None)
     submit_pilots(world.runtime(), DEFAULT_VO)
 
-    assert len(judged) == len(made)
+    assert len(states) == len(all_ces)

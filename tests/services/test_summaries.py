@@ -1,4 +1,4 @@
-"""learn, report, prune, overview, explain: what is kept of what happened, and what is shown."""
+"""learn, report, prune, overview and explain: what they store of the past, and what they show."""
 
 import threading
 from datetime import timedelta
@@ -23,17 +23,17 @@ from worker.services.tasks import catalogue, execute, learn, prune, report, subm
 
 
 def rate(world: World, ce: Any) -> float:
-    known = world.health(ce).learned
-    return evaluate(known, now=world.clock, configured=ce.success_rate).chances.all
+    knowledge = world.health(ce).learned
+    return evaluate(knowledge, now=world.clock, configured=ce.success_rate).chances.all
 
 
-def learning(world: World) -> None:
-    """Begin to learn now: a new CE counts from the moment that its database was made."""
+def begin_to_learn(world: World) -> None:
+    """Begin to learn now, because a new CE counts from the creation of its database."""
     learn.learn(world.runtime())
     world.wait(1)
 
 
-# Each with what it does to the rate: a good end, a fault of the CE, or neither.
+# Each end with its effect on the rate: 1 for a good end, -1 for a fault of the CE, else 0.
 ENDS: dict[str, tuple[Any, int]] = {
     "done": (a_pilot().done(), 1),
     "failed_by_the_ce": (a_pilot().failed(Cause.NODE), -1),
@@ -52,30 +52,30 @@ def test_only_what_is_to_a_ces_credit_or_fault_changes_its_rate(
     world: World, builder: Any, effect: int
 ) -> None:
     ce = world.ce(a_ce().with_success_rate(0.5))
-    learning(world)
+    begin_to_learn(world)
     world.make(builder.on(ce), 5)
-    done = learn.learn(world.runtime())
+    result = learn.learn(world.runtime())
 
-    assert done.outcome is Outcome.OK
-    changed = rate(world, ce) - 0.5
-    assert changed * effect > 0.05 if effect else changed == pytest.approx(0, abs=1e-3)
+    assert result.outcome is Outcome.OK
+    difference = rate(world, ce) - 0.5
+    assert difference * effect > 0.05 if effect else difference == pytest.approx(0, abs=1e-3)
 
 
 def test_an_outcome_is_folded_in_once(world: World) -> None:
     ce = world.ce()
-    learning(world)
+    begin_to_learn(world)
     world.make(a_pilot().on(ce).failed(), 4)
-    counted = []
+    counts = []
     for _ in range(3):
         world.wait(1)
-        counted.append(learn.learn(world.runtime()).counts["outcomes"])
-    assert counted[0] > 0
-    assert counted[1:] == [0, 0]
+        counts.append(learn.learn(world.runtime()).counts["outcomes"])
+    assert counts[0] > 0
+    assert counts[1:] == [0, 0]
 
 
 def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -> None:
     ce = world.ce()
-    learning(world)
+    begin_to_learn(world)
     world.make(a_pilot().on(ce).done(), 2)
     first = learn.learn(world.runtime()).counts["outcomes"]
     second = learn.learn(world.runtime()).counts["outcomes"]
@@ -85,48 +85,48 @@ def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -
 
 def test_what_was_learnt_steers_the_next_allocation(world: World) -> None:
     good, bad = world.ce(a_ce().named("good")), world.ce(a_ce().named("bad"))
-    learning(world)
+    begin_to_learn(world)
     world.make(a_pilot().on(bad).failed(), 10)
     world.make(a_pilot().on(good).done(), 10)
     learn.learn(world.runtime())
-    done = submit_pilots.submit_pilots(world.runtime(budget=9), DEFAULT_VO)
-    held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
+    result = submit_pilots.submit_pilots(world.runtime(budget=9), DEFAULT_VO)
+    places = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
 
-    assert done.counts["reserved"] == 9
-    assert (held.count("good"), held.count("bad")) == (9, 0)
+    assert result.counts["reserved"] == 9
+    assert (places.count("good"), places.count("bad")) == (9, 0)
     assert world.health(bad).sending is Sending.PAUSED
     world.wait(600)
     submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
-    held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
-    assert held.count("bad") == 1  # a probe
+    places = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
+    assert places.count("bad") == 1  # a probe
 
 
 @pytest.mark.parametrize(("run", "name"), [(learn.learn, "learn"), (prune.prune, "prune")])
 def test_two_that_do_it_at_once_do_it_once(postgresql_world: World, run: Any, name: str) -> None:
-    seen: list[Any] = []
+    results: list[Any] = []
     with postgresql_world.database.uow() as tx:
         assert locks.try_lock(tx, name)
-        thread = threading.Thread(target=lambda: seen.append(run(postgresql_world.runtime())))
+        thread = threading.Thread(target=lambda: results.append(run(postgresql_world.runtime())))
         thread.start()
         wait_for(thread)
-    assert [(done.outcome, done.busy) for done in seen] == [(Outcome.SKIPPED, True)]
+    assert [(result.outcome, result.busy) for result in results] == [(Outcome.SKIPPED, True)]
 
 
 def test_a_report_counts_what_there_is_and_is_kept(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(9))
     world.make(a_pilot().on(ce).running(), 2)
     world.make(a_pilot().on(ce).done(), 3)
-    done = report.report(world.runtime())
+    result = report.report(world.runtime())
     with world.database.uow() as tx:
-        [kept] = reports.find(tx).items
+        [row] = reports.find(tx).items
 
-    assert done.counts == {"running": 2, "done": 3, "free slots": 7}
-    assert (kept.at, kept.summary["pilots"]) == (world.clock, {"running": 2, "done": 3})
-    assert kept.summary["free_slots"] == 7
+    assert result.counts == {"running": 2, "done": 3, "free slots": 7}
+    assert (row.at, row.summary["pilots"]) == (world.clock, {"running": 2, "done": 3})
+    assert row.summary["free_slots"] == 7
 
 
-def gone(done: TaskResult) -> dict[str, int]:
-    return {what: count for what, count in done.counts.items() if count}
+def deletions(result: TaskResult) -> dict[str, int]:
+    return {what: count for what, count in result.counts.items() if count}
 
 
 def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
@@ -150,15 +150,15 @@ def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
     report.report(world.runtime())
     world.wait(days=30)
     world.make(a_pilot().on(ce).done())
-    assert gone(prune.prune(world.runtime(by_hand=True))) == {"decisions": 1}
+    assert deletions(prune.prune(world.runtime(by_hand=True))) == {"decisions": 1}
     world.wait(1)
-    planned = prune.plan(world.runtime())
-    done = prune.prune(world.runtime(by_hand=True))
+    plan = prune.plan(world.runtime())
+    result = prune.prune(world.runtime(by_hand=True))
 
-    assert gone(done) == {"pilots": 4}
-    assert list(planned.counts.values()) == list(done.counts.values())
-    expected = {"reserved": 1, "submitting": 1, "submitted": 1, "running": 1, "done": 1}
-    assert world.statuses() == expected
+    assert deletions(result) == {"pilots": 4}
+    assert list(plan.counts.values()) == list(result.counts.values())
+    statuses = {"reserved": 1, "submitting": 1, "submitted": 1, "running": 1, "done": 1}
+    assert world.statuses() == statuses
     assert all(world.history(pilot.id) for pilot in world.pilots())
 
 
@@ -168,8 +168,8 @@ def test_one_execution_forgets_a_bounded_number_and_the_next_goes_on(
     monkeypatch.setattr(prune, "AT_ONCE", 4)
     world.make(a_pilot().done(), 10)
     world.wait(days=31)
-    removed = [prune.prune(world.runtime(by_hand=True)).counts["pilots"] for _ in range(4)]
-    assert removed == [4, 4, 2, 0]
+    counts = [prune.prune(world.runtime(by_hand=True)).counts["pilots"] for _ in range(4)]
+    assert counts == [4, 4, 2, 0]
 
 
 @pytest.mark.parametrize("name", ["learn", "report", "prune"])
@@ -179,9 +179,9 @@ def test_the_number_of_statements_does_not_grow(world: World, name: str) -> None
         ce = world.ce(a_ce().with_capacity(number))
         world.make(a_pilot().on(ce).done(), number)
         world.wait(days=40)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             execute.execute(catalogue.get(name), None, world.runtime())
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
 
 
@@ -194,9 +194,9 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
     for status in (Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING):
         world.make(a_pilot().on(full).that_is(status))
     submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
-    with statements(world.database.engine) as seen:
-        found = overview.overview(world.runtime())
-    line = {ce.name: ce for ce in found.ces}
+    with statements(world.database.engine) as sql:
+        page = overview.overview(world.runtime())
+    line = {ce.name: ce for ce in page.ces}
 
     assert (line["full"].reserved, line["full"].submitting) == (1, 1)
     assert (line["full"].submitted, line["full"].running, line["full"].free) == (1, 1, 0)
@@ -208,10 +208,10 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
         "draining",
         f"paused since {NOW:%H:%M}Z: it broke",
     ]
-    assert found.at == world.clock
-    assert len(found.decisions) == 4
-    assert found.transitions[0][1].id > found.transitions[-1][1].id
-    assert len(seen) <= 14
+    assert page.at == world.clock
+    assert len(page.decisions) == 4
+    assert page.transitions[0][1].id > page.transitions[-1][1].id
+    assert len(sql) <= 14
 
 
 def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
@@ -233,7 +233,7 @@ def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
 
 def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(6), check_latest=60)
-    learning(world)
+    begin_to_learn(world)
     for _ in range(4):
         submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
         execute.execute(catalogue.get("dispatch"), ce.name, world.runtime())
@@ -251,11 +251,11 @@ def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:
 
 def test_a_pilot_that_comes_back_counts_as_what_it_was_in_the_end(world: World) -> None:
     ce = world.ce(a_ce().with_success_rate(0.5))
-    learning(world)
+    begin_to_learn(world)
     [pilot] = world.make(a_pilot().on(ce).lost())
     learn.learn(world.runtime())
-    lost = rate(world, ce)
+    rate_when_lost = rate(world, ce)
     world.wait(1)
     world.change(lambda tx: mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE)], world.clock))
     learn.learn(world.runtime())
-    assert lost < rate(world, ce)
+    assert rate_when_lost < rate(world, ce)

@@ -1,4 +1,4 @@
-"""What pilots did, added up: it is what the history says, folded or not, pruned or not."""
+"""Sums of what pilots did equal the history, whether or not it is folded or pruned."""
 
 from collections import Counter
 from datetime import timedelta
@@ -21,7 +21,7 @@ EVERY = (ReportBy.CE, ReportBy.VO, ReportBy.DAY)
 
 
 def fill(world: World) -> None:
-    """Let pilots of two VOs end at two CEs on three days, in every way."""
+    """Let pilots of two VOs end in every way at two CEs on three days."""
     with world.database.uow() as tx:
         places = [a_ce().named(name).with_capacity(99).create(tx) for name in ("bari", "lyon")]
         owners = [a_vo().named(name).create(tx) for name in ("cms", "lhcb")]
@@ -39,7 +39,7 @@ def fill(world: World) -> None:
 
 
 def history(world: World) -> Counter[tuple[str, str]]:
-    """Count what the history of the pilots says, by status and cause or use."""
+    """Count the ends in the history of the pilots by status and cause or use."""
     with world.database.uow() as tx:
         return Counter(
             (step["became"], step["cause"] or "") for step in tx.execute(steps()).mappings()
@@ -69,8 +69,8 @@ def test_sums_are_those_of_the_history(world: World, *, is_folded: bool) -> None
         assert sum(row.sent for row in rows) == became[Status.SUBMITTING]
         for name in (Status.FAILED, Status.LOST, Status.CANCELLED):
             assert sum(getattr(row, name) for row in rows) == became[name]
-        done = sum(row.useful + row.short + row.empty for row in rows)
-        assert done == became[Status.DONE]
+        good_ends = sum(row.useful + row.short + row.empty for row in rows)
+        assert good_ends == became[Status.DONE]
         causes: Counter[str] = Counter()
         for row in rows:
             causes.update({str(cause): n for cause, n in row.causes.items()})
@@ -102,12 +102,12 @@ def test_waits_and_hours_are_those_of_the_pilots(world: World) -> None:
         ce = a_ce().named("bari").with_capacity(20).create(tx)
         for number in range(1, 11):
             pilot = a_pilot().on(ce).at(NOW).submitted().create(tx)
-            begun = NOW + number * MINUTE
-            move = Move(pilot_id=pilot.id, to=Status.RUNNING, started_at=begun)
-            mover.move(tx, [move], begun)
-            ended = begun + timedelta(hours=1)
-            done = Move(pilot_id=pilot.id, to=Status.DONE, ended_at=ended, use=Use.USEFUL)
-            mover.move(tx, [done], ended)
+            start = NOW + number * MINUTE
+            move = Move(pilot_id=pilot.id, to=Status.RUNNING, started_at=start)
+            mover.move(tx, [move], start)
+            end = start + timedelta(hours=1)
+            ending = Move(pilot_id=pilot.id, to=Status.DONE, ended_at=end, use=Use.USEFUL)
+            mover.move(tx, [ending], end)
     [one] = by(world, ReportBy.CE).values()
 
     assert (one.starts, one.success) == (10, 1.0)
@@ -144,15 +144,15 @@ def test_a_report_takes_as_many_statements_for_many_as_for_one(world: World) -> 
     fill(world)
     for _ in range(2):
         world.make(a_pilot().done(Use.SHORT), 5)
-        with statements(world.database.engine) as sent:
+        with statements(world.database.engine) as sql:
             sums_of(world.runtime(), LONG, by=EVERY)
-        numbers.append(len(sent))
+        numbers.append(len(sql))
     assert numbers[0] == numbers[1] <= 6
 
 
 def test_it_begins_with_a_whole_hour_where_minutes_are_not_kept(world: World) -> None:
-    asked = world.now() - timedelta(days=3) + timedelta(minutes=12)
-    since = sums_of(world.runtime(), asked, by=EVERY).since
-    assert since == asked.replace(minute=0)
-    asked = world.now() - timedelta(days=100)
-    assert sums_of(world.runtime(), asked, by=EVERY).since.hour == 0
+    moment = world.now() - timedelta(days=3) + timedelta(minutes=12)
+    since = sums_of(world.runtime(), moment, by=EVERY).since
+    assert since == moment.replace(minute=0)
+    moment = world.now() - timedelta(days=100)
+    assert sums_of(world.runtime(), moment, by=EVERY).since.hour == 0

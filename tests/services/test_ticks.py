@@ -1,4 +1,4 @@
-"""Ticks: each is claimed once, whoever looks, and a schedule is what an operator made of it."""
+"""Ticks: each is claimed once by any number of schedulers, and operators own the schedules."""
 
 import threading
 from collections.abc import Callable
@@ -26,35 +26,33 @@ from worker.services.operate import demo
 from worker.services.tasks import catalogue, execute, ticks
 from worker.services.tasks.ticks import Firing
 
-INTERVALS = {"submit_pilots", "dispatch", "check_pilots", "reconcile", "learn"}
 
-
-def fired(firings: list[Firing]) -> list[tuple[str, str | None]]:
+def pairs_of(firings: list[Firing]) -> list[tuple[str, str | None]]:
     return sorted((firing.task.name, firing.subject or "") for firing in firings)
 
 
 def claim(world: World) -> list[tuple[str, str | None]]:
-    return fired(ticks.claim_due(world.database, world.clock)[0])
+    return pairs_of(ticks.claim_due(world.database, world.clock)[0])
 
 
-def stored(database: Database) -> dict[tuple[str, str | None], Schedule]:
+def all_schedules(database: Database) -> dict[tuple[str, str | None], Schedule]:
     return {(s.task, s.vo): s for s in ticks.list_schedules(runtime_on(database))}
 
 
-def alone(world: World, *kept: str) -> None:
-    """Let only these tasks fire."""
+def enable_only(world: World, *names: str) -> None:
+    """Disable every task but these."""
     ticks.seed(world.database, world.clock)
     for name in catalogue.tasks():
-        if name not in kept:
+        if name not in names:
             ticks.set_schedule(world.runtime(), name, enabled=False)
 
 
 def test_every_task_is_seeded_with_its_default(world: World) -> None:
     ticks.seed(world.database, world.clock)
-    found = stored(world.database)
+    by_task = all_schedules(world.database)
 
-    assert {task for task, _ in found} == set(catalogue.tasks())
-    for (name, vo), schedule in found.items():
+    assert {task for task, _ in by_task} == set(catalogue.tasks())
+    for (name, vo), schedule in by_task.items():
         task = catalogue.get(name)
         assert vo is None
         assert (schedule.every, schedule.cron) == (task.every, task.cron)
@@ -91,16 +89,16 @@ def test_a_tick_fires_for_each_vo_or_each_ce_that_it_concerns(world: World) -> N
     world.make(a_pilot().on(idle).due_at(world.clock + MINUTE))
     world.make(a_pilot().on(idle).done())
     world.vo(a_vo().named("lhcb"))
-    found = claim(world)
+    pairs = claim(world)
 
-    assert [subject for task, subject in found if task == "dispatch"] == ["r"]
-    assert [subject for task, subject in found if task == "check_pilots"] == ["d"]
-    assert [subject for task, subject in found if task == "reconcile"] == ["d", "i", "r"]
-    assert [subject for task, subject in found if task == "submit_pilots"] == ["default", "lhcb"]
+    assert [subject for task, subject in pairs if task == "dispatch"] == ["r"]
+    assert [subject for task, subject in pairs if task == "check_pilots"] == ["d"]
+    assert [subject for task, subject in pairs if task == "reconcile"] == ["d", "i", "r"]
+    assert [subject for task, subject in pairs if task == "submit_pilots"] == ["default", "lhcb"]
 
 
 def test_a_message_is_worth_reading_until_the_next_tick(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     [first], wait = ticks.claim_due(world.database, world.clock)
     assert (first.expires, wait) == (60, 60)
     world.wait(200)
@@ -109,14 +107,14 @@ def test_a_message_is_worth_reading_until_the_next_tick(world: World) -> None:
 
 
 def test_no_burst_follows_downtime(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     claim(world)
     world.wait(days=2)
     assert [claim(world) for _ in range(3)] == [[("learn", "")], [], []]
 
 
 def test_an_interval_keeps_its_beat_however_late_its_scheduler_looks(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     moments = []
     for _ in range(600):
         if claim(world):
@@ -127,18 +125,18 @@ def test_an_interval_keeps_its_beat_however_late_its_scheduler_looks(world: Worl
 
 
 def test_one_of_two_that_saw_the_same_tick_claims_it(world: World) -> None:
-    alone(world, "learn", "reconcile")
+    enable_only(world, "learn", "reconcile")
     with world.database.uow() as tx:
-        seen = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
-    claimed = []
+        due_times = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
+    claims = []
     for _ in range(2):
         with world.database.uow() as tx:
-            claimed.append({s.task for s in schedules.claim(tx, seen, NOW)})
-    assert claimed == [{"learn", "reconcile"}, set()]
+            claims.append({s.task for s in schedules.claim(tx, due_times, NOW)})
+    assert claims == [{"learn", "reconcile"}, set()]
 
 
 def together(*work: Callable[[], object]) -> list[object]:
-    """Run all at the same moment, a thread each; an error of one is raised here."""
+    """Run all at the same moment, each in a thread; raise the error of any of them."""
     start = threading.Barrier(len(work))
     answers: list[object] = []
     problems: list[BaseException] = []
@@ -170,7 +168,7 @@ def test_of_any_number_of_schedulers_at_once_one_fires_each_tick(database: Datab
 
     together(*[schedule] * 4)
     minutes = [minute for minute, _ in fired_at]
-    # One that lags behind finds ticks that the others have moved on from.
+    # A scheduler that lags behind finds ticks that the others have already claimed.
     assert len(minutes) == len(set(minutes))
     assert sorted(minutes)[0] == 0
     with database.uow() as tx:
@@ -195,30 +193,30 @@ def test_schedulers_that_begin_at_once_all_begin(postgresql_database: Database) 
     wait_for(second)
 
     assert problems == []
-    assert {task for task, _ in stored(database)} == set(catalogue.tasks())
+    assert {task for task, _ in all_schedules(database)} == set(catalogue.tasks())
 
 
 def test_a_vo_with_a_schedule_of_its_own_fires_by_that_one_alone(world: World) -> None:
     lhcb, atlas = world.vo(a_vo().named("lhcb")), world.vo(a_vo().named("atlas"))
-    alone(world, "submit_pilots")
+    enable_only(world, "submit_pilots")
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=20)
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=atlas.name, enabled=False)
-    seen = []
+    subjects = []
     for _ in range(4):
-        seen.append([subject for _, subject in claim(world)])
+        subjects.append([subject for _, subject in claim(world)])
         world.wait(20)
-    assert seen == [["default", "lhcb"], ["lhcb"], ["lhcb"], ["default", "lhcb"]]
+    assert subjects == [["default", "lhcb"], ["lhcb"], ["lhcb"], ["default", "lhcb"]]
 
 
 def test_when_the_general_schedule_is_off_a_vo_of_its_own_still_fires(world: World) -> None:
     lhcb = world.vo(a_vo().named("lhcb"))
-    alone(world)
+    enable_only(world)
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=20, enabled=True)
     assert claim(world) == [("submit_pilots", "lhcb")]
 
 
 def test_a_disabled_schedule_does_not_fire_until_it_is_enabled(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     ticks.set_schedule(world.runtime(), "learn", enabled=False)
     world.wait(minutes=5)
     firings, wait = ticks.claim_due(world.database, world.clock)
@@ -228,16 +226,16 @@ def test_a_disabled_schedule_does_not_fire_until_it_is_enabled(world: World) -> 
 
 
 def test_one_disabled_between_the_look_and_the_claim_does_not_fire(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     with world.database.uow() as tx:
-        seen = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
+        due_times = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
     ticks.set_schedule(world.runtime(), "learn", enabled=False)
     with world.database.uow() as tx:
-        assert schedules.claim(tx, seen, NOW) == []
+        assert schedules.claim(tx, due_times, NOW) == []
 
 
 def test_a_change_is_followed_at_once(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     claim(world)
     ticks.set_schedule(world.runtime(), "learn", every=5)
     assert claim(world) == [("learn", "")]
@@ -263,22 +261,22 @@ def test_what_is_configured_is_seeded_and_an_operators_change_survives_a_restart
     lhcb = world.vo(a_vo().named("lhcb"))
     own = Schedule(task="submit_pilots", vo=lhcb.name, every=3.0)
     ticks.seed(world.database, world.clock, [*CONFIGURED, own])
-    found = stored(world.database)
-    assert found["learn", None].every == 7
-    assert found["report", None].cron == "*/5 * * * *"
-    assert not found["prune", None].enabled
-    assert found["submit_pilots", "lhcb"].every == 3
-    assert found["submit_pilots", None].every == 60
+    by_task = all_schedules(world.database)
+    assert by_task["learn", None].every == 7
+    assert by_task["report", None].cron == "*/5 * * * *"
+    assert not by_task["prune", None].enabled
+    assert by_task["submit_pilots", "lhcb"].every == 3
+    assert by_task["submit_pilots", None].every == 60
 
     ticks.set_schedule(world.runtime(), "learn", every=99)
     ticks.set_schedule(world.runtime(), "prune", enabled=True)
     ticks.seed(world.database, world.clock, [*CONFIGURED, own])
-    assert stored(world.database)["learn", None].every == 99
-    assert stored(world.database)["prune", None].enabled
+    assert all_schedules(world.database)["learn", None].every == 99
+    assert all_schedules(world.database)["prune", None].enabled
 
 
 def test_a_restart_keeps_the_beat(world: World) -> None:
-    alone(world, "learn")
+    enable_only(world, "learn")
     claim(world)
     world.wait(10)
     ticks.seed(world.database, world.clock)
@@ -298,21 +296,21 @@ WRONG: dict[str, tuple[dict[str, Any], type[PilotageError], str]] = {
 }
 
 
-@pytest.mark.parametrize(("wrong", "kind", "part"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("values", "kind", "part"), WRONG.values(), ids=WRONG)
 def test_a_schedule_that_would_stop_every_scheduler_is_refused(
-    world: World, wrong: dict[str, Any], kind: type[PilotageError], part: str
+    world: World, values: dict[str, Any], kind: type[PilotageError], part: str
 ) -> None:
     with refused(kind, part):
-        ticks.seed(world.database, world.clock, [Schedule(**wrong)])
-    assert stored(world.database) == {}
+        ticks.seed(world.database, world.clock, [Schedule(**values)])
+    assert all_schedules(world.database) == {}
     with refused(kind, part):
-        task, *others = wrong.items()
+        task, *others = values.items()
         ticks.set_schedule(world.runtime(), task[1], **dict(others))
-    assert stored(world.database) == {}
+    assert all_schedules(world.database) == {}
 
 
 def test_a_schedule_of_a_task_that_is_gone_is_passed_over(world: World) -> None:
-    alone(world)
+    enable_only(world)
     with world.database.uow() as tx:
         schedules.put(tx, Schedule(task="of_an_extension", every=1.0))
     firings, wait = ticks.claim_due(world.database, world.clock)
@@ -324,11 +322,11 @@ def test_how_an_execution_went_stands_on_the_schedule_of_its_vo(world: World) ->
     ticks.seed(world.database, world.clock)
     ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=9)
     execute.execute(catalogue.get("submit_pilots"), "lhcb", world.runtime())
-    found = stored(world.database)
+    by_task = all_schedules(world.database)
 
-    assert found["submit_pilots", "lhcb"].last_outcome is Outcome.OK
-    assert found["submit_pilots", "lhcb"].last_seconds is not None
-    assert found["submit_pilots", None].last_outcome is None
+    assert by_task["submit_pilots", "lhcb"].last_outcome is Outcome.OK
+    assert by_task["submit_pilots", "lhcb"].last_seconds is not None
+    assert by_task["submit_pilots", None].last_outcome is None
 
 
 def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world: World) -> None:
@@ -336,30 +334,30 @@ def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world
     demo.prepare(world.database, runtime.backends, world.clock)
     ticks.set_schedule(world.runtime(), "submit_pilots", every=99)
     demo.prepare(world.database, runtime.backends, world.clock)
-    found = stored(world.database)
+    by_task = all_schedules(world.database)
 
-    assert found["submit_pilots", None].every == 99
-    assert found["check_pilots", None].every == 2
+    assert by_task["submit_pilots", None].every == 99
+    assert by_task["check_pilots", None].every == 2
     assert [subject for task, subject in claim(world) if task == "reconcile"] == sorted(
         ce.name for ce in demo.CES
     )
 
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
-    """Let learn be the task of a plug-in, which asks the database for whom it has work."""
+    """Make learn the task of a plug-in whose subjects come from a statement."""
 
     def subjects(tx: Transaction, now: datetime) -> list[str]:
         return [str(name) for name in tx.execute(text(statement)).scalars()]
 
-    known = catalogue.tasks()
-    strange = replace(known["learn"], scope=Scope.VO, subjects=subjects)
-    monkeypatch.setattr(catalogue, "tasks", lambda: {**known, "learn": strange})
+    tasks = catalogue.tasks()
+    strange = replace(tasks["learn"], scope=Scope.VO, subjects=subjects)
+    monkeypatch.setattr(catalogue, "tasks", lambda: {**tasks, "learn": strange})
 
 
 def test_the_task_of_a_plug_in_that_breaks_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone(world, "learn", "renew_credentials")
+    enable_only(world, "learn", "renew_credentials")
     plug_in(monkeypatch, "SELECT nonsense FROM nowhere")
     assert claim(world) == [("renew_credentials", "")]
     assert claim(world) == []
@@ -369,7 +367,7 @@ def test_a_connection_that_is_lost_while_a_task_is_asked_is_an_error_of_the_data
     postgresql_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = postgresql_world
-    alone(world, "learn", "renew_credentials")
+    enable_only(world, "learn", "renew_credentials")
     with monkeypatch.context() as patch:
         plug_in(patch, "SELECT pg_terminate_backend(pg_backend_pid())")
         with pytest.raises(DatabaseUnavailable):
@@ -385,22 +383,22 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
             world.make(a_pilot().on(world.ce()).reserved())
             world.vo()
         world.wait(minutes=5)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             firings, _ = ticks.claim_due(world.database, world.clock)
         assert len(firings) > number
-        counts.append(len(seen))
+        counts.append(len(sql))
     assert counts[0] == counts[1]
 
 
 def test_a_scheduler_that_finds_no_schedule_stores_what_is_configured_and_the_defaults(
     world: World,
 ) -> None:
-    """The database was emptied, or made anew, while the scheduler worked."""
+    """The database may be emptied or made anew while the scheduler works."""
     own = Schedule(task="learn", every=7.0)
 
     assert ticks.claim_due(world.database, world.clock, [own]) == ([], 0.0)
 
-    kept = {schedule.task: schedule for schedule in ticks.list_schedules(world.runtime())}
-    assert set(kept) == set(catalogue.tasks())
-    assert kept["learn"].every == 7.0
+    by_task = {schedule.task: schedule for schedule in ticks.list_schedules(world.runtime())}
+    assert set(by_task) == set(catalogue.tasks())
+    assert by_task["learn"].every == 7.0
     assert ticks.claim_due(world.database, world.clock, [own])[0] != []

@@ -1,4 +1,4 @@
-"""What a driver clears away at its CE: after a complete listing was recorded, and never first."""
+"""A driver tidies its CE only after a complete listing was recorded."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from worker.services.tasks.dispatch import dispatch
 
 
 class Tidy(Fake):
-    """A driver that has something to clear away."""
+    """A driver that has something to remove at its CE."""
 
     whole = True
 
@@ -18,27 +18,27 @@ class Tidy(Fake):
         return replace(super().find(), complete=self.whole)
 
     def tidy(self) -> None:
-        self.called("tidy")
+        self.note_call("tidy")
 
 
 def test_a_ce_is_tidied_after_its_listing_was_recorded(world: World) -> None:
     ce = world.ce()
-    adopted: list[dict[str, int]] = []
+    observations: list[dict[str, int]] = []
 
     class Looking(Tidy):
         def tidy(self) -> None:
             super().tidy()
-            adopted.append(world.statuses())
+            observations.append(world.statuses())
             assert world.lease(ce) is not None, "nobody else calls the CE meanwhile"
 
     world.reserve(ce, 1)
     dispatch(world.with_driver(Broken(Unavailable("the reply is lost"))), ce.name)
     world.wait(60)
     fake = Looking()
-    done = world.reconcile(ce, world.with_driver(fake))
-    assert (done.outcome, done.counts["adopted"]) == (Outcome.OK, 1)
+    result = world.reconcile(ce, world.with_driver(fake))
+    assert (result.outcome, result.counts["adopted"]) == (Outcome.OK, 1)
     assert fake.calls[-2:] == ["find", "tidy"]
-    assert adopted == [world.statuses()]
+    assert observations == [world.statuses()]
     assert "submitting" not in world.statuses()
     assert world.lease(ce) is None
 
@@ -58,10 +58,10 @@ def test_what_cannot_be_cleared_away_is_told_and_no_failure(world: World) -> Non
         def tidy(self) -> None:
             raise Unavailable("the disk", "it is full")
 
-    done = world.reconcile(ce, world.with_driver(Stubborn()))
-    assert done.outcome is Outcome.OK
-    assert "not tidied" in done.lines[-1]
-    assert "it is full" in done.lines[-1]
+    result = world.reconcile(ce, world.with_driver(Stubborn()))
+    assert result.outcome is Outcome.OK
+    assert "not tidied" in result.lines[-1]
+    assert "it is full" in result.lines[-1]
     assert world.lease(ce) is None
     assert world.health(ce).retry_at is None, "the CE is not backed off"
 

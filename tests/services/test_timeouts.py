@@ -19,19 +19,19 @@ from worker.services.tasks.sweep import plan, sweep
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 LONG = 1_000_000.0
-"""Seconds: no job of these tests begins or ends by itself after them."""
+"""Seconds: longer than any of these tests, so that no job begins or ends by itself."""
 
 
 class Silent(Fake):
-    """A CE that answers, and leaves every job out."""
+    """A CE that answers without any job."""
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        self.called("poll")
+        self.note_call("poll")
         return []
 
 
 def place(world: World, **timeouts: timedelta) -> CE:
-    """Make a CE at which pilots wait and run for ever, with these time-outs."""
+    """Make a CE with these time-outs, where pilots wait and run for ever."""
     ce = world.ce(a_ce().named("lyon").with_capacity(50), queue_time=LONG, run_time=LONG)
     world.change(lambda tx: ces.change(tx, ce.name, **timeouts))
     return ce
@@ -46,24 +46,24 @@ def drain(world: World, ce: CE, by: datetime, *, end_running: bool = True) -> No
     world.change(lambda tx: ces.change(tx, ce.name, **values))
 
 
-def running(world: World, ce: CE, number: int = 1) -> list[int]:
+def running_pilots(world: World, ce: CE, number: int = 1) -> list[int]:
     return [pilot.id for pilot in world.make(a_pilot().on(ce).running(), number)]
 
 
 def leave_out(world: World, ce: CE, times: int) -> None:
-    """Let a CE be checked so many times and say nothing about any pilot."""
+    """Check a CE some times, whose answer leaves every pilot out."""
     for _ in range(times):
         world.check(ce, world.with_driver(Silent(), by_hand=True))
         world.wait(hours=5)
 
 
 def answer(world: World, ce: CE) -> None:
-    """Let a CE say how its pilots are, a long time after it was asked last."""
+    """Check a CE, whose answer has every pilot."""
     world.check(ce, world.runtime(by_hand=True))
 
 
 def end(world: World, ce: CE) -> None:
-    """Let the CE end what it is to end, and say so."""
+    """Check a CE until it has ended the pilots that it is told to end."""
     for _ in range(2):
         world.check(ce, world.runtime(by_hand=True))
         world.wait(400)
@@ -75,7 +75,7 @@ def reasons(world: World) -> list[str | None]:
 
 def test_a_pilot_that_waits_for_longer_than_its_ce_allows_is_cancelled(world: World) -> None:
     ce = place(world, wait_at_most=2 * HOUR)
-    waiting = world.sent(ce, 3)
+    ids = world.sent(ce, 3)
     world.wait(hours=2)
     answer(world, ce)
     assert sweep(world.runtime()).counts["cancelled"] == 0
@@ -84,12 +84,12 @@ def test_a_pilot_that_waits_for_longer_than_its_ce_allows_is_cancelled(world: Wo
     younger = world.sent(ce, 1)
     why = "it waited for longer than 2h, the most that CE lyon allows"
 
-    done = sweep(world.runtime())
-    assert (done.counts["cancelled"], done.lines) == (3, (f"cancelled 3: {why}",))
+    result = sweep(world.runtime())
+    assert (result.counts["cancelled"], result.lines) == (3, (f"cancelled 3: {why}",))
     assert world.statuses() == {"submitted": 4}
-    assert {world.pilot(one).cancel_reason for one in waiting} == {why}
+    assert {world.pilot(one).cancel_reason for one in ids} == {why}
     end(world, ce)
-    for one in waiting:
+    for one in ids:
         last = world.history(one)[-1]
         assert (last.became, last.reason) == (Status.CANCELLED, why)
     assert [world.pilot(one).status for one in younger] == [Status.SUBMITTED]
@@ -99,7 +99,7 @@ def test_a_pilot_that_runs_for_longer_than_its_vo_allows_is_cancelled(world: Wor
     ce, vo = place(world), world.vo(a_vo().named("lhcb"))
     world.change(lambda tx: vos.change(tx, vo.name, run_at_most=90 * MINUTE))
     [theirs] = world.make(a_pilot().on(ce).for_vo(vo).running())
-    [other] = running(world, ce)
+    [other] = running_pilots(world, ce)
     world.wait(minutes=90)
     assert sweep(world.runtime()).counts["cancelled"] == 0
     world.wait(1)
@@ -223,12 +223,12 @@ def test_nothing_is_cancelled_where_no_time_out_is_set_or_one_was_taken_away(wor
     ce = place(world, wait_at_most=HOUR, run_at_most=HOUR, silent_at_most=HOUR)
     none = dict.fromkeys(("wait_at_most", "run_at_most", "silent_at_most"))
     world.change(lambda tx: ces.change(tx, ce.name, **none))
-    running(world, ce)
+    running_pilots(world, ce)
     world.sent(ce, 1)
     leave_out(world, ce, 4)
-    with statements(world.database.engine) as seen:
+    with statements(world.database.engine) as sql:
         assert sweep(world.runtime()).counts["cancelled"] == 0
-    assert not any("cancel_requested_at" in statement for statement in seen)
+    assert not any("cancel_requested_at" in statement for statement in sql)
     assert reasons(world) == [None, None]
 
 
@@ -246,13 +246,13 @@ def test_an_end_is_asked_for_once_and_the_first_reason_stays(world: World) -> No
     world.wait(hours=3)
     answer(world, ce)
     assert sweep(world.runtime()).counts["cancelled"] == 2
-    asked = world.pilots()
+    before = world.pilots()
     world.wait(hours=1)
     allow_waiting(world, ce, HOUR)
     drain(world, ce, world.clock)
 
     assert sweep(world.runtime()).counts["cancelled"] == 0
-    assert world.pilots() == asked
+    assert world.pilots() == before
 
 
 def test_a_dry_run_says_how_many_it_would_cancel(world: World) -> None:
@@ -278,21 +278,21 @@ def test_the_number_of_statements_does_not_grow_with_the_pilots(world: World) ->
         for ce in (lyon, rome):
             world.sent(ce, pilots)
         world.reserve(rome, pilots)
-        running(world, rome, pilots)
+        running_pilots(world, rome, pilots)
         drain(world, rome, world.clock + HOUR)
         world.wait(hours=2)
         answer(world, lyon)
-        with statements(world.database.engine) as seen:
+        with statements(world.database.engine) as sql:
             assert sweep(world.runtime()).counts["cancelled"] == 4 * pilots
-        numbers.append(len(seen))
+        numbers.append(len(sql))
     assert numbers[0] == numbers[1]
 
 
 @pytest.mark.parametrize("end_running", [True, False])
 def test_a_drain_may_end_what_runs_when_its_time_is_over(world: World, end_running: bool) -> None:
     ce = place(world)
-    alive = running(world, ce, 2)
-    waiting = world.sent(ce, 1)
+    alive = running_pilots(world, ce, 2)
+    ids = world.sent(ce, 1)
     drain(world, ce, world.clock + HOUR, end_running=end_running)
     sweep(world.runtime())
     assert reasons(world) == [None] * 3
@@ -300,9 +300,9 @@ def test_a_drain_may_end_what_runs_when_its_time_is_over(world: World, end_runni
 
     assert plan(world.runtime()).counts["would cancel"] == (3 if end_running else 1)
     assert sweep(world.runtime()).counts["cancelled"] == (3 if end_running else 1)
-    assert world.pilot(waiting[0]).cancel_reason == task.DRAINED
-    asked = {world.pilot(one).cancel_reason for one in alive}
-    assert asked == ({task.DRAINED} if end_running else {None})
+    assert world.pilot(ids[0]).cancel_reason == task.DRAINED
+    cancel_reasons = {world.pilot(one).cancel_reason for one in alive}
+    assert cancel_reasons == ({task.DRAINED} if end_running else {None})
 
 
 def test_a_pilot_that_runs_at_a_drained_ce_ends_with_the_reason(world: World) -> None:

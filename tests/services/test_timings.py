@@ -1,4 +1,4 @@
-"""What is asked often costs as many statements however many CEs and pilots there are."""
+"""A frequent question takes as many statements for many CEs and pilots as for one."""
 
 import pytest
 
@@ -19,9 +19,9 @@ def test_a_question_costs_as_many_statements_for_many_as_for_one(
             _furnish(tx, number)
         subject = subject_of(world.runtime())
         assert subject is not None
-        with statements(world.database.engine) as sent:
+        with statements(world.database.engine) as sql:
             question.ask(world.runtime(), subject)
-        counts.append(len(sent))
+        counts.append(len(sql))
 
     assert counts[0] == counts[1] >= 1
 
@@ -32,13 +32,13 @@ def test_a_question_changes_nothing(world: World) -> None:
     subject = subject_of(world.runtime())
     assert subject is not None
 
-    with statements(world.database.engine) as sent:
+    with statements(world.database.engine) as sql:
         for question in QUESTIONS:
             question.ask(world.runtime(), subject)
 
-    beginnings = {statement.split()[0] for statement in sent}
+    beginnings = {statement.split()[0] for statement in sql}
     assert beginnings <= {"BEGIN", "SELECT", "WITH"}
-    assert not [s for s in sent if "INSERT" in s or "UPDATE " in s or "DELETE" in s]
+    assert not [s for s in sql if "INSERT" in s or "UPDATE " in s or "DELETE" in s]
 
 
 def test_each_question_is_timed_and_compared_with_a_round_trip(world: World) -> None:
@@ -67,7 +67,7 @@ def test_the_ce_with_the_most_pilots_is_asked_about(world: World) -> None:
 
 
 def _furnish(tx: Transaction, number: int) -> None:
-    """Give so many CEs a pilot each in the statuses that are asked about."""
+    """Make CEs with one pilot in each status that a question is about."""
     for n in range(number):
         ce = a_ce().named(f"ce{n}of{number}").create(tx)
         a_pilot().running().on(ce).create(tx)

@@ -1,4 +1,4 @@
-"""Who gets in by a secret, and who may make one."""
+"""Who may sign in with a secret, and who may make one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,8 +36,8 @@ DAY = timedelta(days=1)
 ADVICE = f"A valid token is needed: {tokens.ADVICE}"
 
 
-def of(world: World, role: Role, vo: str | None = None, **more: Any) -> Runtime:
-    """Return the runtime of somebody with a role."""
+def runtime_of(world: World, role: Role, vo: str | None = None, **more: Any) -> Runtime:
+    """Return the runtime of a caller with a role."""
     actor = Actor(who="bob", door=Door.API, access=Access(role=role, vo=vo))
     return replace(world.runtime(), database=world.database.used_by(actor, **more))
 
@@ -63,34 +63,34 @@ def test_the_secret_is_nowhere(world: World) -> None:
     link = tokens.make_link(runtime, "alice", Role.ADMIN)
     session = tokens.use_link(runtime, link.secret)
 
-    kept = str(contents(world.database))
-    assert hash_of(new.secret) in kept
+    text = str(contents(world.database))
+    assert hash_of(new.secret) in text
     for one in (new, link, session):
-        assert one.secret not in kept
-        assert one.secret.removeprefix("pilotage_") not in kept
+        assert one.secret not in text
+        assert one.secret.removeprefix("pilotage_") not in text
 
 
 def gone_with_its_vo(world: World, new: NewToken) -> None:
     world.change(lambda tx: vos.remove(tx, "lhcb"))
 
 
-def expired(world: World, new: NewToken) -> None:
+def let_expire(world: World, new: NewToken) -> None:
     world.wait(days=91)
 
 
-def revoked(world: World, new: NewToken) -> None:
+def revoke(world: World, new: NewToken) -> None:
     tokens.revoke(world.runtime(), "ci", yes=True)
 
 
-def pruned(world: World, new: NewToken) -> None:
-    revoked(world, new)
+def prune_after_end(world: World, new: NewToken) -> None:
+    revoke(world, new)
     world.wait(days=31)
     prune.prune(world.runtime(by_hand=True))
     with world.database.uow() as tx:
         assert tx.execute(select(table.c.id)).all() == []
 
 
-@pytest.mark.parametrize("end", [gone_with_its_vo, expired, revoked, pruned])
+@pytest.mark.parametrize("end", [gone_with_its_vo, let_expire, revoke, prune_after_end])
 def test_whoever_is_not_let_in_learns_nothing(
     world: World, end: Callable[[World, NewToken], None]
 ) -> None:
@@ -101,25 +101,25 @@ def test_whoever_is_not_let_in_learns_nothing(
 
     for secret in (new.secret, make_secret(), "", "x" * 1000, "\ud800\0ü"):
         with (
-            refused(NotSignedIn) as caught,
-            statements(world.database.engine) as sent,
+            refused(NotSignedIn) as error,
+            statements(world.database.engine) as sql,
         ):
             tokens.identify(runtime, secret)
-        assert str(caught.value) == ADVICE
-        assert sum("tokens" in statement for statement in sent) == 1
+        assert str(error.value) == ADVICE
+        assert sum("tokens" in statement for statement in sql) == 1
 
 
 def test_its_use_is_noted_now_and_then(world: World) -> None:
     runtime = world.runtime()
     secret = tokens.create(runtime, "ci", Role.READ).secret
-    sent_each: list[int] = []
+    counts: list[int] = []
     for _ in range(3):
-        with statements(world.database.engine) as sent:
+        with statements(world.database.engine) as sql:
             tokens.identify(runtime, secret)
-        sent_each.append(sum("tokens" in statement for statement in sent))
+        counts.append(sum("tokens" in statement for statement in sql))
         world.wait(minutes=6)
 
-    assert sent_each == [2, 1, 2]
+    assert counts == [2, 1, 2]
     [token] = tokens.list_tokens(runtime).items
     assert token.used_at == world.clock - timedelta(minutes=6)
 
@@ -169,8 +169,8 @@ def test_what_is_over_is_listed_if_asked(world: World) -> None:
     tokens.make_link(runtime, "alice", Role.READ)
     world.wait(days=1)
 
-    def names(**asked: Any) -> list[str]:
-        return [token.name for token in tokens.list_tokens(runtime, **asked).items]
+    def names(**filters: Any) -> list[str]:
+        return [token.name for token in tokens.list_tokens(runtime, **filters).items]
 
     assert names() == ["b"]
     assert names(all=True, page=PageRequest(descending=True)) == ["c", "b", "a"]
@@ -200,7 +200,7 @@ def test_what_makes_no_token_is_refused(world: World) -> None:
     ("role", "vo"), [(Role.READ, None), (Role.OPERATE, None), (Role.OPERATE, "default")]
 )
 def test_only_an_admin_makes_lists_and_revokes(world: World, role: Role, vo: str | None) -> None:
-    runtime = of(world, role, vo)
+    runtime = runtime_of(world, role, vo)
     acts: list[Callable[[], object]] = [
         lambda: tokens.create(runtime, "ci", Role.READ),
         lambda: tokens.list_tokens(runtime),
@@ -215,13 +215,13 @@ def test_only_an_admin_makes_lists_and_revokes(world: World, role: Role, vo: str
 
 def test_nobody_makes_what_may_do_more_than_they_may(world: World) -> None:
     world.vo(a_vo().named("lhcb"))
-    runtime = of(world, Role.OPERATE, "lhcb")
+    runtime = runtime_of(world, Role.OPERATE, "lhcb")
     for role, vo in ((Role.OPERATE, None), (Role.OPERATE, "default"), (Role.READ, None)):
         with refused(NotAllowed):
             tokens.make_link(runtime, "alice", role, vo)
     assert tokens.make_link(runtime, "alice", Role.OPERATE, "lhcb").token.made_by == "bob"
 
-    admin = of(world, Role.ADMIN)
+    admin = runtime_of(world, Role.ADMIN)
     new = tokens.create(admin, "ci", Role.ADMIN)
     assert new.token.access == Access(role=Role.ADMIN)
 
@@ -230,9 +230,9 @@ def test_a_repeated_request_makes_no_second_token_and_shows_no_secret(world: Wor
     def once() -> Once:
         return Once(who="bob", key="1", request_hash="a")
 
-    tokens.create(of(world, Role.ADMIN, once=once()), "ci", Role.READ)
+    tokens.create(runtime_of(world, Role.ADMIN, once=once()), "ci", Role.READ)
     with pytest.raises(AnsweredBefore) as before:
-        tokens.create(of(world, Role.ADMIN, once=once()), "ci", Role.READ)
+        tokens.create(runtime_of(world, Role.ADMIN, once=once()), "ci", Role.READ)
     assert before.value.answer is None
 
 

@@ -1,4 +1,4 @@
-"""Traces: what the spans of real tasks say, how they hang together, and that they cost nothing."""
+"""Traces: the attributes and the parents of the spans of real tasks; they cost nothing."""
 
 import os
 import subprocess
@@ -20,11 +20,11 @@ SECRET = "postgresql://somebody:correct-horse@db.example.org/x"
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
+    memory = InMemorySpanExporter()
     provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(made))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
     tracing.use(provider)
-    yield made
+    yield memory
     tracing.use(None)
 
 
@@ -44,14 +44,14 @@ def test_one_trace_leads_from_the_tick_to_the_record(
         header = tracing.parent()
     with tracing.continued(header[tracing.PARENT]):
         run(world, "submit_pilots", "default")
-    nudged = exporter.get_finished_spans()[-1].get_span_context()
-    assert nudged is not None
-    from_nudge = f"00-{nudged.trace_id:032x}-{nudged.span_id:016x}-01"
+    origin = exporter.get_finished_spans()[-1].get_span_context()
+    assert origin is not None
+    from_nudge = f"00-{origin.trace_id:032x}-{origin.span_id:016x}-01"
     with tracing.continued(from_nudge):
         run(world, "dispatch", ce.name)
     by_name = spans(exporter)
 
-    assert {one.context.trace_id for one in by_name.values()} == {nudged.trace_id}
+    assert {one.context.trace_id for one in by_name.values()} == {origin.trace_id}
     parents = {
         name: next(
             (
@@ -71,14 +71,16 @@ def test_one_trace_leads_from_the_tick_to_the_record(
         "call submit": "dispatch",
         "record": "dispatch",
     }
-    decided, sent = by_name["decide"].attributes, by_name["dispatch"].attributes
-    assert decided is not None
-    assert sent is not None
-    assert decided["pilotage.vo"] == "default"
+    decision, dispatch = by_name["decide"].attributes, by_name["dispatch"].attributes
+    assert decision is not None
+    assert dispatch is not None
+    assert decision["pilotage.vo"] == "default"
     assert (
-        decided["pilotage.granted"] == sent["pilotage.submitted"] == world.statuses()["submitted"]
+        decision["pilotage.granted"]
+        == dispatch["pilotage.submitted"]
+        == world.statuses()["submitted"]
     )
-    assert (sent["pilotage.ce"], sent["pilotage.outcome"]) == (ce.name, "ok")
+    assert (dispatch["pilotage.ce"], dispatch["pilotage.outcome"]) == (ce.name, "ok")
 
 
 def test_a_call_that_failed_is_an_error_in_its_span_alone(
@@ -148,12 +150,14 @@ PROGRAM = (
 def test_nothing_is_imported_until_a_variable_asks_for_it(
     variables: dict[str, str], is_imported: bool
 ) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run(
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
+    }
+    child = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM],
-        env={**kept, **variables, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"},
+        env={**environment, **variables, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == [str(is_imported)]
+    assert child.stdout.split() == [str(is_imported)]

@@ -1,4 +1,4 @@
-"""The trend: every point equals what there was at that moment, folded or not."""
+"""The trend: every point equals the counts at that moment, folded or not."""
 
 import random
 from collections import Counter
@@ -19,7 +19,7 @@ BAD = (Status.FAILED, Status.LOST)
 
 
 class Diary:
-    """Moves pilots minute by minute, and writes down how many ran, waited and failed."""
+    """Moves pilots minute by minute, and records how many ran, waited and failed."""
 
     def __init__(self, world: World, seed: int) -> None:
         self._world, self._chance = world, random.Random(seed)
@@ -28,17 +28,17 @@ class Diary:
         self.lines: dict[datetime, tuple[int, int, int]] = {}
 
     def minute(self) -> None:
-        """Let some pilots begin, run and end within a minute, and go on to the next."""
-        failed = self._move()
+        """Let some pilots begin, run and end within a minute, and go on to the next minute."""
+        failures = self._move()
         self._begin()
         counts = Counter(self._statuses.values())
-        waiting = sum(counts[status] for status in WAITING)
-        self.lines[self._world.now()] = counts[Status.RUNNING], waiting, failed
+        waiting_now = sum(counts[status] for status in WAITING)
+        self.lines[self._world.now()] = counts[Status.RUNNING], waiting_now, failures
         self._world.wait(minutes=1)
 
     def _begin(self) -> None:
-        made = self._world.make(a_pilot().on(self._ce).submitted(), self._chance.randint(0, 3))
-        self._statuses |= {pilot.id: pilot.status for pilot in made}
+        batch = self._world.make(a_pilot().on(self._ce).submitted(), self._chance.randint(0, 3))
+        self._statuses |= {pilot.id: pilot.status for pilot in batch}
 
     def _move(self) -> int:
         moves = []
@@ -61,8 +61,8 @@ def fold(world: World) -> None:
         assert tallies.fold(tx, 100_000)
 
 
-def values(drawn: Trend) -> list[tuple[int, int, int]]:
-    return [(point.running, point.waiting, point.failed) for point in drawn.points]
+def values(curve: Trend) -> list[tuple[int, int, int]]:
+    return [(point.running, point.waiting, point.failed) for point in curve.points]
 
 
 def test_each_point_is_what_there_was(world: World) -> None:
@@ -72,12 +72,12 @@ def test_each_point_is_what_there_was(world: World) -> None:
         if minute == 120:
             fold(world)
     world.wait(seconds=-1)  # within the last minute
-    drawn = trend(world.runtime(), hours=HOURS)
+    curve = trend(world.runtime(), hours=HOURS)
 
     lines = list(diary.lines.values())[-HOURS * 60 :]
-    assert drawn.step_seconds == 60
-    assert len(drawn.points) == len(lines) == MOST_POINTS
-    assert values(drawn) == lines
+    assert curve.step_seconds == 60
+    assert len(curve.points) == len(lines) == MOST_POINTS
+    assert values(curve) == lines
     fold(world)
     assert values(trend(world.runtime(), hours=HOURS)) == lines
 
@@ -87,16 +87,16 @@ def test_longer_steps_sum_up_what_failed(world: World) -> None:
     for _ in range(60):
         diary.minute()
     world.wait(seconds=-1)
-    drawn = trend(world.runtime(), hours=24)
+    curve = trend(world.runtime(), hours=24)
 
-    assert drawn.step_seconds == 8 * 60
-    assert len(drawn.points) <= MOST_POINTS
-    assert sum(point.failed for point in drawn.points) == sum(
-        failed for _, _, failed in diary.lines.values()
+    assert curve.step_seconds == 8 * 60
+    assert len(curve.points) <= MOST_POINTS
+    assert sum(point.failed for point in curve.points) == sum(
+        failures for _, _, failures in diary.lines.values()
     )
     last = list(diary.lines.values())[-1]
-    assert values(drawn)[-1][:2] == last[:2]
-    assert drawn.points[-1].at == drawn.end == world.now()
+    assert values(curve)[-1][:2] == last[:2]
+    assert curve.points[-1].at == curve.end == world.now()
 
 
 def test_a_pilot_of_before_counts_in_each_point(world: World) -> None:
@@ -105,9 +105,9 @@ def test_a_pilot_of_before_counts_in_each_point(world: World) -> None:
     with world.database.uow() as tx:
         mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], world.now())
     world.wait(hours=5)
-    drawn = trend(world.runtime(), hours=1)
-    assert set(values(drawn)) == {(1, 0, 0)}
-    assert drawn.begin == world.now() - timedelta(hours=1) + MINUTE
+    curve = trend(world.runtime(), hours=1)
+    assert set(values(curve)) == {(1, 0, 0)}
+    assert curve.begin == world.now() - timedelta(hours=1) + MINUTE
 
 
 def test_it_costs_the_same_whatever_was_before(world: World) -> None:

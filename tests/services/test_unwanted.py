@@ -1,4 +1,4 @@
-"""Jobs at a CE that ought not to be there, and `ce diff`, which shows, adopts and cancels them."""
+"""Unwanted jobs at a CE, and `ce diff`, which shows, adopts and cancels them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,11 +19,11 @@ from worker.services.operate.ce_diff import diff
 from worker.services.tasks.dispatch import dispatch
 
 PLACES = pytest.mark.parametrize("tells_ce", [True, False])
-"""A listing that says of which CE a job is, and one that does not."""
+"""With and without the CE of each job in the listing."""
 
 
 def two_ces_at_one_place(world: World, *, tells_ce: bool) -> tuple[CE, CE]:
-    """Make two CEs whose listings show the jobs of both; both end what is unwanted."""
+    """Make two CEs whose listings show the jobs of both; both end unwanted jobs."""
 
     def a_ce_beside(name: str, other: str) -> CE:
         ce = a_ce().named(name).with_capacity(20).cancelling_strangers()
@@ -33,14 +33,14 @@ def two_ces_at_one_place(world: World, *, tells_ce: bool) -> tuple[CE, CE]:
 
 
 def a_stranger(world: World, ce: CE) -> str:
-    """Send a job past the database, as another installation or a lost database would have."""
+    """Send a job that the database does not know; return its stamp."""
     order = Order(stamp=uuid4().hex, vo="default")
     world.runtime().driver(ce).submit([order])
     return order.stamp
 
 
 def a_leftover(world: World, ce: CE) -> int:
-    """Let a pilot be over here while its job goes on."""
+    """Make a pilot that has ended in the database while its job goes on."""
     [one] = world.sent(ce, 1)
     world.change(lambda tx: mover.move(tx, [Move(pilot_id=one, to=Status.DONE)], world.clock))
     return one
@@ -54,25 +54,25 @@ def alive(world: World, ce: CE) -> set[str]:
 def test_a_stranger_is_told_of_and_left_alone(world: World) -> None:
     ce = world.ce()
     stamp = a_stranger(world, ce)
-    done = world.reconcile(ce)
+    result = world.reconcile(ce)
 
-    assert done.counts["strangers"] == 1
-    assert any(stamp in line for line in done.lines)
+    assert result.counts["strangers"] == 1
+    assert any(stamp in line for line in result.lines)
     assert alive(world, ce) == {stamp}
 
 
 def test_strangers_and_leftovers_are_ended_where_the_operator_wants_it(world: World) -> None:
     ce = world.ce()
-    kept = world.sent(ce, 2)
+    own = world.sent(ce, 2)
     a_stranger(world, ce)
     a_leftover(world, ce)
     world.wait(1)
     world.change(lambda tx: ces.change(tx, ce.name, cancel_strangers=True))
-    done = world.reconcile(ce)
+    result = world.reconcile(ce)
 
-    assert (done.counts["strangers"], done.counts["leftovers"]) == (1, 1)
-    assert done.counts["cancelled"] == 2
-    assert alive(world, ce) == {world.pilot(one).stamp for one in kept}
+    assert (result.counts["strangers"], result.counts["leftovers"]) == (1, 1)
+    assert result.counts["cancelled"] == 2
+    assert alive(world, ce) == {world.pilot(one).stamp for one in own}
 
 
 def test_a_pilot_that_ended_while_the_ce_was_asked_is_no_leftover(world: World) -> None:
@@ -100,8 +100,8 @@ def test_a_stamp_that_a_ce_has_twice_is_told_of(world: World) -> None:
             return replace(listing, jobs=[*doubles, *listing.jobs])
 
     world.sent(ce, 1)
-    done = world.reconcile(ce, world.with_driver(Twice()))
-    assert done.counts["doubles"] == 1
+    result = world.reconcile(ce, world.with_driver(Twice()))
+    assert result.counts["doubles"] == 1
     assert world.statuses() == {"submitted": 1}
 
 
@@ -111,13 +111,13 @@ def test_nothing_is_sent_once_the_lease_has_run_out(world: World) -> None:
     fake = Fake()
 
     def now() -> datetime:
-        """Stop the process for ten minutes, right after it has committed its claim."""
+        """Return a time ten minutes later from the moment that the claim is committed."""
         if not is_open() and world.statuses() == {"submitting": 2}:
             return world.clock + timedelta(minutes=10)
         return world.clock
 
-    done = dispatch(world.with_driver(fake, now=now), ce.name)
-    assert done.counts == {"in doubt": 2}
+    result = dispatch(world.with_driver(fake, now=now), ce.name)
+    assert result.counts == {"in doubt": 2}
     assert fake.calls == []
     world.wait(600)
     world.reconcile(ce)
@@ -128,51 +128,51 @@ def test_nothing_is_sent_once_the_lease_has_run_out(world: World) -> None:
 
 def test_diff_shows_both_sides(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(20))
-    running, over_there = world.sent(ce, 2)
+    own, absent = world.sent(ce, 2)
     stamp = a_stranger(world, ce)
-    left = a_leftover(world, ce)
+    leftover = a_leftover(world, ce)
     world.reserve(ce, 1)
     dispatch(world.with_driver(Broken(Unavailable("reset"), after=False), by_hand=True), ce.name)
-    jobs = [Job(stamp=world.pilot(over_there).stamp, handle=world.pilot(over_there).handle or "")]
+    jobs = [Job(stamp=world.pilot(absent).stamp, handle=world.pilot(absent).handle or "")]
     world.runtime().driver(ce).cancel(jobs)
     world.wait(1)
-    found = diff(world.runtime(by_hand=True), ce.name, yes=False)
+    comparison = diff(world.runtime(by_hand=True), ce.name, yes=False)
 
-    said = {one.pilot_id or one.stamp: one.what for one in found.differences}
+    words = {one.pilot_id or one.stamp: one.what for one in comparison.differences}
     [doubtful] = [p.id for p in world.pilots() if p.status is Status.SUBMITTING]
-    assert said == {
+    assert words == {
         stamp: "nobody here knows its stamp",
-        left: "ended in our database, still alive at the CE",
+        leftover: "ended in our database, still alive at the CE",
         doubtful: "not in the CE's listing",
     }
-    assert [one.pilot_id for one in found.expected] == [over_there]
-    assert found.complete
-    assert world.pilot(running).status is Status.SUBMITTED
+    assert [one.pilot_id for one in comparison.expected] == [absent]
+    assert comparison.complete
+    assert world.pilot(own).status is Status.SUBMITTED
     assert world.lease(ce) is None
 
 
 def test_a_healthy_busy_ce_does_not_differ(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(20), visibility_delay=60)
-    started, ended = world.sent(ce, 2)
+    first, second = world.sent(ce, 2)
     world.wait(61)
     world.runtime().driver(ce).cancel(
-        [Job(stamp=world.pilot(ended).stamp, handle=world.pilot(ended).handle or "")]
+        [Job(stamp=world.pilot(second).stamp, handle=world.pilot(second).handle or "")]
     )
     [new] = world.sent(ce, 1)
 
     class Lagging(Fake):
         def find(self) -> Listing:
             listing = super().find()
-            known = [job for job in listing.jobs if job.stamp != world.pilot(new).stamp]
-            return replace(listing, jobs=known)
+            jobs = [job for job in listing.jobs if job.stamp != world.pilot(new).stamp]
+            return replace(listing, jobs=jobs)
 
-    compared = diff(world.with_driver(Lagging(), by_hand=True), ce.name, yes=False)
-    assert compared.differences == []
-    assert [one.pilot_id for one in compared.expected] == [started, ended]
+    comparison = diff(world.with_driver(Lagging(), by_hand=True), ce.name, yes=False)
+    assert comparison.differences == []
+    assert [one.pilot_id for one in comparison.expected] == [first, second]
 
     world.wait(61)
-    compared = diff(world.with_driver(Lagging(), by_hand=True), ce.name, yes=False)
-    assert [one.pilot_id for one in compared.differences] == [new]
+    comparison = diff(world.with_driver(Lagging(), by_hand=True), ce.name, yes=False)
+    assert [one.pilot_id for one in comparison.differences] == [new]
 
 
 def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World) -> None:
@@ -182,9 +182,9 @@ def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World
     with refused(ConfirmationNeeded, "adopt 1"):
         diff(world.runtime(by_hand=True), ce.name, adopt_for="default", yes=False)
     assert len(world.pilots()) == 1
-    found = diff(world.runtime(by_hand=True), ce.name, adopt_for="default", yes=True)
+    comparison = diff(world.runtime(by_hand=True), ce.name, adopt_for="default", yes=True)
 
-    assert found.adopted == 1
+    assert comparison.adopted == 1
     [pilot] = [p for p in world.pilots() if p.stamp == stamp]
     assert pilot.status is Status.SUBMITTED
     assert [step.became for step in world.history(pilot.id)] == [
@@ -198,14 +198,14 @@ def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World
 
 def test_diff_cancels_what_is_unwanted(world: World) -> None:
     ce = world.ce()
-    [kept] = world.sent(ce, 1)
+    [own] = world.sent(ce, 1)
     a_stranger(world, ce)
     a_leftover(world, ce)
     world.clock += timedelta(seconds=1)
-    found = diff(world.runtime(by_hand=True), ce.name, cancel=True, yes=True)
+    comparison = diff(world.runtime(by_hand=True), ce.name, cancel=True, yes=True)
 
-    assert found.cancelled == 2
-    assert alive(world, ce) == {world.pilot(kept).stamp}
+    assert comparison.cancelled == 2
+    assert alive(world, ce) == {world.pilot(own).stamp}
 
 
 def test_diff_waits_for_no_other_and_lets_go_whatever_happens(world: World) -> None:
@@ -229,18 +229,20 @@ def test_diff_waits_for_no_other_and_lets_go_whatever_happens(world: World) -> N
 @PLACES
 def test_two_ces_at_one_place_leave_each_other_s_pilots_alone(world: World, tells_ce: bool) -> None:
     main, gpu = two_ces_at_one_place(world, tells_ce=tells_ce)
-    wanted = [*world.sent(main, 3), *world.sent(gpu, 4)]
+    ids = [*world.sent(main, 3), *world.sent(gpu, 4)]
     for seconds in (1, 120, 300):
         world.wait(seconds)
         for ce in (main, gpu):
-            done = world.reconcile(ce)
-            assert [done.counts[one] for one in ("strangers", "leftovers", "cancelled")] == [0] * 3
-            assert done.lines == ()
-            found = diff(world.runtime(by_hand=True), ce.name, cancel=True, yes=True)
-            assert found.cancelled == 0
+            result = world.reconcile(ce)
+            assert [result.counts[one] for one in ("strangers", "leftovers", "cancelled")] == [
+                0
+            ] * 3
+            assert result.lines == ()
+            comparison = diff(world.runtime(by_hand=True), ce.name, cancel=True, yes=True)
+            assert comparison.cancelled == 0
             world.check(ce)
             assert diff(world.runtime(by_hand=True), ce.name, yes=False).differences == []
-    assert {world.pilot(one).status for one in wanted} == {Status.RUNNING}
+    assert {world.pilot(one).status for one in ids} == {Status.RUNNING}
 
 
 @PLACES
@@ -248,18 +250,20 @@ def test_a_leftover_is_ended_by_its_own_ce_and_shown_by_the_other(
     world: World, tells_ce: bool
 ) -> None:
     main, gpu = two_ces_at_one_place(world, tells_ce=tells_ce)
-    left = world.pilot(a_leftover(world, gpu))
+    leftover = world.pilot(a_leftover(world, gpu))
     world.wait(1)
 
-    done = world.reconcile(main)
-    assert (done.counts["leftovers"], done.counts["cancelled"], done.lines) == (0, 0, ())
-    shown = diff(world.runtime(by_hand=True), main.name, cancel=True, adopt_for="default", yes=True)
-    assert [(one.pilot_id, one.ce) for one in shown.differences] == [(left.id, gpu.name)]
-    assert (shown.adopted, shown.cancelled) == (0, 0)
-    assert alive(world, gpu) == {left.stamp}
+    result = world.reconcile(main)
+    assert (result.counts["leftovers"], result.counts["cancelled"], result.lines) == (0, 0, ())
+    comparison = diff(
+        world.runtime(by_hand=True), main.name, cancel=True, adopt_for="default", yes=True
+    )
+    assert [(one.pilot_id, one.ce) for one in comparison.differences] == [(leftover.id, gpu.name)]
+    assert (comparison.adopted, comparison.cancelled) == (0, 0)
+    assert alive(world, gpu) == {leftover.stamp}
 
-    done = world.reconcile(gpu)
-    assert (done.counts["leftovers"], done.counts["cancelled"]) == (1, 1)
+    result = world.reconcile(gpu)
+    assert (result.counts["leftovers"], result.counts["cancelled"]) == (1, 1)
     assert alive(world, gpu) == set()
 
 
@@ -268,11 +272,11 @@ def test_a_stranger_that_names_its_ce_is_ended_and_adopted_there_only(world: Wor
     stamp = a_stranger(world, gpu)
 
     assert world.reconcile(main).counts["strangers"] == 0
-    shown = diff(world.runtime(by_hand=True), main.name, adopt_for="default", yes=True)
-    assert [(one.stamp, one.ce) for one in shown.differences] == [(stamp, gpu.name)]
-    assert shown.adopted == 0
-    shown = diff(world.runtime(by_hand=True), gpu.name, adopt_for="default", yes=True)
-    assert shown.adopted == 1
+    comparison = diff(world.runtime(by_hand=True), main.name, adopt_for="default", yes=True)
+    assert [(one.stamp, one.ce) for one in comparison.differences] == [(stamp, gpu.name)]
+    assert comparison.adopted == 0
+    comparison = diff(world.runtime(by_hand=True), gpu.name, adopt_for="default", yes=True)
+    assert comparison.adopted == 1
     assert [pilot.ce for pilot in world.pilots()] == [gpu.name]
 
 
@@ -285,6 +289,6 @@ def test_a_pilot_in_doubt_is_adopted_by_its_own_ce_only(world: World, tells_ce: 
 
     assert world.reconcile(main).counts["adopted"] == 0
     assert world.pilot(pilot_id).status is Status.SUBMITTING
-    done = world.reconcile(gpu, world.runtime(by_hand=True))
-    assert done.counts["adopted"] == 1
+    result = world.reconcile(gpu, world.runtime(by_hand=True))
+    assert result.counts["adopted"] == 1
     assert world.pilot(pilot_id).status is Status.SUBMITTED

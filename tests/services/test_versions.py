@@ -1,4 +1,4 @@
-"""Two people who change one thing: the second is told of the first, and no change is lost."""
+"""Two people change the same object: the second learns of the first, and no change is lost."""
 
 import threading
 from collections.abc import Callable
@@ -38,13 +38,13 @@ def test_a_ce_that_was_changed_since_it_was_read_is_not_changed(
     world: World, meanwhile: CEValues
 ) -> None:
     runtime, name = world.runtime(), world.ce().name
-    read = ce_inventory.version(show_ce(runtime, name))
-    current = ce_inventory.version(change_ce(runtime, name, meanwhile, unless_changed=read))
-    assert current != read
+    version = ce_inventory.version(show_ce(runtime, name))
+    current = ce_inventory.version(change_ce(runtime, name, meanwhile, unless_changed=version))
+    assert current != version
 
     before = world.image()
     with refused(ChangedMeanwhile, f"CE {name}", "look at it again"):
-        change_ce(runtime, name, {"success_rate": 0.1}, unless_changed=read)
+        change_ce(runtime, name, {"success_rate": 0.1}, unless_changed=version)
     assert world.image() == before
 
     assert change_ce(runtime, name, {"success_rate": 0.1}, unless_changed=current)
@@ -56,13 +56,13 @@ def test_a_vo_that_was_changed_since_it_was_read_is_not_changed(
     world: World, meanwhile: ChangedVO
 ) -> None:
     runtime, name = world.runtime(), world.vo(a_vo().limited_to(9)).name
-    read = vo_inventory.version(show_vo(runtime, name))
-    current = vo_inventory.version(change_vo(runtime, name, meanwhile, unless_changed=read))
-    assert current != read
+    version = vo_inventory.version(show_vo(runtime, name))
+    current = vo_inventory.version(change_vo(runtime, name, meanwhile, unless_changed=version))
+    assert current != version
 
     before = world.image()
     with refused(ChangedMeanwhile, f"VO {name}", "look at it again"):
-        change_vo(runtime, name, {"demand": 1}, unless_changed=read)
+        change_vo(runtime, name, {"demand": 1}, unless_changed=version)
     assert world.image() == before
 
     assert change_vo(runtime, name, {"demand": 1}, unless_changed=current).demand == 1
@@ -71,30 +71,30 @@ def test_a_vo_that_was_changed_since_it_was_read_is_not_changed(
 
 def test_what_is_learnt_of_a_ce_is_no_change_of_it(world: World) -> None:
     runtime, ce = world.runtime(), world.ce()
-    read = show_ce(runtime, ce.name)
+    before = show_ce(runtime, ce.name)
     world.sent(ce, 2)
     world.wait(90)
     world.check(ce)
     now = show_ce(runtime, ce.name)
-    assert now != read
-    assert ce_inventory.version(now) == ce_inventory.version(read)
+    assert now != before
+    assert ce_inventory.version(now) == ce_inventory.version(before)
 
 
 def while_the_other_changes(
     world: World, monkeypatch: pytest.MonkeyPatch, other: Callable[[], object]
 ) -> threading.Thread:
-    """Let another thread begin when the first change has read the CE; it goes on when that waits.
+    """Start another change when the first has read the CE.
 
-    One that does not wait is at its end then.
+    The first goes on once the other waits for a lock, or has ended.
     """
     second = threading.Thread(target=other)
     check = registry.check_options
 
-    def begin(*given: Any) -> Any:
+    def begin(*args: Any) -> Any:
         if second.ident is None:
             second.start()
             until(lambda: somebody_waits(world.database) or not second.is_alive())
-        return check(*given)
+        return check(*args)
 
     monkeypatch.setattr(registry, "check_options", begin)
     return second
@@ -120,11 +120,11 @@ def test_two_who_change_different_values_of_a_ce_at_once_lose_none(
     wait_for(second)
 
     now = show_ce(runtime, name)
-    wanted: dict[str, Any] = {**one, **two}
+    values: dict[str, Any] = {**one, **two}
     options = {**one.get("options", {}), **two.get("options", {})}
     assert dict(now.options).items() >= options.items()
-    for value in wanted.keys() - {"options"}:
-        assert getattr(now, value) == wanted[value]
+    for value in values.keys() - {"options"}:
+        assert getattr(now, value) == values[value]
 
 
 def test_of_two_who_read_the_same_and_change_it_at_once_one_is_told(
@@ -132,19 +132,19 @@ def test_of_two_who_read_the_same_and_change_it_at_once_one_is_told(
 ) -> None:
     runtime, name = postgresql_world.runtime(), postgresql_world.ce().name
     before = show_ce(runtime, name)
-    read = ce_inventory.version(before)
-    told: list[str] = []
+    version = ce_inventory.version(before)
+    messages: list[str] = []
 
     def change_too() -> None:
-        with refused(ChangedMeanwhile, f"CE {name}") as caught:
-            change_ce(runtime, name, {"success_rate": 0.1}, unless_changed=read)
-        told.append(str(caught.value))
+        with refused(ChangedMeanwhile, f"CE {name}") as error:
+            change_ce(runtime, name, {"success_rate": 0.1}, unless_changed=version)
+        messages.append(str(error.value))
 
     second = while_the_other_changes(postgresql_world, monkeypatch, change_too)
 
-    assert change_ce(runtime, name, {"capacity": 7}, unless_changed=read).capacity == 7
+    assert change_ce(runtime, name, {"capacity": 7}, unless_changed=version).capacity == 7
     wait_for(second)
 
-    assert len(told) == 1
+    assert len(messages) == 1
     now = show_ce(runtime, name)
     assert (now.capacity, now.success_rate) == (7, before.success_rate)

@@ -1,4 +1,4 @@
-"""The webhook: each event reaches its receiver, and no receiver harms anybody."""
+"""The webhook: each event reaches its receiver, and no receiver does harm."""
 
 import ast
 import json
@@ -42,7 +42,7 @@ PAGE = Path(__file__).parents[2] / "docs/how-to/webhook.md"
 
 
 class Receiver:
-    """A real HTTP receiver; it answers with the statuses of a list, then with 204."""
+    """A real HTTP receiver that answers with the statuses of a list, then with 204."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, bytes]] = []
@@ -61,27 +61,27 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
+    server = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            made.requests.append((self.path, self.headers[SIGNATURE], body))
-            self.send_response(made.answer())
-            self.send_header("Location", made.url + "elsewhere")
+            server.requests.append((self.path, self.headers[SIGNATURE], body))
+            self.send_response(server.answer())
+            self.send_header("Location", server.url + "elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *args: object) -> None: ...
 
     with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
-        made.url = f"{address}/hook-{SECRET}"
-        yield made
+        server.url = f"{address}/hook-{SECRET}"
+        yield server
 
 
 @contextmanager
 def rude(chunk: bytes) -> Iterator[str]:
-    """Serve who takes a connection and then says nothing, or the same for ever."""
+    """Serve a receiver that accepts a connection and then sends nothing, or one chunk for ever."""
     ends = threading.Event()
 
     def serve(listener: socket.socket) -> None:
@@ -109,7 +109,7 @@ def send(world: World, url: str, **more: Any) -> TaskResult:
     return sending.webhook(runtime(world, url, **more))
 
 
-def waiting(world: World) -> int:
+def count_waiting(world: World) -> int:
     with world.database.uow() as tx:
         return webhook_events.count(tx)
 
@@ -129,7 +129,7 @@ def test_a_pause_and_its_end_are_sent_once(world: World, receiver: Receiver) -> 
     assert (second["event"], second["ce"]) == ("ce_resumed", ce)
     assert first["id"] != second["id"]
     assert send(world, receiver.url).counts["sent"] == 0
-    assert waiting(world) == 0
+    assert count_waiting(world) == 0
 
 
 def test_the_example_of_the_documents_knows_what_is_ours(world: World, receiver: Receiver) -> None:
@@ -155,9 +155,9 @@ def test_what_was_not_taken_is_sent_again_later(
     pause(world)
     pause(world)
     receiver.statuses = [status]
-    done = send(world, receiver.url)
-    assert done.outcome is Outcome.FAILED
-    assert done.lines == (f"127.0.0.1 did not take an event: it answered {status}",)
+    result = send(world, receiver.url)
+    assert result.outcome is Outcome.FAILED
+    assert result.lines == (f"127.0.0.1 did not take an event: it answered {status}",)
     assert len(receiver.requests) == 1, "it is not followed, and the rest waits"
 
     assert send(world, receiver.url).counts["sent"] == 1, "the other event does not wait for it"
@@ -177,7 +177,7 @@ def test_a_rude_receiver_costs_one_deadline(
     pause(world)
     with rude(chunk) as url:
         assert send(world, url).outcome is Outcome.FAILED
-    assert waiting(world) == 2
+    assert count_waiting(world) == 2
 
 
 def test_an_endless_answer_is_not_read(world: World, receiver: Receiver) -> None:
@@ -191,8 +191,8 @@ def test_a_receiver_that_is_not_there_loses_nothing(world: World, receiver: Rece
     pause(world)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    done = send(world, f"http://127.0.0.1:{port}/{SECRET}")
-    assert done.lines == ("127.0.0.1 did not take an event: ConnectError",)
+    result = send(world, f"http://127.0.0.1:{port}/{SECRET}")
+    assert result.lines == ("127.0.0.1 did not take an event: ConnectError",)
     assert SECRET not in repr(runtime(world, f"http://127.0.0.1:{port}/{SECRET}").webhook)
     assert send(world, receiver.url, by_hand=True).counts["sent"] == 1, "by hand no pause counts"
 
@@ -209,9 +209,9 @@ def test_attempts_are_bounded(world: World, receiver: Receiver) -> None:
     pause(world)
     receiver.statuses = [500] * MOST_ATTEMPTS
     for _ in range(MOST_ATTEMPTS):
-        assert waiting(world) == 1
+        assert count_waiting(world) == 1
         send(world, receiver.url, by_hand=True)
-    assert waiting(world) == 0
+    assert count_waiting(world) == 0
 
 
 def test_what_is_a_day_old_is_dropped_with_or_without_a_webhook(
@@ -219,7 +219,7 @@ def test_what_is_a_day_old_is_dropped_with_or_without_a_webhook(
 ) -> None:
     pause(world)
     assert sending.webhook(world.runtime()).outcome is Outcome.SKIPPED
-    assert waiting(world) == 1
+    assert count_waiting(world) == 1
     world.wait((MOST_AGE + timedelta(seconds=1)).total_seconds())
     assert send(world, receiver.url).counts == {"sent": 0, "dropped": 1}
     assert receiver.requests == []
@@ -270,23 +270,23 @@ def test_credentials_that_end_and_are_renewed(world: World) -> None:
     now = world.clock
     plain = Credential(backend="arc", kind=CredentialKind.TOKEN, path="/x", id=1)
 
-    def seen(minutes: float, **more: Any) -> Credential:
+    def credential(minutes: float, **more: Any) -> Credential:
         ends = now + timedelta(minutes=minutes)
         values = {"issued_at": now - timedelta(hours=10), "expires_at": ends, "checked_at": now}
         return Credential(**{**vars(plain), **values, **more})
 
     kinds = {
-        "credential_ends_soon": (seen(900), seen(60)),
-        "credential_unusable": (seen(900), seen(900, problem="it is open to others")),
-        "credential_renewed": (seen(60), seen(900, renewed_at=now)),
-        "credential_not_renewed": (seen(900), seen(900, failures=1)),
+        "credential_ends_soon": (credential(900), credential(60)),
+        "credential_unusable": (credential(900), credential(900, problem="it is open to others")),
+        "credential_renewed": (credential(60), credential(900, renewed_at=now)),
+        "credential_not_renewed": (credential(900), credential(900, failures=1)),
     }
     for kind, (before, after) in kinds.items():
         event = credential_event(before, after, now)
         assert event is not None
         assert (event[0], event[1]["backend"]) == (kind, "arc")
         assert credential_event(after, after, now) is None
-    old = seen(10)
+    old = credential(10)
     [(kind_of_end, _)] = _events([old], [old], now + timedelta(hours=1))
     assert kind_of_end == "credential_expired"
 

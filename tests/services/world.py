@@ -1,4 +1,4 @@
-"""The runtime of a service under the hand of a test: the clock stands still until it is moved."""
+"""The runtime of a service for a test; its clock stands still until the test moves it."""
 
 import hashlib
 from collections import Counter
@@ -34,7 +34,7 @@ STEADY = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "check_soone
 
 
 class World:
-    """A database, a clock, and what the services were handed and said."""
+    """A database, a clock, the runtime of the services, and the nudges that they sent."""
 
     def __init__(self, database: Database, home: Path) -> None:
         self.database = database
@@ -43,8 +43,8 @@ class World:
         self.nudges: list[tuple[str, str]] = []
 
     def runtime(self, **changes: Any) -> Runtime:
-        """Put together what a service is handed."""
-        made = Runtime(
+        """Return a runtime for a service."""
+        runtime = Runtime(
             database=self.database,
             backends=installed(),
             home=self.home,
@@ -52,10 +52,10 @@ class World:
             holder="one",
             nudge=lambda task, subject: self.nudges.append((task, subject)),
         )
-        return replace(made, **changes)
+        return replace(runtime, **changes)
 
     def with_driver(self, driver: "Fake", **changes: Any) -> Runtime:
-        """Put the same together, with a driver of the test's own for every simulated CE."""
+        """Return a runtime in which every simulated CE has a driver of the test."""
         own = replace(SIM, driver=driver.for_ce)
         return self.runtime(backends={**installed(), SIM.name: own}, **changes)
 
@@ -66,10 +66,10 @@ class World:
         self.clock += timedelta(seconds=seconds, **more)
 
     def ce(self, builder: CEBuilder | None = None, **options: Any) -> CE:
-        """Make a CE whose jobs all live alike."""
-        made = builder or a_ce()
+        """Make a CE whose jobs all wait and run equally long."""
+        builder = builder or a_ce()
         with self.database.uow() as tx:
-            return made.with_options(**{**STEADY, **options}).create(tx)
+            return builder.with_options(**{**STEADY, **options}).create(tx)
 
     def vo(self, builder: VOBuilder | None = None) -> VO:
         with self.database.uow() as tx:
@@ -81,16 +81,16 @@ class World:
 
     def reserve(self, ce: CE, number: int, vo: str = DEFAULT_VO) -> list[int]:
         with self.database.uow() as tx:
-            made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=number)], self.clock)
-        assert len(made) == number
-        return [one.pilot_id for one in made]
+            reservations = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=number)], self.clock)
+        assert len(reservations) == number
+        return [one.pilot_id for one in reservations]
 
     def sent(self, ce: CE, number: int, vo: str = DEFAULT_VO) -> list[int]:
-        """Reserve pilots and send them."""
-        made = self.reserve(ce, number, vo)
-        done = dispatch.dispatch(self.runtime(by_hand=True), ce.name)
-        assert done.counts["submitted"] == number
-        return made
+        """Reserve pilots and send them; return their ids."""
+        ids = self.reserve(ce, number, vo)
+        result = dispatch.dispatch(self.runtime(by_hand=True), ce.name)
+        assert result.counts["submitted"] == number
+        return ids
 
     def check(self, ce: CE, runtime: Runtime | None = None) -> TaskResult:
         return check.check_pilots(runtime or self.runtime(), ce.name)
@@ -135,16 +135,16 @@ class World:
             return [row.stamp for row in tx.execute(query)]
 
     def lease(self, ce: CE) -> str | None:
-        """Tell who holds the lease of a CE."""
+        """Return the holder of the lease of a CE."""
         with self.database.uow() as tx:
-            found = tx.execute(
+            rows = tx.execute(
                 text("SELECT holder FROM leases WHERE name = :name"), {"name": f"ce:{ce.name}"}
             )
-            holder: str | None = found.scalar_one_or_none()
+            holder: str | None = rows.scalar_one_or_none()
             return holder
 
     def image(self) -> Mapping[str, str]:
-        """Take an image of all that is stored: SQLite's very bytes, PostgreSQL's every row."""
+        """Return an image of the database: the bytes of SQLite, or every row of PostgreSQL."""
         self.database.engine.dispose()
         if self.database.engine.dialect.name == "sqlite":
             path = Path(str(self.database.url.database))
@@ -176,7 +176,7 @@ def _digest(data: bytes) -> str:
 
 
 class Fake:
-    """A driver that does what a test says, and counts its calls."""
+    """A driver that does what a test says, and notes its calls."""
 
     def __init__(self, driver: Callable[[CE, Any, Means], Driver] = SIM.driver) -> None:
         self._make = driver
@@ -186,36 +186,36 @@ class Fake:
         self._driver = self._make(ce, options, means)
         return self
 
-    def called(self, what: str) -> None:
+    def note_call(self, what: str) -> None:
         self.calls.append(what)
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        self.called("submit")
+        self.note_call("submit")
         return self._driver.submit(orders)
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        self.called("poll")
+        self.note_call("poll")
         return self._driver.poll(jobs)
 
     def find(self) -> Listing:
-        self.called("find")
+        self.note_call("find")
         return self._driver.find()
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        self.called("cancel")
+        self.note_call("cancel")
         return self._driver.cancel(jobs)
 
     def output(self, job: Job) -> Output:
-        self.called("output")
+        self.note_call("output")
         return self._driver.output(job)
 
     def hello(self) -> str:
-        self.called("hello")
+        self.note_call("hello")
         return self._driver.hello()
 
 
 class Broken(Fake):
-    """A driver that raises, after the CE has done what it was asked, or before."""
+    """A driver that raises, after the CE has carried out the call or before."""
 
     def __init__(self, error: BaseException, *, after: bool = True) -> None:
         super().__init__()
@@ -235,13 +235,13 @@ class Broken(Fake):
 
 
 class Watching(Fake):
-    """A driver that looks at the world while its CE is called."""
+    """A driver that makes an observation during each call."""
 
     def __init__(self, look: Callable[[], object]) -> None:
         super().__init__()
         self.look = look
-        self.seen: list[Any] = []
+        self.observations: list[Any] = []
 
-    def called(self, what: str) -> None:
-        super().called(what)
-        self.seen.append(self.look())
+    def note_call(self, what: str) -> None:
+        super().note_call(what)
+        self.observations.append(self.look())
