@@ -15,16 +15,16 @@ DEFAULT_VO = "default"
 
 
 ALL_VOS = "all"
-"""What a CE that is open to every VO is said to be for."""
+"""The word that stands for every VO, for a CE that is open to all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VO:
     """An owner of pilots, with a share, a limit and a demand. `None` is without limit.
 
-    A budget bounds what one tick may add. The demand may come from a source instead, whose
-    settings belong to its kind. A time-out of `None` is off. The bounds of the demand are in
-    pilots altogether.
+    A budget bounds how many pilots one tick may add. The demand may come from a source instead;
+    which settings `source` has depends on the kind of the source. A time-out of `None` is off. The
+    bounds of the demand are in pilots altogether.
     """
 
     name: str
