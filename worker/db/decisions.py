@@ -128,7 +128,7 @@ def find(
     until: datetime | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[Decision]:
-    """List decisions of one CE, of one VO, up to a moment. Equal decisions in a row are one item."""
+    """List decisions: of one CE, of one VO, up to a moment. Equal ones in a row are one item."""
     query = _PLACES
     if ce is not None:
         query = query.where(ces.c.id == key_of(tx, ces, ce))
