@@ -1,7 +1,8 @@
 """Checks of the messages that a worker takes from its queue.
 
-A message that Pilotage did not send is dropped with one line in the log. Everybody who can write to the broker can write anything. Celery trusts the headers of a message: a
-wrong type in them ends the worker.
+A message that Pilotage did not send is dropped with one line in the log. Everybody who can write to
+the broker can write anything, and Celery trusts the headers of a message: a wrong type in them ends
+the worker.
 """
 
 import logging

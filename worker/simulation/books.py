@@ -162,7 +162,7 @@ class Works:
         self.without_work: Mapping[str, NoWork] = {}
 
     def use_of(self, pilot: SimulatedPilot) -> Use:
-        """Return the use of a pilot that ended well, by its run time only: no exit code shows it."""
+        """Return the use of a pilot that ended well, by its run time: exit codes say nothing."""
         assert pilot.began is not None
         assert pilot.ended is not None
         ran = timedelta(seconds=pilot.ended - pilot.began)
