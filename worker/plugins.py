@@ -38,7 +38,7 @@ def points(group: str) -> Sequence[EntryPoint]:
 
 
 @lru_cache(maxsize=1)
-def _installed(path: tuple[str, ...]) -> Any:  # its type is another one since Python 3.12
+def _installed(path: tuple[str, ...]) -> Any:  # the type of the result differs since Python 3.12
     """Return the entry points of all distributions.
 
     They are cached: reading them takes a large part of the time of a short command.

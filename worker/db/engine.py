@@ -36,7 +36,7 @@ SQLITE_BUSY_SECONDS = 10.0
 BETWEEN_TRIES = 0.02
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^:\[\]]+))(?::(\d*))?")
 POOL_SIZE = 2
-"""Connections of a process. To open one costs as much as seven transactions; more than two idle."""
+"""Connections of a process: opening one costs seven transactions, and more than two only queue."""
 
 PING_AFTER_SECONDS = 0.5
 """A connection that was idle for longer is tested before it is used."""

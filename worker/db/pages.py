@@ -48,7 +48,7 @@ def read_page(
     request: PageRequest,
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
-    """Read one page. `sorts` holds the columns that a list can be sorted by, none nullable."""
+    """Read one page. `sorts` holds the columns by which a list can be sorted; none is nullable."""
     order = order_of(key, sorts, request)
     labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
     listing = tx.execute(limited(query.add_columns(*labelled), order, request)).all()

@@ -54,7 +54,7 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True)
 class Setter:
-    """Who gave a value its state, when, and why."""
+    """Who set a value to its present state, when, and why."""
 
     at: datetime
     who: str

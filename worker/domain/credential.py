@@ -98,14 +98,14 @@ def problem_of(credential: Credential, now: datetime, vo: str | None = None) -> 
 
 
 def left(credential: Credential, now: datetime) -> timedelta | None:
-    """Return the time until a credential expires, 0 if it has; `None` if nobody knows."""
+    """Return the time until a credential expires, 0 if it has expired; `None` if it is unknown."""
     if credential.expires_at is None:
         return None
     return max(credential.expires_at - now, timedelta())
 
 
 def used(credential: Credential, now: datetime) -> float | None:
-    """Return the part of a credential's life that is used up; `None` if nobody knows."""
+    """Return the part of a credential's life that is used up; `None` if it is unknown."""
     if credential.expires_at is None or credential.issued_at is None:
         return None
     life = (credential.expires_at - credential.issued_at).total_seconds()

@@ -77,7 +77,7 @@ class BatchProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class DemandBounds:
-    """What bounds the demand of a VO, in pilots altogether. `None` is no bound."""
+    """The bounds of the demand of a VO, in pilots altogether. `None` is no bound."""
 
     least: int | None = None
     most: int | None = None
@@ -101,7 +101,7 @@ class HeldTotal:
         return HeldTotal(held=self.lower)
 
     def after(self, total: int, now: datetime, delay: timedelta) -> "HeldTotal":
-        """Return what is held once a source has answered."""
+        """Return what is held after a new answer of the source."""
         before = self.at(now, delay)
         if before.held is None or total >= before.held:
             return HeldTotal(held=total)

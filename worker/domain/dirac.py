@@ -231,7 +231,7 @@ def _check_column(place: str, name: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which pilots somebody wants to read, which columns of them, in which order."""
+    """A request to read pilots: which pilots, which of their columns, in which order."""
 
     columns: Sequence[str] = ()
     """The columns to return; an empty sequence means all of them."""
@@ -314,7 +314,7 @@ def _is_same(kept: Any, value: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A pilot that somebody else sends to a CE."""
+    """A pilot that another program sends to a CE."""
 
     stamp: str
     vo: str

@@ -59,7 +59,7 @@ class Payload(FileTable):
     variables: Mapping[str, Variable] = Field(default={})
     at: Mapping[str, Mapping[str, Any]] = Field(default={})
     exit_codes: Mapping[str, ExitMeaning] = Field(default={})
-    """What the exit codes of the payload mean, by their number."""
+    """The meanings of the payload's exit codes."""
     useful_after: float | None = Field(default=None, ge=0, le=LONGEST_LIFE)
     """Seconds that a pilot must have run to have been of use; without it, this time is learnt from
     how long the VO's pilots live."""
@@ -135,7 +135,7 @@ class Payload(FileTable):
         return {**defaults, **self.at.get(ce, {})}
 
     def fitted(self, *, vo: str, ce: str, backend: str, tags: Sequence[str]) -> Fitted:
-        """Fill in what is the same for all pilots of a VO at a CE."""
+        """Fill in the values that are the same for all pilots of a VO at a CE."""
         system = {"vo": vo, "ce": ce, "backend": backend, "tags": ",".join(tags)}
         values = {**self.values(ce), **system}
         return Fitted(

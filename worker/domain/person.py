@@ -20,7 +20,7 @@ Claims = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody who has signed in at the issuer."""
+    """A person who has signed in at the issuer."""
 
     name: str
     access: Access

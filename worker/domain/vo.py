@@ -11,7 +11,7 @@ from worker.domain.demand import DemandBounds
 from worker.domain.errors import Invalid
 
 DEFAULT_VO = "default"
-"""The VO that is meant wherever none is named."""
+"""The VO that is used where none is named."""
 
 
 ALL_VOS = "all"
@@ -61,7 +61,7 @@ class VO:
 
     @property
     def bounds(self) -> DemandBounds:
-        """Return what bounds its demand."""
+        """Return the bounds of its demand."""
         return DemandBounds(
             least=self.demand_min, most=self.demand_max, delay=self.scale_down_delay
         )

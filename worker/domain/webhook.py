@@ -61,7 +61,7 @@ class Webhook:
 
     @property
     def place(self) -> str:
-        """The host of the receiver, which is all that is shown of the URL."""
+        """The host of the receiver; other parts of the URL are never shown."""
         return urlsplit(self.url).hostname or "the receiver"
 
 

@@ -7,8 +7,8 @@ from cronsim import CronSim, CronSimError
 from worker.domain.errors import Invalid
 
 DRIFT = timedelta(minutes=30)
-"""How far the clock of one scheduler may be behind that of another; if a tick is further ahead, a
-clock was set back."""
+"""A scheduler whose process was stopped for a while may act on a time that is older by this; if a
+tick is further ahead, a clock was set back."""
 
 CRON_DRIFT = timedelta(hours=2)
 """The same for a cron line. It is longer, so that a line does not fire twice for the same hour."""

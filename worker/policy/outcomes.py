@@ -129,7 +129,7 @@ def _accepted(outcome: PilotOutcome) -> tuple[Event, ...]:
 
 
 def _left(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
-    """Return the end of a pilot that had started well."""
+    """Return the end of a pilot, if it had started well; else nothing."""
     ran = _ran(outcome) if outcome.was is Status.RUNNING else None
     return (_ended(EventKind.ENDED, outcome),) if ran is not None and ran >= survival else ()
 
@@ -143,7 +143,7 @@ def _for_nothing(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...
 
 
 def _unseen_start(outcome: PilotOutcome) -> tuple[Event, ...]:
-    """Return the start of a pilot that was never seen running."""
+    """Return the start of a pilot, if it was never seen running; else nothing."""
     return () if outcome.was is Status.RUNNING else (_ended(EventKind.STARTED, outcome),)
 
 

@@ -32,7 +32,7 @@ class Series:
 
     failed: int = 0
     since: float = 0.0
-    """When the first of them began."""
+    """When the first of these pilots began, or the first refusal came."""
     limit: int = 0
     """The length from which chance does not explain it, by what was known before the first."""
 

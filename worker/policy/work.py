@@ -124,7 +124,7 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
 def demand_without(
     missing: NoWork | None, demand: int | None, parameters: Parameters = DEFAULTS
 ) -> int | None:
-    """Return the demand of a VO, which is a trickle while its pilots find no work."""
+    """Return the demand of a VO; while its pilots find no work, at most the trickle."""
     if missing is None:
         return demand
     return parameters.trickle if demand is None else min(demand, parameters.trickle)
