@@ -18,7 +18,7 @@ from worker.domain.errors import Invalid
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Status
 
 SHORTEST = 4
-"""The least characters of a stamp with which it can be searched for."""
+"""The shortest beginning of a stamp that can be searched for, in characters."""
 
 SEPARATORS = "_."
 """The separators between the id of a job array, or cluster of jobs, and an element's number."""

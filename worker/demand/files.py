@@ -8,7 +8,7 @@ from pathlib import Path
 from worker.domain.errors import DemandUnknown
 
 LARGEST = 65_536
-"""The most bytes of such a file."""
+"""The largest such file, in bytes."""
 
 
 def read_line(path: Path) -> str:

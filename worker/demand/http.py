@@ -12,7 +12,7 @@ from worker.demand.contract import Source
 from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
 
 LONGEST_BODY = 65_536
-"""The most characters of a body."""
+"""The longest body, in characters."""
 
 
 class HttpOptions(EndpointOptions, AnswerOptions):

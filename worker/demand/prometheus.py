@@ -12,7 +12,7 @@ from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
 from worker.domain.errors import DemandUnknown
 
 LONGEST_QUERY = 8_192
-"""The most characters of a query, which is sent in the address."""
+"""The longest query, in characters. It is sent in the address."""
 
 
 class PrometheusOptions(EndpointOptions):

@@ -28,7 +28,7 @@ _OK, _NOTHING, _DENIED, _MAY_NOT, _UNKNOWN, _TAKEN = 200, 202, 401, 403, 404, 40
 _AVAILABLE = "JobAvailable"
 _HELD = "another program listens to it, or a question was cut off some minutes ago"
 _LONGEST = 65_536
-"""The most characters of a token or an address."""
+"""The longest token or address, in characters."""
 _PAUSE = 0.5
 """Seconds until the next request, if the service answers at once that there is no message."""
 _MOST = 10_000

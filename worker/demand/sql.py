@@ -19,7 +19,7 @@ from worker.demand.files import read_line
 from worker.domain.errors import ConfigurationError, DemandUnknown
 
 MOST = 1_000_000
-"""The most bytes of a value in SQLite."""
+"""The largest value in SQLite, in bytes."""
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two checks of the time: some tenths of a
 millisecond."""

@@ -23,7 +23,7 @@ MOST_VALUES = 1000
 """The most values of one condition."""
 MOST_VALUES_IN_ALL = 10_000
 LONGEST_VALUE = 1000
-"""Characters of a value."""
+"""The longest value, in characters."""
 LONGEST_PATTERN = 255
 MOST_WILDCARDS = 10
 MOST_CHANGED = 1000

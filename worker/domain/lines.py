@@ -4,7 +4,7 @@ from worker.domain.errors import PilotageError, Unavailable
 from worker.domain.secrets import without_secrets
 
 LONGEST = 300
-"""The most characters of a stored line."""
+"""The longest stored line, in characters."""
 
 
 def short_line(text: str, longest: int = LONGEST) -> str:

@@ -7,7 +7,7 @@ from worker.domain.pilot import Use
 from worker.domain.words import Described
 
 LONGEST_REASON = 200
-"""The most characters of the reason why a pilot ends."""
+"""The longest reason for the end of a pilot, in characters."""
 MOST_PAYLOADS = 1_000_000_000
 
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from worker.domain.token import PREFIX
 
 LEAST_KEY = 32
-"""The least characters of a key."""
+"""The shortest key, in characters."""
 
 _SECRET = re.compile(rf"{PREFIX}pilot_([0-9a-f]{{8}})_([0-9a-f]{{32}})_([A-Za-z0-9_-]{{43}})")
 

@@ -17,7 +17,7 @@ from worker.domain.nearest import nearest
 UNKNOWN_KEY = "unknown_key"
 
 LONGEST = 120
-"""The most characters of the name of a value."""
+"""The longest name of a value, in characters."""
 
 _SENTENCES = {
     "int": "it must be a whole number",

@@ -11,7 +11,7 @@ from worker.domain.validation import FileTable
 from worker.domain.words import Described
 
 LONGEST = 8 * 1024
-"""The most characters of a value."""
+"""The longest value, in characters."""
 
 
 class Kind(Described):

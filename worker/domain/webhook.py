@@ -15,7 +15,7 @@ from worker.domain.credential import Credential, State, called, problem_of, stat
 from worker.domain.words import Described
 
 LEAST_SECRET = 32
-"""The least characters of the secret."""
+"""The shortest secret, in characters."""
 MOST_ATTEMPTS = 32
 MOST_WAITING = 10_000
 MOST_AGE = timedelta(days=1)

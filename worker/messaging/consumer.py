@@ -29,7 +29,7 @@ UNTIL = "pilotage_until"
 of two hosts: if one of them were wrong, every message would be thrown away."""
 
 LARGEST = 100_000
-"""The most bytes of a message with its headers."""
+"""The largest message with its headers, in bytes."""
 SECONDS = 86_400
 """The longest time limit of a task that a message may set."""
 AFTER_REFUSAL = 1.0

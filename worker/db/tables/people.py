@@ -22,7 +22,7 @@ from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.token import TokenKind
 
 LONGEST_KEY = 255
-"""The most characters of an idempotency key."""
+"""The longest idempotency key, in characters."""
 
 changes = Table(
     "changes",
