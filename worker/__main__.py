@@ -1,4 +1,4 @@
-"""`python -m worker` is `pilotage`, in a checkout."""
+"""The command `pilotage` as `python -m worker`, for a checkout."""
 
 from worker.cli.main import main
 

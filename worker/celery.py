@@ -1,4 +1,4 @@
-"""Where `celery -A worker` looks for the application."""
+"""The Celery application, in the module where `celery -A worker` looks for it."""
 
 from worker.messaging.app import app
 

@@ -1,4 +1,4 @@
-"""The log of a process: where it goes, in which form, and from which level on."""
+"""The log of a process: where it goes, its format and its level."""
 
 import logging
 import sys
@@ -11,14 +11,14 @@ from worker.settings import Settings
 log = logging.getLogger(__name__)
 
 LEVEL_FILE = "log_level"
-"""A file in the state folder; as long as it is there, its word is the level of all logs."""
+"""A file in the state folder. While it exists, the word in it is the level of all logs."""
 
 CHATTY = ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx")
-"""Loggers that only warn."""
+"""Loggers that log too much at the level INFO: only their warnings and errors are logged."""
 
 
 class _Level:
-    """The level that the logs of this process have where nobody asks for another."""
+    """The level of this process's logs when no file sets another, and the path of that file."""
 
     usual: int | None = None
     file: Path
@@ -28,9 +28,10 @@ _level = _Level()
 
 
 def set_up(settings: Settings, level: int | str = logging.INFO, file: str | None = None) -> None:
-    """Log to standard error or a file, one line an event, at this level if the settings name none.
+    """Log to standard error or to a file, one line for each event.
 
-    A file that has become long is put aside, and the oldest of those is removed.
+    `level` is used if the settings name no level. A log file that has reached its size limit is
+    rotated: it is renamed, a new one is begun, and the oldest renamed file is removed.
     """
     handler = LogFile(Path(file), settings.log_size) if file else logging.StreamHandler()
     is_read_by_people = bool(file) or sys.stderr.isatty()
@@ -45,7 +46,10 @@ def set_up(settings: Settings, level: int | str = logging.INFO, file: str | None
 
 
 def follow_level() -> None:
-    """Take the level that the file names now; without it, the usual one. It costs one look."""
+    """Set the level that the file names now, or without a file the usual one.
+
+    This opens one file, so it may be called often.
+    """
     if _level.usual is None:
         return
     level = _level.usual

@@ -1,7 +1,8 @@
-"""Plug-ins: what this distribution and others bring by entry points. Nothing else reads these.
+"""Plug-ins: what this distribution and others offer by entry points.
 
-One that cannot be used is an error in one line, which names it. What a plug-in runs it may import
-on first use: most commands read what there is and run nothing of it.
+Only this module reads entry points. A plug-in that cannot be used is an error of one line that
+names the plug-in. A plug-in may delay its own imports until first use: most commands only list the
+plug-ins and run none of their code.
 """
 
 import sys
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 
 def on_first_use(module: str, name: str) -> Callable[..., Any]:
-    """Return what calls a function or class of a module, which is imported then."""
+    """Return a function that imports a module when it is called, and calls `name` in it."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         return getattr(import_module(module), name)(*arguments, **options)
@@ -26,7 +27,7 @@ def on_first_use(module: str, name: str) -> Callable[..., Any]:
 
 
 def names(group: str) -> list[str]:
-    """List what there is of a group, and load nothing."""
+    """List the names of a group's entry points, and load none of them."""
     return [point.name for point in points(group)]
 
 
@@ -37,13 +38,19 @@ def points(group: str) -> Sequence[EntryPoint]:
 
 
 @lru_cache(maxsize=1)
-def _installed(path: tuple[str, ...]) -> Any:  # its type is another one since Python 3.12
-    """Return what all distributions bring. To read it takes as long as much of a command."""
+def _installed(path: tuple[str, ...]) -> Any:  # the type of the result differs since Python 3.12
+    """Return the entry points of all distributions.
+
+    They are cached: reading them takes a large part of the time of a short command.
+    """
     return entry_points()
 
 
 def load(group: str, kind: type[T], called: str, only: str | None = None) -> dict[str, T]:
-    """Load a group, or one of it, each of this kind; in the order of their names."""
+    """Load the plug-ins of a group, or only the one named `only`, in the order of their names.
+
+    Each must be of this kind.
+    """
     loaded: dict[str, T] = {}
     for point in points(group):
         if only in (None, point.name):

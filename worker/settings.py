@@ -2,7 +2,7 @@
 
 An unknown variable or key is an error.
 
-What differs from CE to CE or from VO to VO is data in the database and not a setting.
+A value that differs from CE to CE or from VO to VO is data in the database, not a setting.
 """
 
 import os
@@ -39,12 +39,15 @@ from worker.services.files import read_text, read_toml
 
 DAY = 86_400
 MOST_DAYS = 36_500
-"""A hundred years: a time before it, or a number too large for a time, is a mistake."""
+"""A hundred years. A larger number is a mistake: the time so many days ago may not even exist."""
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
 FROM_FILE = "_FILE"
-"""PILOTAGE_X_FILE names a file that holds PILOTAGE_X: a secret that no process list shows."""
+"""PILOTAGE_X_FILE names a file that holds the value of PILOTAGE_X.
+
+So a secret is not in the environment, which a list of processes can show.
+"""
 
 NOT_SETTINGS = frozenset(
     {
@@ -56,7 +59,7 @@ NOT_SETTINGS = frozenset(
         "PILOTAGE_END_FILE",
     }
 )
-"""What a pilot finds in its environment, where `pilotage` may be run too."""
+"""Variables in the environment of a pilot. `pilotage` may be run there, so they are no error."""
 
 OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
 
@@ -87,7 +90,7 @@ def _default_home() -> Path:
 
 
 class Settings(BaseModel):
-    """Every setting, with its default. The sentence under each is its documentation."""
+    """All settings, with their defaults. The text under each is its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,29 +105,29 @@ class Settings(BaseModel):
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
     server: str | None = None
-    """The server that commands use in the place of the database: https://HOST/PREFIX. So does
-    --server."""
+    """The server that commands use instead of the database: https://HOST/PREFIX. The option
+    --server does the same."""
 
     token: SecretStr | None = None
     """The token for the server. Name its file: PILOTAGE_TOKEN_FILE, or --token-file."""
 
     web_address: str = "127.0.0.1"
-    """Where the server of the API listens; 127.0.0.1 is this host alone."""
+    """The address at which the server of the API listens; 127.0.0.1 serves this host only."""
 
     web_port: int = Field(default=8017, ge=1, le=65535)
     """The port of the server."""
 
     web_processes: int = Field(default=1, ge=1, le=64)
-    """Processes that serve."""
+    """How many processes serve requests."""
 
     web_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
-    """The path under which a proxy has the server: /pilotage."""
+    """The path under which a proxy publishes the server: /pilotage."""
 
     web_log: Path | None = None
     """The file of the server's log; without one, standard error."""
 
     web_proxies: str = "127.0.0.1"
-    """The proxies whose word about the address of a client is taken: addresses with commas."""
+    """The proxies that are trusted to name the address of a client: addresses with commas."""
 
     oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
     """The issuer at which people sign in by OpenID Connect, as it calls itself:
@@ -134,84 +137,86 @@ class Settings(BaseModel):
     """The name under which the issuer knows this Pilotage."""
 
     oidc_client_secret: SecretStr | None = None
-    """The secret that goes with it; a public client has none. Name its file:
+    """The secret that belongs to oidc_client_id; a public client has none. Name its file:
     PILOTAGE_OIDC_CLIENT_SECRET_FILE."""
 
     oidc_claim: str = Field(default="groups", min_length=1)
-    """The claim of the ID token that says what a person may do. `email` counts where it is
-    verified."""
+    """The claim of the ID token that decides what a person may do. `email` counts only if the
+    issuer has verified it."""
 
     oidc_roles: Mapping[str, Annotated[Access, BeforeValidator(_access)]] = {}
     """What a value of the claim lets a person do: read, operate, operate:VO or admin, as in
-    [oidc_roles] "/pilotage/admins" = "admin". Of several the highest counts."""
+    [oidc_roles] "/pilotage/admins" = "admin". If several values match, the highest role counts."""
 
     oidc_name: str | None = Field(default=None, min_length=1, max_length=60)
-    """The name of the issuer on the page where people sign in. Without it, its host."""
+    """The name of the issuer on the page where people sign in. Without it, the issuer's host."""
 
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
-    """What the names of our jobs begin with; installations that share an account at a CE differ."""
+    """The beginning of the names of all jobs. Installations that share an account at a CE need
+    different ones."""
 
     budget: int = Field(default=1000, ge=0, le=LARGEST)
-    """Pilots that one tick of submit_pilots reserves for a VO at the most."""
+    """The largest number of pilots that one tick of submit_pilots reserves for a VO."""
 
     policy: str = DEFAULT_POLICY
-    """Who decides how many pilots each CE gets: three_chances, fill_all, proportional, or one of
-    an extension."""
+    """The policy that decides how many pilots each CE gets: three_chances, fill_all,
+    proportional, or that of a plug-in."""
 
     parameters: Parameters = DEFAULTS
     """The numbers of the policy, as docs/why/policy.md explains: [parameters] half_life = 1800.
     Times are in seconds."""
 
     batch: int = Field(default=1000, ge=1, le=LARGEST)
-    """Pilots that one call to a CE is about at the most."""
+    """The largest number of pilots in one call to a CE."""
 
     keep_failed_output: int = Field(default=3, ge=0, le=100)
-    """Failed pilots whose output one check of a CE fetches and keeps at the most; 0 for none."""
+    """The largest number of failed pilots whose output one check of a CE fetches and keeps; 0 for
+    none."""
 
     time_limit: float = Field(default=150, ge=2, le=DAY)
     """Seconds until an execution that hangs is ended; the lease of its CE lasts a fifth longer."""
 
     keep_final_days: float = Field(default=30, ge=0, le=MOST_DAYS)
-    """Days until a final pilot and its history are forgotten."""
+    """Days after which a final pilot and its history are deleted."""
 
     keep_decisions_days: float = Field(default=7, ge=0, le=MOST_DAYS)
-    """Days until a decision is forgotten."""
+    """Days after which a decision is deleted."""
 
     keep_reports_days: float = Field(default=365, ge=0, le=MOST_DAYS)
-    """Days until a report is forgotten."""
+    """Days after which a report is deleted."""
 
     keep_changes_days: float = Field(default=730, ge=LEAST_DAYS, le=MOST_DAYS)
-    """Days until a change, as `pilotage audit` shows it, is forgotten; 90 at the least."""
+    """Days after which a change, as `pilotage audit` shows it, is deleted; at least 90."""
 
     beat_interval: float = Field(default=5, gt=0, le=DAY)
-    """Seconds after which a scheduler looks at changed schedules, at the latest."""
+    """The longest time in seconds until a scheduler notices a changed schedule."""
 
     log_level: LogLevel | None = None
-    """Workers and schedulers log what is of this level or above. Without it, Celery's option
-    --loglevel says it."""
+    """The lowest level that workers and schedulers log. Without it, Celery's option --loglevel
+    decides."""
 
     log_format: LogFormat = "auto"
-    """How logs are written: text for people, json with one object a line, auto for text on a
+    """The format of logs: text for people, json with one object a line, auto for text on a
     terminal and in the files of --logfile, and JSON elsewhere."""
 
     log_size: int = Field(default=10_000_000, ge=1000, le=10**12)
-    """Bytes after which a log file is put aside and a new one begun; 4 older ones are kept. It is
-    for the files of `pilotage up` and of Celery's option --logfile."""
+    """Bytes after which a log file is renamed and a new one begun; 4 older ones are kept. It
+    applies to the files of `pilotage up` and of Celery's option --logfile."""
 
     log_statements: bool = False
-    """Whether every statement to the database is logged, with its values; by commands too."""
+    """Whether every statement to the database is logged, with its values; also by commands."""
 
     pool_size: int = Field(default=2, ge=1, le=100)
     """Connections to PostgreSQL that a process keeps. It opens up to 8 more while it needs them."""
 
     web_url: str | None = None
-    """The address at which people reach the console and programs the API:
-    https://pilotage.example.org. Without it, links are for where the server listens."""
+    """The address at which people reach the console and programs reach the API:
+    https://pilotage.example.org. Without it, links have the address at which the server listens."""
 
     pilot_key: SecretStr | None = None
     """The key that the secrets of pilots are derived from, 32 random characters or more, the same
-    for all workers and servers. Name its file: PILOTAGE_PILOT_KEY_FILE. Of several lines the first
-    is used for new secrets, and secrets of the others hold too."""
+    for all workers and servers. Name its file: PILOTAGE_PILOT_KEY_FILE. With several lines the
+    first is used for new secrets, and secrets that were made with the others stay valid."""
 
     webhook_url: SecretStr | None = None
     """Where events are sent, as docs/how-to/webhook.md explains: https://HOST/PATH, or http on this
@@ -244,7 +249,7 @@ class Settings(BaseModel):
 
     @property
     def webhook(self) -> Webhook | None:
-        """Return where events are sent, if they are."""
+        """Return where webhook events are sent, or `None` without a webhook."""
         if self.webhook_url is None or self.webhook_secret is None:
             return None
         return Webhook(
@@ -266,7 +271,7 @@ class Settings(BaseModel):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError("write https://HOST or http://HOST:PORT")
-        if parts.port == 0:  # one that is no number is refused by being looked at
+        if parts.port == 0:  # reading the port raises ValueError if it is not a number
             raise ValueError("no port is 0")
         if parts.query or parts.fragment or not value.isprintable() or " " in value:
             raise ValueError("it has more than a host, a port and a path")
@@ -299,7 +304,7 @@ class Settings(BaseModel):
 
     @property
     def soft_time_limit(self) -> float:
-        """Seconds until an execution is told to end, a moment before it is ended."""
+        """Seconds until an execution is asked to end, a little before `time_limit` ends it."""
         return self.time_limit * 14 / 15
 
     @property
@@ -310,7 +315,7 @@ class Settings(BaseModel):
 
     @property
     def pilot_keys(self) -> PilotKeys:
-        """Return the keys that the secrets of pilots are derived from; none where none is set."""
+        """Return the keys that pilot secrets are derived from; no keys if none are set."""
         return read_keys(self.pilot_key.get_secret_value()) if self.pilot_key else NO_KEYS
 
     @property
@@ -319,7 +324,7 @@ class Settings(BaseModel):
         return self.database_url.get_secret_value() == embedded_url(self.home)
 
     schedules: Mapping[str, ScheduleSetting] = {}
-    """When tasks fire, by their names: [schedules.submit_pilots] every = 30."""
+    """When each task fires: [schedules.submit_pilots] every = 30."""
 
 
 def embedded_url(home: Path) -> str:
@@ -328,7 +333,7 @@ def embedded_url(home: Path) -> str:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings, or say in one line what is wrong with them."""
+    """Read the settings, or raise an error of one line that says what is wrong with them."""
     values = {**_from_file(environ), **_from_environment(environ)}
     values.setdefault("home", _default_home())
     values.setdefault("database_url", embedded_url(Path(str(values["home"]))))
@@ -353,7 +358,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(PREFIX) or variable == CONFIG or variable in NOT_SETTINGS:
             continue
         if variable.startswith(OF_THE_TESTS) or not value:
-            continue  # an empty variable is none
+            continue  # an empty variable counts as not set
         name = variable.removeprefix(PREFIX).removesuffix(FROM_FILE)
         if not name.isupper() or name.lower() not in Settings.model_fields:
             names = [PREFIX + field.upper() for field in Settings.model_fields]

@@ -1,11 +1,11 @@
-"""Traces for OpenTelemetry: a tick, what was decided, the calls of CEs, what was recorded.
+"""Traces for OpenTelemetry: ticks, decisions, calls of CEs, records.
 
     with span("decide", vo="lhcb") as deciding:
         ...
         deciding.set(granted=12)
 
-Nothing is imported and nothing costs until a variable of OpenTelemetry says where traces go. What
-a span says are names, counts and outcomes; an error is one line without secrets.
+OpenTelemetry is imported only if one of its variables says where traces go; without one, a span
+costs almost nothing. A span holds names, counts and outcomes; an error is one line without secrets.
 """
 
 import logging
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARENT = "traceparent"
-"""The header of a message that says which span it comes from."""
+"""The header of a message that names the span which sent it."""
 
 LONGEST_PARENT = 55
-"""Characters of such a header, by the W3C's specification of it."""
+"""The length of that header in characters, by the W3C's specification."""
 
 PLACES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_TRACES_EXPORTER",
 )
-"""The variables of which any says where traces go."""
+"""The variables that say where traces go; one of them is enough."""
 
 
 class Span:
-    """One piece of work in a trace, or in none."""
+    """One piece of work in a trace. Without tracing it does nothing."""
 
     def __init__(self, span: Any = None) -> None:
         self._span = span
@@ -60,7 +60,7 @@ _NO_SPAN = Span()
 
 
 class _Process:
-    """What this process traces with; one that is forked begins anew."""
+    """What this process traces with. A forked process builds its own."""
 
     pid: int | None = None
     provider: "TracerProvider | None" = None
@@ -71,14 +71,14 @@ _process = _Process()
 
 
 def use(provider: "TracerProvider | None") -> None:
-    """Have this process give its spans to a provider, or to none."""
+    """Send the spans of this process to a provider; with `None`, trace nothing."""
     _process.pid = os.getpid()
     _process.provider = provider
     _process.tracer = None if provider is None else provider.get_tracer("pilotage")
 
 
 def close() -> None:
-    """Send what is left, before a process ends that says no farewell."""
+    """Send the spans that are left. For a process that ends without its exit handlers."""
     if _process.pid == os.getpid() and _process.provider is not None:
         _process.provider.shutdown()
         use(None)
@@ -113,7 +113,10 @@ def parent() -> dict[str, str]:
 
 @contextmanager
 def continued(header: object) -> Iterator[None]:
-    """Let the spans of the block belong to that of a message; what is no such header is ignored."""
+    """Make the spans of the block children of the span that sent a message.
+
+    A value that is not a valid header is ignored.
+    """
     is_one = isinstance(header, str) and len(header) <= LONGEST_PARENT
     if not is_one or _tracer() is None:
         yield
@@ -140,7 +143,10 @@ def _tracer() -> Any:
 
 
 def _provider() -> "TracerProvider | None":
-    """Make what the variables ask for; without them, or without the extra, nothing."""
+    """Build the provider that the variables ask for.
+
+    Return `None` if they ask for none, or if the extra `otel` is not installed.
+    """
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower()
     is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if is_off or exporter == "none" or not any(os.environ.get(name) for name in PLACES):

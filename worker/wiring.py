@@ -1,5 +1,6 @@
-"""The one place that builds things from the settings. Everything is built on first use, so that
-a process that forks its children shares nothing with them.
+"""The one place that builds the database, the broker and the runtime from the settings.
+
+Everything is built on first use, so that a process that forks shares nothing with its children.
 """
 
 import logging
@@ -37,14 +38,14 @@ TLS_OPTIONS = {
     "ssl_cert_reqs": False,
     "ssl_check_hostname": False,
 }
-"""What the URL of a broker with TLS may say, and whether it names a file."""
+"""The options that the URL of a broker with TLS may have, and whether each names a file."""
 
 
 BROKER_PATIENCE = 3
-"""Seconds in which a broker must answer who asks whether it is there."""
+"""Seconds within which a broker must answer `check_broker`."""
 
 _by_options: dict[str, str] = {}
-"""What the options of the command `pilotage` say in the place of variables."""
+"""The options of the command `pilotage` that override variables of the environment."""
 
 
 @cache
@@ -54,7 +55,7 @@ def settings() -> Settings:
 
 
 def move_home(name: str) -> None:
-    """Let this process and its children keep their state in a folder of the state folder."""
+    """Move the state folder of this process and its children to a folder inside the present one."""
     home = settings().home / name
     os.environ.pop("PILOTAGE_HOME_FILE", None)
     os.environ["PILOTAGE_HOME"] = str(home)
@@ -62,7 +63,10 @@ def move_home(name: str) -> None:
 
 
 def use_server(url: str | None, token_file: str | None) -> None:
-    """Have the commands of this process use a server in the place of the database, or none."""
+    """Have the commands of this process use this server instead of the database.
+
+    With `None` for a value, the settings decide.
+    """
     _by_options.clear()
     if url is not None:
         _by_options["PILOTAGE_SERVER"] = url
@@ -72,7 +76,7 @@ def use_server(url: str | None, token_file: str | None) -> None:
 
 
 def server() -> str | None:
-    """Return the address of the server that commands use in the place of the database, if any."""
+    """Return the address of the server that commands use instead of the database, if any."""
     return settings().server
 
 
@@ -83,7 +87,7 @@ def backends() -> dict[str, Backend]:
 
 
 def state_folder() -> Path:
-    """Make the state folder if it is missing, see that it is closed to others, and return it."""
+    """Make the state folder if it is missing, close it to other users, and return it."""
     home = settings().home
     try:
         private_files.make_folder(home)
@@ -99,7 +103,7 @@ def state_folder() -> Path:
 
 @cache
 def database() -> Database:
-    """Build the database of the settings. The folder of an embedded one is made if missing."""
+    """Build the database of the settings. For an embedded one the state folder is made."""
     if server() is not None:
         raise OnlyOnHost
     url = parse_url(settings().database_url.get_secret_value())
@@ -116,7 +120,7 @@ def database() -> Database:
 
 
 def _command() -> str | None:
-    """Return the words of the command of `pilotage` that is running, as `ce set`."""
+    """Return the words of the command of `pilotage` that is running, such as `ce set`."""
     context = click.get_current_context(silent=True)
     if context is None:
         return None
@@ -131,13 +135,16 @@ def current_database() -> Database:
 
 
 def close() -> None:
-    """Close the connections to the database, if it was built: SQLite tidies its files then."""
+    """Close the connections to the database, if it was built. SQLite then tidies its files."""
     if database.cache_info().currsize:
         database().engine.dispose()
 
 
 def broker() -> tuple[str, str | None, dict[str, Any]]:
-    """Return Celery's broker URL, transport and its options: the settings', or our own folder."""
+    """Return the URL, the transport and the transport's options of Celery's broker.
+
+    Without a broker in the settings it is a folder in the state folder.
+    """
     url = settings().broker_url
     if url is not None:
         return (
@@ -174,7 +181,7 @@ def _checked(url: str) -> str:
         is_good = bool(parts.scheme and parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         is_good = False
-    # A password with one of / ? # in it ends there for a parser, and its rest has the @.
+    # If the password contains / ? or #, the parser ends the host there: the @ is in a later part.
     if not is_good or "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise ConfigurationError(
             "the broker URL is malformed",
@@ -184,7 +191,7 @@ def _checked(url: str) -> str:
 
 
 def _with_tls(url: str) -> str:
-    """Have the certificate of the broker verified: kombu would take any, with a warning."""
+    """Have the certificate of the broker verified. By default kombu accepts any, with a warning."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     of_tls = {name for name in options if name.startswith("ssl")}
@@ -215,12 +222,12 @@ def check_broker() -> None:
         with Connection(url, transport=transport, transport_options=options) as connection:
             connection.ensure_connection(max_retries=1, timeout=BROKER_PATIENCE)
     except Exception as error:  # noqa: BLE001 - of any transport
-        # Its own words may hold the address with the password.
+        # The text of the error may hold the address with the password.
         raise BrokerUnavailable(type(error).__name__) from None
 
 
 def empty_broker() -> None:
-    """Throw away the messages of the embedded broker: what they asked for, a tick finds anyway."""
+    """Delete the messages of the embedded broker. The next ticks find the same work."""
     if settings().broker_url is None:
         shutil.rmtree(settings().home / "broker", ignore_errors=True)
     broker()
@@ -228,20 +235,20 @@ def empty_broker() -> None:
 
 @cache
 def clock() -> Clock:
-    """Build the clock that every host shares."""
+    """Build the clock that all hosts share: that of the database."""
     return Clock(database().engine)
 
 
 def now() -> datetime:
-    """Return the time that every host shares."""
+    """Return the time of the clock that all hosts share."""
     return clock().now()
 
 
 def runtime(*, nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
     """Build the first argument of every service.
 
-    Each execution holds its turns under a name of its own: a message that is delivered twice is two
-    executions, and one of them waits.
+    Each execution holds its turns under a name of its own. So a message that is delivered twice
+    makes two executions, and only one of them gets the turn.
     """
     chosen = settings()
     return Runtime(
@@ -271,7 +278,7 @@ def runtime(*, nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
 
 
 def current_runtime(*, by_hand: bool = False) -> Runtime:
-    """Return the runtime; refuse a database that is older or newer than this program."""
+    """Return the runtime. Refuse a database that is older or newer than this program."""
     current_database()
     return runtime(by_hand=by_hand)
 
@@ -289,7 +296,7 @@ def configured_schedules() -> list[Schedule]:
 
 
 def _log_statements() -> None:
-    """Have each statement logged. An engine looks at the level when it is made."""
+    """Have each statement logged. Call this first: an engine reads the level when it is made."""
     logging.getLogger(STATEMENTS).setLevel(logging.INFO)
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.WARNING)

@@ -1,1 +1,1 @@
-"""What we remember: tables, transactions, queries, and the chains that make the tables."""
+"""The database: tables, transactions, queries, and the chains of migrations."""

@@ -1,19 +1,19 @@
-"""The account that runs this process, as changes name it."""
+"""The account that runs this process, under the name that is stored with changes."""
 
 import os
 import pwd
 import socket
 
 LONGEST = 64
-"""Characters of a name that are kept."""
+"""How many characters of a name are kept."""
 _ALLOWED = "._-@\\$"
 
 
 def account() -> str:
-    """Return the account and the host: `root@host`, `uid1000@host` where it has no name.
+    """Return the account and the host: `root@host`, or `uid1000@host` if the account has no name.
 
-    After `sudo` both accounts are there: `root@host (for alice)`. The first is what the system
-    says; the second is what `sudo` says, and a person could have written it.
+    After `sudo` both accounts are named: `root@host (for alice)`. The first comes from the system.
+    The second comes from a variable that `sudo` sets, and that a person could also set.
     """
     who = f"{_name(os.geteuid())}@{_plain(socket.gethostname())}"
     behind = _plain(os.environ.get("SUDO_USER", ""))
@@ -23,7 +23,7 @@ def account() -> str:
 def _name(number: int) -> str:
     try:
         name = _plain(pwd.getpwuid(number).pw_name)
-    except KeyError:  # as in a container that runs as any number
+    except KeyError:  # for example in a container that runs under an arbitrary user number
         name = ""
     return name or f"uid{number}"
 

@@ -1,9 +1,9 @@
-"""Requests that are done once, however often they are sent: each has a key that its sender chose.
+"""Requests that are done once, however often they are sent: each has an idempotency key.
 
-The first transaction of such a request begins by writing its key down, and ends by writing down the
-answer. So the work and the answer are committed together, or neither is: whenever a process is
-killed, who repeats the request gets the answer if the work was done, and has it done if not. Of two
-that come at the same moment, the second waits until the first has ended.
+The first transaction of such a request begins by storing its key, and ends by storing the answer.
+So the work and the answer are committed together, or neither is. If a process is killed at any
+moment, a client that repeats the request gets the stored answer if the work was done; otherwise the
+work is done now. Of two requests at the same moment, the second waits until the first has ended.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from worker.domain.errors import Invalid, OtherRequest
 
 
 class AnsweredBefore(Exception):
-    """The request was done before; this is what was answered then. It is no error."""
+    """The request was done before, and `answer` is the answer of then. This is no error."""
 
     def __init__(self, answer: Any) -> None:
         super().__init__("this request was answered before")
@@ -36,8 +36,8 @@ def _as_it_is(answer: Any) -> Any:
 class Once:
     """One request that is done once: who sends it, its key, and the hash of what it asks for.
 
-    `encode` makes of an answer what JSON can hold. The work of the request stands in its first
-    transaction that is committed; those that follow are no part of this.
+    `encode` turns an answer into values that JSON can hold. Only the first committed transaction of
+    the request is done once; later transactions of the same request are not covered.
     """
 
     who: str
@@ -51,14 +51,14 @@ class Once:
             raise Invalid("idempotency key", f"it is not 1 to {LONGEST_KEY} printable characters")
 
     def begin(self, tx: Transaction) -> None:
-        """Write the key down; raise `AnsweredBefore` if it is there already."""
+        """Store the key; raise `AnsweredBefore` if it is stored already."""
         while not self._add(tx):
-            self._refuse(tx)  # unless it was pruned just now
+            self._refuse(tx)  # returns only if the stored key was deleted just now
         tx.answers_to(self)
         tx.after_commit(self._note_stored)
 
     def store(self, tx: Transaction, answer: Any) -> None:
-        """Write down what was answered."""
+        """Store the answer."""
         of_this = answered_requests.c.who == self.who, answered_requests.c.key == self.key
         tx.execute(update(answered_requests).where(*of_this).values(answer=self.encode(answer)))
 

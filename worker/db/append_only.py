@@ -1,7 +1,7 @@
-"""Triggers that keep the rows of a table as they were written, whoever asks.
+"""Triggers that make a table append-only, for every role.
 
-No row is ever changed, and none is deleted that is younger than a number of days. Retention may
-delete older ones, so it needs no privilege that could be used for more.
+A row can never be changed, and a row that is younger than a number of days cannot be deleted.
+Retention may delete older rows with the ordinary privileges of a worker.
 """
 
 from sqlalchemy import DDL, Connection, Table, event, inspect
@@ -47,7 +47,7 @@ def install(connection: Connection, table: str, days: int) -> None:
 
 
 def reinstall_missing(connection: Connection, table: str, days: int) -> None:
-    """Install the triggers that SQLite loses when it changes a table by making a new one."""
+    """Install the triggers again: SQLite loses them when it changes a table by making a new one."""
     query = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
     is_there = inspect(connection).has_table(table)
     if is_there and connection.exec_driver_sql(query, (f"keep_{table}",)).first() is None:
@@ -55,7 +55,7 @@ def reinstall_missing(connection: Connection, table: str, days: int) -> None:
 
 
 def drop_function(connection: Connection) -> None:
-    """Drop the function that the triggers call; they went with their table."""
+    """Drop the function that the triggers call; the triggers were dropped with their table."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("DROP FUNCTION pilotage_refuse()")
 
@@ -64,6 +64,6 @@ def is_append_only(table: Table, days: int) -> None:
     """Let `metadata.create_all` install the triggers of a table."""
     for dialect in ("postgresql", "sqlite"):
         for statement in _statements(dialect, table.name, days):
-            # DDL() formats with %, which the patterns must survive.
+            # DDL() interprets %, so a % in a statement is doubled.
             ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", ddl.execute_if(dialect=dialect))

@@ -1,6 +1,6 @@
-"""How calls to CEs went: counted in the transaction that gives a CE's turn back.
+"""Counts of the calls to CEs by outcome, written in the transaction that gives back a CE's turn.
 
-One execution at a time calls a CE, so no two wait for one row here.
+Only one execution at a time calls a CE, so no two transactions wait for the same row here.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NAMES = ("grain", "begins_at", "kind", "outcome", "within", *_COUNTS)
 
 
 def add(tx: Transaction, ce: str, calls: Sequence[Call], now: datetime) -> None:
-    """Count calls that were made to a CE; one that was removed meanwhile has nothing to count."""
+    """Count calls that were made to a CE. If the CE was removed meanwhile, nothing is counted."""
     if not calls:
         return
     minute = begin_of(Grain.MINUTE, now)
@@ -40,7 +40,7 @@ def add(tx: Transaction, ce: str, calls: Sequence[Call], now: datetime) -> None:
 
 
 class CallTotal(NamedTuple):
-    """All calls of one kind and outcome to the CEs of a back-end that took about as long."""
+    """All calls to the CEs of a back-end of one kind, one outcome and one bucket of length."""
 
     backend: str
     kind: CallKind
@@ -51,7 +51,7 @@ class CallTotal(NamedTuple):
 
 
 def totals(tx: Transaction) -> list[CallTotal]:
-    """Read how all calls went that were ever made, also to CEs that were removed since."""
+    """Read the counts of all calls ever made, also to CEs that were removed since."""
     table = call_totals.c
     key = [table[name] for name in ("backend", "kind", "outcome", "within")]
     sums = [func.sum(table[name]).label(name) for name in ("calls", "microseconds")]
@@ -69,7 +69,7 @@ def totals(tx: Transaction) -> list[CallTotal]:
 
 
 def of(tx: Transaction, ce: str, since: datetime) -> list[CallTally]:
-    """Return how the calls to a CE went since a moment, the oldest first."""
+    """Return the tallies of the calls to a CE since a moment, the oldest first."""
     query = (
         select(*(call_tallies.c[name] for name in CallTally._fields))
         .where(
@@ -82,7 +82,7 @@ def of(tx: Transaction, ce: str, since: datetime) -> list[CallTally]:
 
 
 def coarsen(tx: Transaction, grain: Grain, into: Grain, before: datetime, limit: int) -> int:
-    """Fold tallies that are older than a moment into those of a longer time; return how many."""
+    """Fold tallies that are older than a moment into tallies of a longer time; return how many."""
     old = tx.execute(_OLD, {"grain": grain, "before": before, "limit": limit}).all()
     sums: dict[tuple[object, ...], tuple[int, float]] = {}
     for row in old:

@@ -36,7 +36,7 @@ def add(tx: Transaction, ce: CE) -> int:
 
 
 def get(tx: Transaction, name: str, *, locked: bool = False) -> CE:
-    """Read a CE; one that is locked nobody else changes before the end of the unit of work."""
+    """Read a CE. With `locked`, nobody else can change it before the end of the unit of work."""
     query = select(*_COLUMNS).where(ces.c.name == name)
     query = query.with_for_update(key_share=True) if locked else query
     row = tx.execute(query).mappings().one_or_none()
@@ -46,7 +46,7 @@ def get(tx: Transaction, name: str, *, locked: bool = False) -> CE:
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> CE:
-    """Change some of a CE's values; what is not named stays. The audit keeps the reason."""
+    """Change some of a CE's values; the others stay. The audit keeps the reason."""
     before, reason = get(tx, name, locked=True), changes.pop("reason", None)
     ce = replace(before, **changes)
     if ce.name != name and _named(tx, ce.name):
@@ -75,7 +75,7 @@ def find(
     tags: Collection[str] = (),
     asked: PageRequest = FIRST,
 ) -> Page[CE]:
-    """List CEs: those with this part of a name, these values and all of these tags."""
+    """List the CEs with this text in their name, with these values and with all of these tags."""
     query = select(*_COLUMNS)
     if search is not None:
         query = query.where(contains(ces.c.name, search))
@@ -96,7 +96,7 @@ def names(tx: Transaction) -> list[str]:
 
 
 def of_backends(tx: Transaction, backends: Collection[str]) -> list[CE]:
-    """Read every CE of some back-ends."""
+    """Read all CEs of these back-ends."""
     query = select(*_COLUMNS).where(ces.c.backend.in_(sorted(backends))).order_by(ces.c.name)
     return [CE(**row) for row in tx.execute(query).mappings()]
 
@@ -132,7 +132,7 @@ def drains_over(tx: Transaction, now: datetime) -> list[str]:
 
 
 def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
-    """Open a CE to these VOs only; with none, open it to all again."""
+    """Open a CE to these VOs only; without any, open it to all VOs again."""
     ce, before = get(tx, name), allowed(tx, name)
     unique_names = set(vo_names)
     vo_rows = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(unique_names))).all()
@@ -153,7 +153,7 @@ def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
 
 
 def allowed(tx: Transaction, name: str) -> list[str]:
-    """Return the VOs that a CE is open to; none if it is open to all."""
+    """Return the VOs that a CE is open to; the list is empty if it is open to all."""
     query = (
         select(vos.c.name)
         .join_from(ce_vos, vos, ce_vos.c.vo_id == vos.c.id)

@@ -1,10 +1,11 @@
-"""Chains: the core's and each back-end's own line of migrations, with a version table of its own.
+"""Chains: lines of migrations of the core and of each back-end, each with its own version table.
 
-Core first, then each back-end: its tables may point at the core's, never the other way round.
-A chain migrates in one transaction, so it is at one revision or at another, never between.
+The core migrates first, then each back-end: the tables of a back-end may refer to those of the
+core, never the other way round. A chain migrates in one transaction, so it is never left between
+two revisions.
 
-Alembic is imported by the functions that migrate: every other command only asks where a database
-stands, and would wait for it longer than for the answer.
+Only the functions that migrate import Alembic: all other commands only ask for the place of a
+database on its chains, and the import would take longer than that query.
 """
 
 import io
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 CORE = "core"
 _LOCK = 0x70696C6F
-"""The advisory lock of those who migrate: 'pilo'."""
+"""The advisory lock for migrations; the number is 'pilo' in ASCII."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Chain:
 
     @property
     def version_table(self) -> str:
-        """The table that remembers the chain's revision."""
+        """The table that stores the chain's revision."""
         return f"{rights.VERSION}{self.name}"
 
 
@@ -111,7 +112,7 @@ CORE_CHAIN = Chain(
 
 
 class ChainState(Described):
-    """Where a database stands on a chain."""
+    """The place of a database on a chain."""
 
     ABSENT = "absent", "It has none of the tables; `pilotage db migrate` makes them."
     BEHIND = "behind", "It has an older revision; `pilotage db migrate` goes on from there."
@@ -122,7 +123,7 @@ class ChainState(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class ChainStanding:
-    """A chain, the revision the database is at, and the newest one this program knows."""
+    """A chain, the revision of the database, and the newest revision that this program knows."""
 
     chain: str
     place: ChainState
@@ -131,12 +132,15 @@ class ChainStanding:
 
 
 def standing(connection: Connection, chain: Chain) -> ChainStanding:
-    """Return where a database stands on a chain."""
+    """Return the place of a database on a chain."""
     return standings(connection, [chain])[0]
 
 
 def standings(connection: Connection, chains: Sequence[Chain]) -> list[ChainStanding]:
-    """Return where a database stands on these chains. Each command asks: two statements for all."""
+    """Return the place of a database on each of these chains.
+
+    Every command calls this, so it takes two statements for all chains together.
+    """
     present = set(inspect(connection).get_table_names())
     at = _revisions(connection, [chain for chain in chains if chain.version_table in present])
     return [_place(chain, at.get(chain.name), present) for chain in chains]
@@ -181,9 +185,9 @@ def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
 def migrate(
     engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = False
 ) -> ChainStanding:
-    """Bring a database to a revision of a chain; return where it stood before.
+    """Bring a database to a revision of a chain; return its place before.
 
-    With `stamp`, tables that no migration made count as being at the newest revision.
+    With `stamp`, tables that no migration made are recorded as being at the newest revision.
     """
     from alembic import command
 
@@ -209,7 +213,7 @@ def migrate(
 
 
 def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
-    """Take a database back to a revision of a chain, or to before its first."""
+    """Take a database back to a revision of a chain, or to the state before the first one."""
     from alembic import command
 
     with _migrating(engine) as connection:
@@ -218,14 +222,14 @@ def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
 
 
 def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
-    """Write the migration from where a database stands to the models; `None` if they agree."""
+    """Write a migration that brings the database to the models; return `None` if they agree."""
     from alembic import command
 
     with _migrating(engine) as connection:
         config = _config(chain, connection)
         config.attributes["skip_empty"] = True
         count = len(revisions(chain.folder))
-        with redirect_stdout(io.StringIO()):  # Alembic says where it writes; so do we
+        with redirect_stdout(io.StringIO()):  # Alembic prints the path; the command prints it, too
             script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
         revisions.cache_clear()
     written = next(iter(script), None) if isinstance(script, list) else script
@@ -235,8 +239,8 @@ def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[Connection]:
     with translated(engine.url), engine.connect() as connection:
-        # SQLite changes a table by building it anew; with foreign keys on, dropping the old
-        # one would empty the tables that point at it. It cannot be switched within a transaction.
+        # SQLite changes a table by making a new one. If foreign keys were on, dropping the old one
+        # would empty the tables that refer to it. They cannot be switched within a transaction.
         sqlite = connection.dialect.name == SQLITE
         if sqlite:
             _sqlite_foreign_keys(connection, "OFF")
@@ -245,7 +249,7 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
                 if connection.dialect.name == POSTGRESQL:
                     connection.execute(text("SET LOCAL statement_timeout = 0"))
                     connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-                    # Reading and rewriting rows of ours may take a busy host longer than a task.
+                    # A migration that reads and rewrites rows may take longer than a task.
                     connection.execute(
                         text("SET LOCAL idle_in_transaction_session_timeout = '10min'")
                     )

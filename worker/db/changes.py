@@ -1,7 +1,8 @@
-"""Changes: who changed what of the inventory and of what else an operator owns, and when.
+"""Changes: who changed what of the inventory, or of what else an operator owns, and when.
 
-The functions of `worker.db` that change such an object note it here, so nobody above can forget
-it. What a unit of work does to one object is one row, written at its end and committed with it.
+The functions of `worker.db` that change such an object note it here, so the layers above cannot
+forget it. All that a unit of work does to one object is one row. It is written at the end of the
+unit of work and committed with it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from worker.domain.texts import legible
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedChange:
-    """One row: at this moment somebody did this to one object, by this door."""
+    """One stored change: when, by whom and by which door what was done to which object."""
 
     at: datetime
     who: str
@@ -51,9 +52,9 @@ def note(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note what is done to an object. It is written at the end of the unit of work.
+    """Note a change of an object, which is written at the end of the unit of work.
 
-    An object that is made has no values before, one that is removed has none after.
+    `before` is `None` for a new object, `after` is `None` for an object that is removed.
     """
     change = ObjectChange(kind=kind, name=name, verb=verb, before=before, after=after)
     if not tx.changes:
@@ -64,7 +65,7 @@ def note(
 
 
 def why(reason: str | None) -> dict[str, str]:
-    """Return the reason of a change as one of the values after it."""
+    """Return the reason of a change as one of its values `after`."""
     return {} if reason is None else {"reason": reason}
 
 
@@ -77,7 +78,7 @@ def find(
     door: Door | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[RecordedChange]:
-    """List the changes since a moment: those by somebody, of an object, by a door."""
+    """List the changes since a moment: by this person, of this object, by this door, if given."""
     query = select(*_COLUMNS).where(changes.c.at >= since)
     if by is not None:
         query = query.where(
@@ -96,9 +97,9 @@ def find(
 
 
 def write_noted(tx: Transaction) -> None:
-    """Write what was noted, in one statement; what is as it was is left out.
+    """Write the noted changes in one statement; objects that did not change are left out.
 
-    It is done at the end; earlier for who reads in the same unit of work who changed what.
+    This is done at the end of the unit of work, or earlier if it reads the changes itself.
     """
     written = [row for change in tx.changes.values() if (row := _row(tx, change)) is not None]
     tx.changes = {}
@@ -124,7 +125,7 @@ def _moment(tx: Transaction) -> dict[str, Any]:
 def _insert(dialect: str) -> Executable:
     kinds: dict[str, Any] = dict.fromkeys(_OWN, Text)
     new = rows(dialect, **kinds | {"before": JSON, "after": JSON})
-    # The time that all hosts share. SQLite's own has no fractions of a second.
+    # The time of the database, which all hosts share; SQLite's own has no fractions of a second.
     on_postgresql = dialect == POSTGRESQL
     at = func.clock_timestamp() if on_postgresql else bindparam("at", type_=UtcDateTime())
     return insert(changes).from_select(["at", *_OWN], select(at, new))

@@ -1,8 +1,8 @@
-"""What time it is: the database's time, so that no two hosts disagree.
+"""The time, by the database's clock, so that all hosts agree.
 
-Between two looks at the database's clock a host counts seconds that nobody can set, so a host
-whose own clock is wrong, or is set back an hour, does no harm. The embedded database has the
-host's clock.
+Between two readings of that clock a host adds the seconds of a counter that cannot be set. So it
+does not matter if the host's own clock is wrong or is set back. The embedded database has no clock
+of its own: there the host's clock is used.
 """
 
 import logging
@@ -18,13 +18,13 @@ from worker.domain.errors import DatabaseError
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 60.0
-"""Seconds between two looks at the database's clock."""
+"""Seconds between two readings of the database's clock."""
 
 TRY_AGAIN = 5.0
-"""Seconds until the next attempt while it cannot be read."""
+"""Seconds until the next attempt if the clock could not be read."""
 
 NOTICEABLE = timedelta(seconds=5)
-"""A host that is off by more is worth a warning, once."""
+"""If the host's clock differs by more, there is one warning."""
 
 
 class Clock:
@@ -48,7 +48,7 @@ class Clock:
         return self._reading + timedelta(seconds=_counter() - self._reading_at)
 
     def _look(self) -> None:
-        """Look at the database's clock; while it cannot be reached, go on counting."""
+        """Read the database's clock. If it cannot be read, the old reading stays in use."""
         self._look_at = _counter() + TRY_AGAIN
         try:
             with translated(self._engine.url), self._engine.connect() as connection:
@@ -70,5 +70,5 @@ class Clock:
 
 
 def _counter() -> float:
-    """Return seconds that go on while the host sleeps and that nobody can set."""
+    """Return a count of seconds that cannot be set, and that goes on while the host sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""After the clock was set back, nothing waits for a moment that the old clock gave."""
+"""Repair after the clock was set back: nothing keeps waiting for a moment of the old clock."""
 
 from datetime import datetime, timedelta
 
@@ -20,20 +20,20 @@ from worker.db.uow import Transaction
 from worker.domain.pilot import OCCUPYING, Status
 
 FAR = timedelta(minutes=15)
-"""No back-off is set further ahead than that, and no lease under the default time limit."""
+"""No back-off ends later than this from now, and with the default time limit no lease either."""
 
 VERY_FAR = timedelta(days=1) + FAR
-"""Nothing is set further ahead than that, whatever the options of a CE say."""
+"""No due time at all is later than this from now, whatever the options of a CE are."""
 
 _NOW = bindparam("now", type_=UtcDateTime())
 _LIMIT = bindparam("limit", type_=UtcDateTime())
 
 
 def clamp(tx: Transaction, now: datetime, beyond: timedelta = FAR) -> None:
-    """Set due times that are too far ahead to now, and beginnings that are ahead to now.
+    """Set due times that are too far ahead, and beginnings that are in the future, to now.
 
-    A check or a call that comes too early does no harm. A pilot in doubt, or one that is missing,
-    is given all its time again.
+    A check or a call that comes too early does no harm. For a pilot that is in doubt or missing,
+    the waiting time begins again.
     """
     for statement in _DUE_TIMES:
         tx.execute(statement, {"now": now, "limit": now + beyond})
@@ -44,9 +44,9 @@ def clamp(tx: Transaction, now: datetime, beyond: timedelta = FAR) -> None:
 def _set_to_now(
     column: Column[datetime], limit: object, condition: ColumnElement[bool] | None = None
 ) -> Update:
-    """Write a statement that waits for nobody, as it meets rows in no order of its own.
+    """Make a statement that skips locked rows: it has no order, so waiting could deadlock.
 
-    A row that somebody holds is being written now, or comes to its turn at the next sweep.
+    A locked row is being written just now, or else it is set at the next sweep.
     """
     [key] = column.table.primary_key.columns
     ahead = select(key).where(column > limit).with_for_update(key_share=True, skip_locked=True)
@@ -64,7 +64,7 @@ _DUE_TIMES = [
             credentials.c.retry_at,
         )
     ),
-    # Of the active only: their index is short, the history is not, and is to stay as it is.
+    # Only active pilots: they have a small index. The history is long, and must not change.
     _set_to_now(pilots.c.next_check_at, _LIMIT, has_status(OCCUPYING)),
     _set_to_now(transitions.c.learn_after, _LIMIT, transitions.c.learned_at.is_(None)),
 ]
@@ -79,5 +79,5 @@ _BEGINNINGS = [
 
 
 def statements() -> list[Update]:
-    """Return all that is written."""
+    """Return all statements of `clamp`."""
     return [*_DUE_TIMES, *_BEGINNINGS]

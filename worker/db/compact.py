@@ -1,10 +1,10 @@
-"""Decisions of one tick as columns of numbers, and columns as few bytes.
+"""A compact form of the decisions of one tick: columns of numbers, packed into few bytes.
 
-What stands in the same place of every trace is a column: the free slots of all CEs, their chances,
-and so on. A column in which all is alike is one value; numbers are whole numbers, if need be of
-millionths; anything else is the number of a word in a list. Columns are written as differences to
-those of a base, the columns of another VO's tick just before, where that is shorter. Nothing is
-rounded: what is read is what was written.
+The values at the same place of all traces make a column: the free slots of all CEs, their chances,
+and so on. A column in which all values are equal is stored as one value. Numbers are stored as
+whole numbers, if necessary in millionths; any other value as the number of a word in a list.
+Columns are written as differences to those of a base, which are the columns of another VO's tick
+just before, if that is shorter. Nothing is rounded: what is read equals what was written.
 
     cells := zlib(length of the head, head as JSON, numbers of each column)
 """
@@ -25,9 +25,9 @@ from worker.db import sentences
 
 Path = tuple[str | int, ...]
 MICRO = 1_000_000
-MOST = 2**61  # twice the difference of two must fit into 64 bits
+MOST = 2**61  # twice the difference of two numbers must fit into 64 bits
 ABSENT = object()
-"""What a trace has not."""
+"""Stands for a value that a trace does not have."""
 
 GRANTED: Path = ("granted",)
 TEMPLATE: Path = ("reason",)
@@ -35,7 +35,7 @@ TRACE = "trace"
 _ONE, _WHOLE, _MICRO, _WORDS = range(4)
 """The kinds of columns: one value for all, whole numbers, millionths, numbers of words."""
 _CHANGES, _SAME = 1, 2
-"""How a column is written that its base has: as the differences to it, or not at all."""
+"""How a column that the base has, too, is written: as differences, or not at all if it is equal."""
 _FORMAT = 1
 _HEAD = 4
 LEVEL = 6
@@ -43,7 +43,7 @@ LEVEL = 6
 
 @dataclass(frozen=True)
 class Cell:
-    """What was decided about one CE in one tick."""
+    """The decision about one CE in one tick."""
 
     granted: int
     reason: str
@@ -52,15 +52,15 @@ class Cell:
 
 @dataclass
 class TraceColumn:
-    """The values of all CEs in one place of their traces."""
+    """The values of all CEs at one place of their traces."""
 
     path: Path
     kind: int
     words: list[Any] = field(default_factory=list)
-    """The one value, or the words; none is absent."""
+    """The one value, or the words; `ABSENT` is not among them."""
     numbers: list[int] = field(default_factory=list)
     present: bytes = b""
-    """Which CEs have a value, if not all have."""
+    """One byte for each CE that says whether it has a value; empty if all have one."""
 
     def number(self, place: int) -> int:
         """Return the number of one CE."""
@@ -79,7 +79,7 @@ class TraceColumn:
 
 
 class _Packed(TraceColumn):
-    """A column that was read. One number of it is found without unpacking all."""
+    """A column that was read. A single number is read without unpacking the others."""
 
     def __init__(self, path: Path, kind: int, words: list[Any], packed: bytes, width: int) -> None:
         self.path = path
@@ -92,7 +92,7 @@ class _Packed(TraceColumn):
 
     @cached_property
     def numbers(self) -> list[int]:  # type: ignore[override]
-        """All numbers."""
+        """The numbers of all CEs."""
         numbers = _unpack(self._packed, self._width)
         return numbers if self.before is None else list(map(add, numbers, self.before.numbers))
 
@@ -113,19 +113,19 @@ class Columns:
 
     @classmethod
     def of(cls, cells: Sequence[Cell]) -> "Columns":
-        """Turn what was decided about each CE into columns."""
+        """Turn the decisions about all CEs into columns."""
         values = dict(_shred((TRACE,), [cell.trace for cell in cells]))
         values[GRANTED] = [cell.granted for cell in cells]
         templates, literals = sentences.parse([cell.reason for cell in cells], values, ABSENT)
         values[TEMPLATE] = templates
         for place, literal in enumerate(literals):
-            # One that nobody has is no column: its numbers would be those of no word.
+            # If no CE has this literal, there is no column: it would have no words.
             if any(value is not ABSENT for value in literal):
                 values[*TEMPLATE, place] = literal
         return cls([_column(path, column) for path, column in values.items()], len(cells))
 
     def cell(self, place: int) -> Cell:
-        """Return what was decided about the CE in this place."""
+        """Return the decision about the CE at this place."""
         values = {path: column.value(place) for path, column in self.columns.items()}
         tree = _Branch()
         for path, value in values.items():
@@ -134,7 +134,7 @@ class Columns:
         return Cell(values[GRANTED], sentences.write(values, TEMPLATE), _grown(tree[TRACE]))
 
     def digest(self) -> bytes:
-        """Return what is the same for equal columns, and for no others."""
+        """Return a digest that is equal only for equal columns."""
         digest = sha256(json.dumps([self.places, *map(_outline, self.columns.values())]).encode())
         for column in self.columns.values():
             digest.update(column.present)
@@ -142,7 +142,7 @@ class Columns:
         return digest.digest()
 
     def write(self, base: "Columns | None" = None) -> bytes:
-        """Write all columns, as differences to a base where that is shorter."""
+        """Write all columns, as differences to a base if that is shorter."""
         outlines, parts = [], []
         for column in self.columns.values():
             before = None if base is None else base.columns.get(column.path)
@@ -185,7 +185,7 @@ class Columns:
 
 
 def _shred(path: Path, values: Sequence[Any]) -> Iterator[tuple[Path, Sequence[Any]]]:
-    """Split values into their columns, as deep as they are alike."""
+    """Split values into columns, as deep as all values have the same structure."""
     first = values[0]
     there = [value for value in values if value is not ABSENT]
     if len(path) > 1 and (all(value is first for value in values) or len(there) == 1 < len(values)):
@@ -203,7 +203,7 @@ def _shred(path: Path, values: Sequence[Any]) -> Iterator[tuple[Path, Sequence[A
 
 
 def _names(values: Sequence[Any]) -> list[str]:
-    """Return the names of all parts, if all values have parts with names."""
+    """Return the names of all parts if all values are mappings with parts; else nothing."""
     if set(map(type, values)) != {dict} or not all(values):
         return []
     names = list(dict.fromkeys(chain.from_iterable(values)))
@@ -211,13 +211,13 @@ def _names(values: Sequence[Any]) -> list[str]:
 
 
 def _places(values: Sequence[Any]) -> int:
-    """Return the length of all values, if they are lists of one length."""
+    """Return the length of the values if all are lists of the same length; else 0."""
     is_alike = set(map(type, values)) == {list} and len(set(map(len, values))) == 1
     return len(values[0]) if is_alike else 0
 
 
 def _column(path: Path, values: Sequence[Any]) -> TraceColumn:
-    """Find the shortest way to write some values."""
+    """Return the shortest column for some values."""
     first = values[0]
     if first is not ABSENT and all(value is first for value in islice(values, 1, None)):
         return TraceColumn(path, _ONE, [first])
@@ -232,7 +232,8 @@ def _column(path: Path, values: Sequence[Any]) -> TraceColumn:
             return _numbers(path, _WHOLE, numbers, present)
     if kinds == {float} and (micros := _micros(values)):
         return _numbers(path, _MICRO, micros, present)
-    # Most are the same object; equal is not enough, for 1 is not True.
+    # Many values are the same object, so each object is written as JSON once. Comparing values by
+    # equality would not do: 1 == True.
     texts = {
         key: json.dumps(value)
         for key, value in {id(value): value for value in values}.items()
@@ -255,7 +256,7 @@ def _numbers(path: Path, kind: int, numbers: list[int], present: bytes) -> Trace
 
 
 def _micros(values: Sequence[Any]) -> list[int]:
-    """Return numbers in millionths, or nothing if that would not be exact."""
+    """Return numbers in millionths; an empty list if that would not be exact."""
     numbers = []
     for value in values:
         if value is ABSENT:
@@ -270,12 +271,12 @@ def _micros(values: Sequence[Any]) -> list[int]:
 
 
 def _outline(column: TraceColumn) -> list[Any]:
-    """Return what the head says of a column."""
+    """Return the description of a column for the head."""
     return [column.path, column.kind, column.words, int(bool(column.present)), 0]
 
 
 def _against(column: TraceColumn, base: TraceColumn | None) -> tuple[list[Any], list[int]]:
-    """Return the outline and the numbers of a column, against that of the base if it is shorter."""
+    """Return the outline and the numbers of a column, as differences to the base if shorter."""
     outline = _outline(column)
     if base is not None and column.numbers and _all_of(column) == _all_of(base):
         return [column.path, column.kind, [], 0, _SAME], []
@@ -303,7 +304,9 @@ def _bits(numbers: list[int]) -> int:
 
 
 def _pack(numbers: list[int]) -> tuple[int, bytes]:
-    """Write numbers with as few bytes as the largest needs, the first byte of all first."""
+    """Write numbers, each in as many bytes as the largest needs: the first bytes of all numbers,
+    then the second bytes of all, and so on.
+    """
     plain = [2 * number if number >= 0 else -2 * number - 1 for number in numbers]
     width = max(1, (max(plain).bit_length() + 7) // 8)
     whole = array("Q", plain)
@@ -332,7 +335,7 @@ _IS_BIG = array("Q", [1]).tobytes()[0] == 0
 
 
 def _hint(base: Columns | None) -> bytes:
-    """Return the text that a head resembles, for the packer."""
+    """Return the preset dictionary for zlib: a text that the head of the cells resembles."""
     return (
         b""
         if base is None
@@ -343,7 +346,7 @@ def _hint(base: Columns | None) -> bytes:
 
 
 class _Branch(dict[str | int, Any]):
-    """A part of a trace that its columns make up again."""
+    """A part of a trace that is being rebuilt from columns."""
 
 
 def _put(tree: _Branch, path: Path, value: Any) -> None:
@@ -353,7 +356,7 @@ def _put(tree: _Branch, path: Path, value: Any) -> None:
 
 
 def _grown(tree: Any) -> Any:
-    """Return the value that a branch stands for; one with places instead of names is a list."""
+    """Return the value of a branch: a list if its keys are places, else a mapping."""
     if not isinstance(tree, _Branch):
         return tree
     parts = {name: _grown(part) for name, part in tree.items()}

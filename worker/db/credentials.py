@@ -1,4 +1,4 @@
-"""Credentials: where they lie, and the last look at each; never what is in their files."""
+"""Credentials: the path of each, and the result of the last look; never the content of a file."""
 
 from collections.abc import Collection
 from functools import cache
@@ -26,11 +26,11 @@ STATE_COLUMNS = (
     "retry_at",
     "failures",
 )
-"""What is known from looking at a credential and from renewing it."""
+"""The columns with what is known from looking at a credential and from renewing it."""
 
 
 def add(tx: Transaction, credential: Credential) -> None:
-    """Add a credential; a VO has one of a kind for a back-end."""
+    """Add a credential; a VO has at most one of a kind for a back-end."""
     vo_id = None if credential.vo is None else key_of(tx, vos, credential.vo)
     if insert_new(tx, credentials, vo_id=vo_id, **_settings(credential)) is None:
         raise AlreadyExists(
@@ -54,7 +54,9 @@ def get(
 
 
 def change(tx: Transaction, credential: Credential) -> None:
-    """Store where a credential lies now. What was seen of another file is deleted."""
+    """Store the path and the command of a credential. If the path changed, delete what was seen of
+    the old file.
+    """
     before = get(tx, credential.vo, credential.backend, credential.kind)
     values = {**_settings(credential), "retry_at": None}
     if before.path != credential.path:
@@ -64,7 +66,7 @@ def change(tx: Transaction, credential: Credential) -> None:
 
 
 def remove(tx: Transaction, credential: Credential) -> None:
-    """Delete a credential; its file stays where it is."""
+    """Delete a credential; its file stays."""
     tx.execute(delete(credentials).where(credentials.c.id == credential.id))
     _note(tx, "remove", credential, None)
 
@@ -78,7 +80,7 @@ def get_all(tx: Transaction, backends: Collection[str] | None = None) -> list[Cr
 
 
 def of_each_vo(tx: Transaction, backend: str, kind: CredentialKind) -> dict[str, Credential | None]:
-    """Return the credential that each VO uses: its own, else the one for all, else none."""
+    """Return the credential that each VO uses: its own, else the one for all, else `None`."""
     by_vo = {
         credential.vo: credential
         for credential in _read(tx, _CREDENTIALS.where(credentials.c.backend == backend))
@@ -89,7 +91,7 @@ def of_each_vo(tx: Transaction, backend: str, kind: CredentialKind) -> dict[str,
 
 
 def save_looks(tx: Transaction, looks: Collection[Credential]) -> None:
-    """Store what was seen of credentials. A look at a file that is no longer theirs is left out."""
+    """Store the results of looks at credentials, except those at a file that is no longer used."""
     if not looks:
         return
     data = (
@@ -99,13 +101,13 @@ def save_looks(tx: Transaction, looks: Collection[Credential]) -> None:
 
 
 def note_renewal(tx: Transaction, before: Credential, after: Credential) -> None:
-    """Note that somebody had a credential renewed."""
+    """Note in the audit that somebody had a credential renewed."""
     moments = ({_called(one): {"renewed_at": one.renewed_at}} for one in (before, after))
     note(tx, "vo", _named(after.vo), "credential renew", *moments)
 
 
 def _note(tx: Transaction, verb: str, before: Credential | None, after: Credential | None) -> None:
-    """Note a change of a credential as one of its VO: where the file is, never what is in it."""
+    """Note a change of a credential as a change of its VO: the path, never the file's content."""
     credential = after or before
     assert credential is not None
     values = (
@@ -154,7 +156,7 @@ _CREDENTIALS: Select[Any] = (
 def _unknown(
     tx: Transaction, vo: str | None, backend: str, kind: CredentialKind | None
 ) -> UnknownCredential:
-    """Return the error about a credential that does not exist, with what is nearest."""
+    """Return the error about a credential that does not exist, with the nearest that does."""
     stored = [credential for credential in get_all(tx) if credential.vo == vo]
     kinds = [str(credential.kind) for credential in stored if credential.backend == backend]
     hint = nearest(str(kind), kinds) if kinds else nearest(backend, {c.backend for c in stored})

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Database:
     """A database, as the services get it. Nothing is opened before it is used.
 
-    What is changed by its unit of work has the name of the actor on it, or of this process.
+    Changes by its unit of work are stored with the name of the actor, by default the account of
+    this process.
     """
 
     def __init__(
@@ -48,9 +49,9 @@ class Database:
         return UnitOfWork(self.engine, self.actor)
 
     def used_by(self, actor: Actor, *, once: "Once | None" = None) -> "Database":
-        """Return this database as somebody else uses it; both have one engine.
+        """Return this database for another actor; both share one engine.
 
-        With `once`, it is used for a request that is done once, however often it is sent.
+        With `once`, it is for a request that is done once, however often it is sent.
         """
         other = copy(self)
         other.engine = self.engine
@@ -59,7 +60,7 @@ class Database:
         return other
 
     def connections(self) -> tuple[int, int] | None:
-        """Return how many connections of this process are used and idle, if it has a pool."""
+        """Return how many connections of this process are in use and idle, if it has a pool."""
         pool = self.engine.pool
         return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else None
 

@@ -1,4 +1,4 @@
-"""Writing decisions: a cycle is one more tick of the row before it, or a row and perhaps a base."""
+"""Writing decisions: a cycle adds a tick to the row before, or makes a row and perhaps a base."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -32,23 +32,23 @@ from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 
 FRESH = timedelta(seconds=30)
-"""A base is so near to a cycle in time: the cycles of one round come within seconds."""
+"""The age up to which a base is used. The cycles of one round come within seconds."""
 
 
 STALE = timedelta(minutes=5)
-"""A base that is older is of no use, even to whoever would write one beside another."""
+"""Above this age a base is never used, even if another cycle is writing a new one."""
 
 
 SPAN = timedelta(hours=1)
-"""The ticks of one row are at most so far apart."""
+"""The most time between the first and the last tick of one row."""
 
 
 read_base = lru_cache(maxsize=4)(Columns.read)
-"""Reads a base. The cycles of one round have the same."""
+"""Reads a base. It is cached, because the cycles of one round have the same base."""
 
 
 def add(tx: Transaction, made: Collection[Decision]) -> int:
-    """Store a cycle's decisions; return how many. One for an unknown VO or CE is left out."""
+    """Store a cycle's decisions; return how many. Those for an unknown VO or CE are left out."""
     if not made:
         return 0
     keys = _keys(tx, made)
@@ -78,7 +78,7 @@ def _aware(at: datetime) -> datetime:
 def _add(
     tx: Transaction, vo: int, at: datetime, ce_ids: Sequence[int], cells: Sequence[Cell]
 ) -> None:
-    """Store one cycle: as one more tick of the row before, or as a row."""
+    """Store one cycle: as one more tick of the row before, or as a new row."""
     columns = Columns.of(cells)
     digest, list_digest = columns.digest(), _digest(ce_ids)
     before = tx.execute(_BEFORE, {"digest": list_digest, "vo": vo, "end": at + FRESH}).first()
@@ -109,7 +109,9 @@ def _add(
 
 
 def _needs_base(tx: Transaction, base_at: datetime | None, at: datetime) -> bool:
-    """Return whether a cycle is to write a base. Where another just does, an old one will do."""
+    """Return whether a cycle must write a base. While another cycle writes one, an older base is
+    used if it is not stale.
+    """
     if base_at is None or at - base_at > STALE:
         return True
     return at - base_at > FRESH and locks.try_lock(tx, "decision base")
@@ -170,7 +172,7 @@ def _last_row() -> ScalarSelect[int]:
 
 
 def _last_base() -> ScalarSelect[int]:
-    """Select the last base of a list up to a moment: who began first need not be first here."""
+    """Select the last base of a list up to a moment: a cycle that began later may write first."""
     return (
         select(decision_bases.c.id)
         .where(
@@ -185,10 +187,10 @@ def _last_base() -> ScalarSelect[int]:
 
 
 def _is_newest() -> ColumnElement[bool]:
-    """Ask whether a list is the newest, and whole.
+    """Match the newest list, if it is whole.
 
-    Only the newest list goes on: so the last row of a VO is in it, if any row of it is. The key of
-    a CE that was removed may be given to another; then it has lost its place here.
+    Only the newest list gets new rows. So if a VO has any row in it, the last row of the VO is one
+    of them. A list is not whole if one of its CEs was removed: another CE may get the same key.
     """
     newest = ce_lists.alias()
     present = (
@@ -203,7 +205,7 @@ def _is_newest() -> ColumnElement[bool]:
 
 
 def _before() -> Select[Any]:
-    """Select the list of a cycle, the last row of its VO, and a base that is fresh."""
+    """Select the list of a cycle, the last row of its VO, and the last base."""
     return (
         select(
             ce_lists.c.id.label("list"),

@@ -1,8 +1,9 @@
 """Decisions: how many pilots a CE got for a VO, and why.
 
-A cycle of a VO decides about all CEs at once, and is one row. Its numbers are written as changes to
-a base, the whole of another cycle just before: about the same CEs, the VOs of one minute know
-nearly the same. A cycle that decided as the one before is no row at all, but one more tick of it.
+A cycle of a VO decides about all CEs at once, and is one row. Its numbers are stored as differences
+to a base, which is another cycle just before, stored as a whole: within a minute the facts about
+CEs are nearly the same for all VOs. A cycle that decided the same as the cycle before is not stored
+as a row, but as one more tick of that row.
 """
 
 import re
@@ -47,7 +48,7 @@ MOST_PLACES = 1_000_000
 
 
 _KEY = type_coerce(decisions.c.id * MOST_PLACES + ce_list_places.c.place, BigInteger)
-"""One decision, that is a row and a place in it, as a number."""
+"""The key of one decision: its row and its place in the row, as one number."""
 
 
 SORTS: Mapping[str, ColumnElement[Any]] = {"at": decisions.c.until}
@@ -55,7 +56,7 @@ SORTS: Mapping[str, ColumnElement[Any]] = {"at": decisions.c.until}
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A row of cycles that decided the same."""
+    """A stored row: one or more cycles in a row that decided the same."""
 
     id: int
     vo: str
@@ -70,17 +71,17 @@ class _Row:
 
     @cached_property
     def moments(self) -> list[datetime]:
-        """When each cycle was, the first one first."""
+        """The moment of each cycle, the first one first."""
         since = accumulate(map(int, self.gaps.split()), initial=0)
         return [self.at + timedelta(microseconds=one) for one in since]
 
     def decision(self, ce: str, place: int, until: datetime | None) -> Decision:
-        """Return what it says of a CE, as of the last cycle up to a moment."""
+        """Return the decision about a CE, as of the last cycle up to a moment."""
         moments = [one for one in self.moments if until is None or one <= until]
         return self._decision(ce, place, moments[-1], len(moments))
 
     def each(self, ce: str, place: int) -> list[Decision]:
-        """Return what it says of a CE, for each cycle."""
+        """Return the decision about a CE for each cycle."""
         return [self._decision(ce, place, moment, 1) for moment in self.moments]
 
     def _decision(self, ce: str, place: int, at: datetime, times: int) -> Decision:
@@ -98,7 +99,7 @@ class _Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Cycle:
-    """The last cycle of a VO: how many pilots each CE got. The reason is read CE by CE."""
+    """The last cycle of a VO: how many pilots each CE got. Reasons are read only when asked for."""
 
     vo: str
     at: datetime
@@ -108,11 +109,13 @@ class Cycle:
     until: datetime | None
 
     def decision(self, ce: str) -> Decision:
-        """Return what it says of a CE."""
+        """Return the decision about a CE."""
         return self.row.decision(ce, self.places[ce], self.until)
 
     def template(self, ce: str) -> str:
-        """Return its reason without numbers: alike for CEs that it decided alike, and cheap."""
+        """Return the reason for a CE without numbers. It is cheap to read, and equal for CEs about
+        which the cycle decided in the same way.
+        """
         text = self.row.columns.columns[TEMPLATE].value(self.places[ce])[0]
         return _DIGITS.sub("", str(text))
 
@@ -125,7 +128,7 @@ def find(
     until: datetime | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[Decision]:
-    """List decisions, of one CE, of one VO, up to a moment. Equal ones in a row are one."""
+    """List decisions: of one CE, of one VO, up to a moment. Equal ones in a row are one item."""
     query = _PLACES
     if ce is not None:
         query = query.where(ces.c.id == key_of(tx, ces, ce))
@@ -158,7 +161,10 @@ def last_of_each(
 def last_cycles(
     tx: Transaction, vo: str | None = None, *, until: datetime | None = None
 ) -> list[Cycle]:
-    """Return the last cycle of each VO, or of one, up to a moment. Statements do not grow."""
+    """Return the last cycle of each VO, or of one, up to a moment.
+
+    The number of statements does not depend on the number of VOs.
+    """
     last = _newest(ce_lists, ce_lists.c.id, until=until is not None)
     query = select(vos.c.name, ce_lists.c.id.label("list"), last.label("id"))
     query = query.join_from(vos, ce_lists, literal(value=True)).where(last.is_not(None))
@@ -206,11 +212,11 @@ def between(
     vo: str | None = None,
     ce: str | None = None,
 ) -> list[Decision]:
-    """Return the decisions from a moment to another, tick by tick; those at the end are left out.
+    """Return the decisions from `begin` to `end`, tick by tick; `end` itself is left out.
 
     They are of all VOs or of one, about all CEs or about one.
     """
-    # No row is longer than SPAN, so the index of its end bounds what is read.
+    # No row covers more time than SPAN, so the index of its end bounds what is read.
     is_near = (decisions.c.until >= begin) & (decisions.c.until < end + SPAN)
     query = _PLACES.where(is_near, decisions.c.at < end)
     if vo is not None:
@@ -256,7 +262,7 @@ _ROWS = (
 
 
 def _newest(lists: FromClause, list_id: ColumnElement[int], *, until: bool) -> ScalarSelect[int]:
-    """Select the last row of a VO in a list: one descent of an index."""
+    """Select the last row of a VO in a list, by one descent of an index."""
     last = select(decisions.c.id).where(
         decisions.c.vo_id == vos.c.id, decisions.c.list_id == list_id
     )
@@ -268,9 +274,10 @@ def _newest(lists: FromClause, list_id: ColumnElement[int], *, until: bool) -> S
 
 @cache
 def _last(dialect: str, *, until: bool) -> Select[Any]:
-    """Select the last row of each VO that a CE is in, the last VO last, and its place there.
+    """Select the last row of each VO with a decision about a CE, and the CE's place in the row.
 
-    For each list that the CE is in and for each VO, the last row is one descent of an index.
+    They are sorted by VO and time. For each list with the CE and each VO, the last row is found by
+    one descent of an index.
     """
     each = (
         select(_newest(ce_list_places, ce_list_places.c.list_id, until=until))
@@ -279,7 +286,7 @@ def _last(dialect: str, *, until: bool) -> Select[Any]:
         .join(ces, ces.c.id == ce_list_places.c.ce_id)
         .where(ces.c.name == bindparam("ce"))
     )
-    # A planner that is handed an array looks each key up, whatever it thinks of the subquery.
+    # With an array the planner always looks up each key, whatever it estimates for the subquery.
     is_last = (
         decisions.c.id == any_(func.array(each.scalar_subquery()))
         if dialect == POSTGRESQL

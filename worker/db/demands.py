@@ -1,4 +1,4 @@
-"""Demands: what the source of each VO answered last."""
+"""Demands: the last answer of the source of each VO."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from worker.domain.demand import NOTHING_HELD, HeldTotal
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The last answer of a source, and what went wrong since."""
+    """The last answer of a source, and the error of the last attempt since, if it failed."""
 
     demand: int | None = None
     asked_at: datetime | None = None
@@ -54,13 +54,13 @@ def answered(
     asked_at: datetime | None = None,
     held: HeldTotal = NOTHING_HELD,
 ) -> None:
-    """Store an answer, and when it was asked for: between the two, the source thought."""
+    """Store an answer, with the moment at which the source was asked and the moment it answered."""
     answer = {"demand": demand, "asked_at": asked_at or now, "answered_at": now, "problem": None}
     _save(tx, vo, **answer, **asdict(held))
 
 
 def failed(tx: Transaction, vo: str, problem: str, asked_at: datetime) -> None:
-    """Note that a source gave no answer; its last answer stays."""
+    """Note why a source gave no answer; its last answer stays."""
     _save(tx, vo, asked_at=asked_at, problem=problem)
 
 
@@ -70,7 +70,7 @@ def forget(tx: Transaction, vo: str) -> None:
 
 
 def surplus_since(tx: Transaction, vo: str, since: datetime | None) -> None:
-    """Note since when more pilots wait than are wanted."""
+    """Note since when more pilots wait than are wanted; `None` if there is no surplus."""
     _save(tx, vo, surplus_since=since)
 
 

@@ -1,4 +1,4 @@
-"""Pilots that others send and report on: registered, locked, and given a reason."""
+"""Pilots that other programs send and report on: registering, locking, and setting a reason."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -22,8 +22,8 @@ from worker.domain.pilot import Grant, Move, Pilot, Status
 def register(tx: Transaction, stamp: str, vo: str, ce: str, reason: str, now: datetime) -> int:
     """Hold a slot for a pilot that somebody else sends; return its id.
 
-    It is in doubt like one that we send ourselves: no dispatch sends it, and the listings of its
-    CE say whether it arrived. Every limit holds as for a reservation.
+    It is in doubt, like a pilot that Pilotage is sending: no dispatch sends it, and the listings of
+    its CE show whether it arrived. All limits apply as to a reservation.
     """
     room = lock_rooms(tx, [Grant(vo=vo, ce=ce, count=1)])
     made = insert_new(
@@ -56,7 +56,7 @@ def lock(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
 
 
 def set_reasons(tx: Transaction, reasons: Mapping[int, str], now: datetime) -> None:
-    """Write why pilots are where they are. The next words of their CE replace it."""
+    """Set the reason of the status of pilots. The next answer of their CE replaces it."""
     if reasons:
         parameters = encode(("pilot_id", "reason"), reasons.items())
         tx.execute(_set_reasons(tx.dialect), {**parameters, "now": now})

@@ -1,8 +1,8 @@
-"""Pilots as DiracX looks for them: filtered, sorted, in pages, and counted by groups.
+"""Searches of DiracX for pilots: filtered, sorted, in pages, and counted by groups.
 
-No answer counts a whole table. What asks for VO, CE and status alone is counted by the counts that
-are kept beside the moves. For anything else, the conditions that an index answers are applied
-first; what they leave is looked through if it is no more than `MOST_READ` pilots.
+No search counts a whole table. If only VO, CE and status are asked for, the kept counts of moves
+give the answer. For any other search, the conditions that an index can answer are applied first;
+the remaining pilots are read one by one if they are no more than `MOST_READ`.
 """
 
 from collections import Counter
@@ -46,10 +46,11 @@ from worker.domain.errors import Invalid
 from worker.domain.pilot import OCCUPYING, Status
 
 MOST_READ = 100_000
-"""Pilots that one search looks through, and how far its pages go."""
+"""The most pilots that one search reads one by one, and the last pilot that its pages reach."""
 
 MOST_FAILED = 1_000_000
-"""Failed pilots of which those that never ran are counted; an index holds them alone."""
+"""If there are more failed pilots, those that never ran are not counted. An index holds only the
+failed pilots."""
 
 MOST_GROUPS = 10_000
 
@@ -59,7 +60,7 @@ Key = tuple[str, str, DiracStatus]
 """VO, CE and status."""
 
 _COUNTED = frozenset({DiracColumn.VO, DiracColumn.CE, DiracColumn.STATUS, *NOT_KEPT})
-"""Columns that the kept counts know."""
+"""The columns for which there are kept counts."""
 
 _FAILED = (DiracStatus.FAILED, NEVER_RAN)
 
@@ -72,7 +73,7 @@ def _word() -> ColumnElement[str]:
 
 
 def _literal(word: str) -> ColumnElement[str]:
-    # In the statement itself: a parameter here and in GROUP BY would be two different ones.
+    # Not a parameter: the database would take those here and in GROUP BY for different values.
     return literal_column(f"'{word}'", Text)
 
 
@@ -91,17 +92,19 @@ _EXPRESSIONS: Mapping[str, ColumnElement[Any]] = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What conditions mean: by VO and CE, by status, by an index, and by reading each pilot."""
+    """Conditions, sorted by how they are answered: by VO and CE, by status, by an index, or by
+    reading each pilot.
+    """
 
     keys: Mapping[str, Sequence[int]]
-    """The VOs or CEs that are allowed, where there is a condition on them."""
+    """The keys of the VOs or CEs that are allowed, if there is a condition on them."""
     words: frozenset[DiracStatus]
     indexed: Sequence[ColumnElement[bool]]
     read: Sequence[ColumnElement[bool]]
     is_counted: bool
-    """Whether the kept counts say how many pilots are meant."""
+    """Whether the kept counts give the number of the pilots."""
     is_void: bool
-    """Whether no pilot can be meant."""
+    """Whether no pilot can meet the conditions."""
 
     def by_place(self, vo_id: ColumnElement[int], ce_id: ColumnElement[int]) -> Any:
         """Return the conditions on VO and CE, for these columns."""
@@ -109,14 +112,14 @@ class Meaning:
         return [columns[DiracColumn(name)].in_(keys) for name, keys in self.keys.items()]
 
     def first(self) -> list[ColumnElement[bool]]:
-        """Return the conditions that an index answers."""
+        """Return the conditions that an index can answer."""
         active = statuses_of(self.words) if self.words <= _ACTIVE else None
         by_status = [] if active is None else [has_status(active)]
         return [*self.by_place(pilots.c.vo_id, pilots.c.ce_id), *self.indexed, *by_status]
 
     @property
     def must_read(self) -> bool:
-        """Whether pilots have to be read that an index does not leave out."""
+        """Whether the indexes are not enough, so that pilots must be read one by one."""
         return bool(self.read) or not (self.words <= _ACTIVE or self.words >= _EVERY_WORD)
 
     def every(self) -> list[ColumnElement[bool]]:
@@ -128,7 +131,7 @@ _EVERY_WORD = frozenset(WORDS.values())
 
 
 def search(tx: Transaction, wanted: Search) -> Section:
-    """Read one page of the pilots that are wanted."""
+    """Read one page of the pilots that meet the conditions."""
     meaning = _meaning(tx, wanted.conditions)
     total = 0 if meaning.is_void else _total(tx, meaning, wanted)
     if total is not None and wanted.begin >= total:
@@ -141,7 +144,7 @@ def search(tx: Transaction, wanted: Search) -> Section:
 def summary(
     tx: Transaction, grouping: Sequence[str], conditions: Sequence[Condition]
 ) -> list[dict[str, Any]]:
-    """Count the pilots that are meant by the values of some columns."""
+    """Count the pilots that meet the conditions, grouped by the values of some columns."""
     meaning = _meaning(tx, conditions)
     if meaning.is_void:
         return []
@@ -176,7 +179,7 @@ def _meaning(tx: Transaction, conditions: Sequence[Condition]) -> Meaning:
 
 
 def _keys(tx: Transaction, table: Table, conditions: Sequence[Condition]) -> Sequence[int]:
-    """Return the keys of the VOs or CEs whose names fit."""
+    """Return the keys of the VOs or CEs whose names meet the conditions."""
     named = [_compared(table.c.name, one) for one in conditions]
     return list(tx.execute(select(table.c.id).where(*named).order_by(table.c.id)).scalars())
 
@@ -195,7 +198,7 @@ def _condition(one: Condition) -> ColumnElement[bool]:
 
 
 def _with_reference(values: Sequence[str]) -> Select[Any]:
-    """Select the ids of the pilots with these references: each index is asked by itself."""
+    """Select the ids of the pilots with these references, with one query for each index."""
     has_handle, ended_at = pilots.c.handle.in_(values), pilots.c.ended_at
     ids = select(pilots.c.id)
     every = union(
@@ -222,7 +225,7 @@ def _compared(column: ColumnElement[Any], one: Condition) -> ColumnElement[bool]
 
 
 def _has_word(words: frozenset[DiracStatus]) -> list[ColumnElement[bool]]:
-    """Return the condition that pilots have one of these words; none if they all have."""
+    """Return the condition that pilots have one of these words; no condition if all pilots do."""
     if words >= _EVERY_WORD:
         return []
     whole = statuses_of(words)
@@ -236,7 +239,7 @@ def _has_word(words: frozenset[DiracStatus]) -> list[ColumnElement[bool]]:
 
 
 def _from_pilots(*columns: Any) -> Select[Any]:
-    """Select of pilots with the names of their VO and CE; the pilots are found first."""
+    """Select columns of pilots and the names of their VO and CE; the pilots are found first."""
     return select(*columns).select_from(
         pilots.outerjoin(vos, pilots.c.vo_id == vos.c.id).outerjoin(ces, pilots.c.ce_id == ces.c.id)
     )
@@ -247,13 +250,15 @@ def _too_many() -> Invalid:
 
 
 def _candidates(tx: Transaction, meaning: Meaning) -> int:
-    """Count the pilots that the indexes leave, up to one more than are looked through."""
+    """Count the pilots that remain after the indexes, up to one more than may be read."""
     some = select(pilots.c.id).where(*meaning.first()).limit(MOST_READ + 1).subquery()
     return int(tx.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def _total(tx: Transaction, meaning: Meaning, wanted: Search) -> int | None:
-    """Count the pilots that are meant; `None` where only their order makes a page possible."""
+    """Count the pilots that meet the conditions; `None` if there are too many to count, but a page
+    in the order of their ids can be read.
+    """
     is_by_id = all(column == DiracColumn.ID or column in NOT_KEPT for column, _ in wanted.order)
     if meaning.is_counted:
         counts = _counts(tx, meaning)
@@ -285,10 +290,9 @@ def _page(tx: Transaction, meaning: Meaning, wanted: Search) -> list[dict[str, A
 
 
 def _counts(tx: Transaction, meaning: Meaning, *, split: bool = False) -> Counter[Key] | None:
-    """Count by VO, CE and status, from the counts that are kept; `None` if too many failed.
+    """Count by VO, CE and status, from the kept counts; `None` if too many pilots failed.
 
-    Of the failed pilots, those that never ran are counted by themselves if the answer depends
-    on it.
+    The failed pilots that never ran are counted separately if the answer depends on it.
     """
     part = counted()
     number = func.sum(part.c.pilots)
@@ -314,7 +318,10 @@ def _counts(tx: Transaction, meaning: Meaning, *, split: bool = False) -> Counte
 
 
 def _split_failed(tx: Transaction, meaning: Meaning, counts: Counter[Key]) -> None:
-    """Count failed pilots that never ran as such; one index holds the failed ones alone."""
+    """Move the failed pilots that never ran to a count of their own.
+
+    An index holds only the failed pilots.
+    """
     query = (
         _from_pilots(vos.c.name.label("vo"), ces.c.name.label("ce"), func.count().label("pilots"))
         .where(

@@ -1,4 +1,4 @@
-"""Our errors for those of the database drivers: one line, no statement, no password."""
+"""Translation of the errors of database drivers into ours: one line, no statement, no password."""
 
 import shutil
 import sqlite3
@@ -21,12 +21,14 @@ from worker.domain.errors import (
 )
 
 SQLITE_NEEDS = 64 << 10
-"""The free bytes without which SQLite cannot even open a database: it calls this an I/O error."""
+"""With fewer free bytes SQLite cannot even open a database, and reports an I/O error."""
 
 
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
-    """Raise our errors in place of the driver's. A broken constraint is our mistake and stays."""
+    """Raise our errors instead of the driver's. The error of a violated constraint is raised as it
+    is: it is a mistake in our code.
+    """
     try:
         yield
     except PoolTimeout as error:
@@ -39,20 +41,20 @@ def translated(url: URL) -> Iterator[None]:
 
 
 def is_of_data(error: BaseException) -> bool:
-    """Return whether a statement failed for the values that it was given, and for nothing else."""
+    """Return whether a statement failed only because of the values that it was given."""
     if isinstance(error, DBAPIError):
         return isinstance(error, DataError | IntegrityError)
     return isinstance(error, StatementError | ValueError | OverflowError)
 
 
 def first_line(error: object) -> str:
-    """Return the line of a driver's message that says what happened."""
+    """Return the first line of a driver's message, which says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 def _kind_of(error: BaseException | None, url: URL) -> type[DatabaseError] | None:
-    """Return our kind of error for a driver's; `None` if an operator can do nothing about it."""
+    """Return our kind of error for a driver's error; `None` if an operator cannot mend it."""
     if isinstance(error, sqlite3.Error):
         kind = _sqlite_kind_of(error)
         return DatabaseFull if kind is DatabaseUnavailable and _has_no_room(url) else kind

@@ -1,7 +1,8 @@
-"""A database as a file, and back: by PostgreSQL's own programs, by SQLite's own interface.
+"""Backups: writing a database to a file and reading it back.
 
-A password goes to a program in its environment, never on its command line. What is read from a file
-goes into a database of its own: the caller puts that in the place of the old one.
+This is done by PostgreSQL's own programs, or by SQLite's own interface. A program gets a password
+in its environment, never on its command line. A file is read into a new database, with which the
+caller replaces the old one.
 """
 
 import os
@@ -20,7 +21,7 @@ from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.domain.errors import ConfigurationError, DatabaseRefused, Invalid
 
 BEGINNINGS = {b"PGDMP": POSTGRESQL, b"SQLite format 3\0": SQLITE}
-"""How a file of each kind begins."""
+"""The first bytes of a file of each kind."""
 
 DUMP = ("pg_dump", "--format=custom", "--no-password")
 RESTORE = (
@@ -31,7 +32,7 @@ OUR_VARIABLES = "PILOTAGE_"
 
 
 def write(url: URL, file: Path) -> None:
-    """Write a database into a file that is there and empty."""
+    """Write a database to an existing, empty file."""
     if url.get_backend_name() == POSTGRESQL:
         with file.open("wb") as output:
             _run(DUMP, url, stdout=output)
@@ -41,12 +42,12 @@ def write(url: URL, file: Path) -> None:
         closing(sqlite3.connect(file)) as copy,
     ):
         live.backup(copy)
-        # One file holds it all: no journal beside it.
+        # So that one file holds everything, without a journal file beside it.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def check_kind(file: Path, url: URL) -> None:
-    """Refuse a file that holds no database, or one of the other kind."""
+    """Refuse a file that holds no database, or a database of another kind."""
     try:
         with file.open("rb") as opened:
             beginning = opened.read(max(map(len, BEGINNINGS)))
@@ -70,7 +71,7 @@ def read(file: Path, url: URL) -> None:
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Make an SQLite database what another is, in one transaction of it."""
+    """Replace the content of an SQLite database by that of another, in one transaction."""
     try:
         with closing(sqlite3.connect(source)) as copy, closing(sqlite3.connect(target)) as live:
             problem = copy.execute("PRAGMA quick_check").fetchone()[0]
@@ -113,7 +114,7 @@ def _run(
 
 
 def _address(url: URL) -> tuple[str, Mapping[str, str]]:
-    """Return where the database is, without its password, and the password as a variable."""
+    """Return the address of the database without its password, and the password as a variable."""
     from psycopg.conninfo import make_conninfo
 
     _, options = url.get_dialect()().create_connect_args(url)

@@ -1,8 +1,8 @@
-"""How a connection is made: the one place that knows how the two databases begin.
+"""Database connections: the one place that knows how to open PostgreSQL and SQLite.
 
-On SQLite a transaction begins IMMEDIATE, so the single writer gives the guarantees that row
-locks give on PostgreSQL. On PostgreSQL time-outs bound every statement, lock and idle
-transaction, and the session speaks UTC.
+On SQLite a transaction begins IMMEDIATE. So there is a single writer, which gives the guarantees
+that row locks give on PostgreSQL. On PostgreSQL time-outs bound every statement, lock and idle
+transaction, and the time zone of the session is UTC.
 """
 
 import os
@@ -36,13 +36,13 @@ SQLITE_BUSY_SECONDS = 10.0
 BETWEEN_TRIES = 0.02
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^:\[\]]+))(?::(\d*))?")
 POOL_SIZE = 2
-"""A connection costs seven times a transaction; more than two a process only queue."""
+"""Connections of a process: opening one costs seven transactions, and more than two only queue."""
 
 PING_AFTER_SECONDS = 0.5
-"""A connection that was idle for longer is asked whether it still stands."""
+"""A connection that was idle for longer is tested before it is used."""
 
 STATEMENTS = "sqlalchemy.engine"
-"""The logger of statements: at the level INFO it writes each one."""
+"""The logger of statements: at the level INFO it logs every statement."""
 
 
 def parse_url(text: str) -> URL:
@@ -69,7 +69,7 @@ def parse_url(text: str) -> URL:
 
 
 def _with_hosts_as_options(text: str) -> str:
-    """Write HOST:PORT,HOST:PORT, as libpq reads it, in the way in which SQLAlchemy reads it."""
+    """Turn HOST:PORT,HOST:PORT, which libpq reads, into the form that SQLAlchemy reads."""
     scheme, mark, rest = text.partition("://")
     place, slash, name = rest.partition("/")
     user, at, hosts = place.rpartition("@")
@@ -88,14 +88,14 @@ def _with_hosts_as_options(text: str) -> str:
 
 
 def of_the_primary(url: URL) -> URL:
-    """Of several hosts, ask for the one that takes writes, unless the URL asks for another."""
+    """Ask for the one of several hosts that accepts writes, unless the URL asks for another."""
     if len(_hosts(url)) < 2:
         return url
     return url.set(query={"target_session_attrs": "read-write", **url.query})
 
 
 def _hosts(url: URL) -> list[str]:
-    """Return the hosts that the options of a URL name, each with its port if it has one."""
+    """Return the hosts in the options of a URL, each with its port if it has one."""
     hosts, ports = (",".join(_given(url, name)).split(",") for name in ("host", "port"))
     pairs = zip_longest(filter(None, hosts), ports[: len(hosts)], fillvalue="")
     return [
@@ -116,7 +116,7 @@ def shown(url: URL) -> str:
     place = url.set(drivername=url.get_backend_name(), query={})
     if len(hosts) < 2 or place.host:
         return place.render_as_string(hide_password=True)
-    # A comma stands for the hosts: in all that comes before it, it would be quoted.
+    # A comma is the placeholder for the hosts: before it, a comma of the URL would be quoted.
     text = place.set(host=",").render_as_string(hide_password=True)
     return text.replace(",", ",".join(hosts), 1)
 
@@ -128,16 +128,16 @@ def make_engine(
     timeouts: Mapping[str, str] = TIMEOUTS,
     pool_size: int = POOL_SIZE,
 ) -> Engine:
-    """Make an engine that opens nothing yet."""
+    """Make an engine. It opens no connection yet."""
     if url.get_backend_name() == SQLITE:
         return _sqlite(url)
     return _postgresql(url, application, timeouts, pool_size)
 
 
 def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_size: int) -> Engine:
-    # PostgreSQL cuts an application_name at 63 bytes; the pid must survive.
+    # PostgreSQL cuts an application_name at 63 bytes; the pid must not be cut off.
     name = f"{application[:24]}:{socket.gethostname()[:24]}:{os.getpid()}"
-    # Our statements are short: compiling one takes longer than running it.
+    # Our statements are short: just-in-time compilation takes longer than running them.
     settings = {"timezone": "UTC", "jit": "off", **timeouts}
     engine = create_engine(
         of_the_primary(url),
@@ -146,7 +146,7 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_si
         connect_args={
             "application_name": name,
             "connect_timeout": 10,
-            # A host that is cut off must not hold row locks, nor wait for hours to notice.
+            # A host that lost its network must not hold row locks, and must notice it soon.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -160,10 +160,10 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_si
 
 
 def _ping_after_a_pause(engine: Engine) -> None:
-    """Ask a connection that was idle whether it still stands; a busy one would say so at once.
+    """Test a connection that was idle before it is used.
 
-    So a unit of work that follows another one costs no round trip more, and one that follows a
-    call of a CE does not meet a server that was restarted meanwhile.
+    A unit of work just after another one needs no additional round trip. A unit of work after a
+    call of a CE does not fail because the server was restarted meanwhile.
     """
 
     @event.listens_for(engine, "checkin")
@@ -181,7 +181,7 @@ def _ping_after_a_pause(engine: Engine) -> None:
 
 
 def _forget_on_fork(engine: Engine) -> None:
-    """Drop the connections in a new process: two processes would read each other's answers."""
+    """Drop the connections in a forked process: two processes would read each other's answers."""
     os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
 
 
@@ -198,7 +198,7 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: object) -> None:
-        # The driver's own transaction handling begins late and deferred; ours is below.
+        # The driver itself begins a transaction late and deferred; `begin` below replaces that.
         connection.isolation_level = None
         if not in_memory:
             _use_wal(connection)
@@ -213,7 +213,10 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Have the file written ahead. Where several open a new one, SQLite lets nobody wait."""
+    """Switch the file to write-ahead logging.
+
+    If several processes open a new file, SQLite fails at once with BUSY, so this tries again.
+    """
     give_up = monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What every chain's `env.py` does; the shim beside the migrations only names its chain."""
+"""The common part of every chain's `env.py`, which itself only names its chain."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from worker.domain.errors import ConfigurationError
 
 
 def run(name: str) -> None:
-    """Run the migrations of the chain of this name on the connection that was handed over."""
+    """Run the migrations of the chain of this name on the connection in Alembic's attributes."""
     chain: Chain | None = context.config.attributes.get("chain")
     if chain is None:
         raise ConfigurationError(f"chain {name}", "run 'pilotage backend migrate' or 'db migrate'")
@@ -30,7 +30,7 @@ def run(name: str) -> None:
         include_name=lambda name, kind, parents: kind != "table" or name in chain.tables,
         compare_type=True,
         compare_server_default=True,
-        # Every migration runs on SQLite too, which changes a table by building it anew.
+        # Every migration also runs on SQLite, which changes a table by making a new one.
         render_as_batch=True,
         render_item=_plain_types,
         process_revision_directives=_skip_empty,
@@ -43,12 +43,12 @@ def run(name: str) -> None:
 @compiles(SetTableComment, "sqlite")
 @compiles(DropTableComment, "sqlite")
 def _no_comment(element: object, compiler: object, **options: object) -> str:
-    """Do nothing: SQLite has no comments, and a migration that changes one runs there too."""
+    """Do nothing: SQLite has no comments, but migrations that change comments run there, too."""
     return "SELECT 1"
 
 
 def _plain_types(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
-    """Write types as SQLAlchemy's own: a migration must not change when our code does."""
+    """Write our types as SQLAlchemy's own types: a migration must not depend on our code."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, Strings | JSON):

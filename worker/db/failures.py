@@ -1,4 +1,4 @@
-"""How pilots ended lately, and why they failed: read from the newest ends, never from all."""
+"""How pilots ended lately, and why they failed: read from a bounded number of the newest ends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from worker.domain.pilot import FINAL, OF_NO_USE, Cause, Status, Use
 from worker.domain.words import Described
 
 MOST = 100_000
-"""Ends that are counted at most, the newest ones."""
+"""The most ends that are counted: the newest ones."""
 
 BAD = frozenset({Status.FAILED, Status.LOST})
 
@@ -35,15 +35,15 @@ class Ends:
     since: datetime
     ended: dict[Status, int]
     of_no_use: dict[Use, int]
-    """How many of those that ended well were short or empty."""
+    """How many of the pilots that ended well were short or empty."""
     causes: dict[Cause, int]
     is_cut: bool
-    """There were more than are counted; `since` is that of the oldest that is."""
+    """Whether there were more ends than are counted; if so, `since` is the oldest counted end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """Failed and lost pilots with the same words, and the reason that most of them have."""
+    """A group of failed and lost pilots, with the CE's word and the reason of most of them."""
 
     pilots: int
     words: dict[By, str | None]
@@ -56,7 +56,7 @@ def count_ends(
 ) -> Ends:
     """Count the pilots that ended since a moment."""
     ends = _ends(tx, since, ce, vo)
-    # Asked of each end by its key: in a join, all that ever ended for nothing might be read.
+    # Read for each end by its key: a join might read all pilots that ever ended for nothing.
     its_use = select(pilots.c.use).where(pilots.c.id == ends.c.pilot_id).scalar_subquery()
     use = case((has_status([Status.DONE], ends.c.became), its_use))
     each = select(ends.c.became, ends.c.cause, ends.c.at, use.label("use")).subquery("each")
@@ -98,7 +98,7 @@ def failures(
 ) -> list[Failures]:
     """Group the pilots that failed or were lost since a moment, the largest groups first.
 
-    Each group has the words that most of its pilots ended with.
+    Each group has the CE's word and the reason that most of its pilots ended with.
     """
     ends = _ends(tx, since, ce, vo)
     words = _words(ends)
@@ -135,7 +135,7 @@ def failures(
 
 
 def _ends(tx: Transaction, since: datetime, ce: str | None, vo: str | None) -> CTE:
-    """Select the newest ends since a moment. They are limited before anything is grouped."""
+    """Select the newest ends since a moment. Their number is limited before they are grouped."""
     query: Select[Any] = (
         select(
             transitions.c.pilot_id,

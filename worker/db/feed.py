@@ -1,4 +1,4 @@
-"""Reads of the feed of transitions: where it begins, and what follows a position."""
+"""Reads of the feed of transitions: where it begins, and which transitions follow a position."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -28,15 +28,15 @@ from worker.db.uow import Transaction
 from worker.domain.feed import PilotEvent, Snapshot
 
 LOOK_BACK = 10_000
-"""Among so many of the newest transitions, a new feed looks for gaps that may still be filled."""
+"""A new feed looks for gaps that may still be filled among so many of the newest transitions."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """What is kept around a position: the moment of its own transition, and the next id, or 0.
+    """A position in the feed: the moment of its own transition, if kept, and the next id, or 0.
 
-    `newest` is the newest id of all. `start` is the position itself, or the newest safe one if
-    nothing is kept that is so new.
+    `newest` is the newest id of all. `start` is the position itself; if the position is beyond the
+    newest id, it is the newest safe position.
     """
 
     at: datetime | None
@@ -46,15 +46,16 @@ class Place:
 
 
 def place(tx: Transaction, position: int, since: datetime) -> Place:
-    """Return what is kept around a position; for `since` see `newest_safe_position`."""
+    """Return the transitions around a position; for `since` see `newest_safe_position`."""
     row = tx.execute(_place(tx.dialect), {"position": position, "since": since}).one()
     return Place(at=row.at, next_id=row.next_id, newest=row.newest, start=row.start)
 
 
 def newest_safe_position(tx: Transaction, since: datetime) -> int:
-    """Return the newest position behind which everything appears that is committed from now on.
+    """Return the newest position after which all transitions that are still committed will appear.
 
-    It is the newest id; but while somebody writes, it is below each gap that began since a moment.
+    It is the newest id. But while a transaction writes, it is below every gap that began since a
+    moment.
     """
     return int(tx.execute(select(_newest_safe(tx.dialect)), {"since": since}).scalar_one())
 
@@ -92,7 +93,7 @@ def _place(dialect: str) -> Select[Any]:
 
 @cache
 def _following(dialect: str) -> Select[Any]:
-    # The limit stands inside, so that no planner joins before it cuts.
+    # The limit is in the subquery, so that the planner applies it before it joins.
     part = (
         select(transitions)
         .where(transitions.c.id > _POSITION)
@@ -112,7 +113,7 @@ def _following(dialect: str) -> Select[Any]:
     query = select(*columns).select_from(source)
     if dialect != POSTGRESQL:
         return query.order_by(part.c.id)
-    # One statement has one snapshot. It is returned even if nothing follows.
+    # One statement has one snapshot. The snapshot is returned even if no transition follows.
     events = query.subquery("events")
     snapshot = select(_number("xmin").label("oldest"), _number("xmax").label("following"))
     named = snapshot.subquery("snapshot")
@@ -141,7 +142,7 @@ def _below_gaps() -> ColumnElement[int]:
         func.lag(recent.c.id, 1, literal(0, KEY)).over(order_by=recent.c.id).label("below"),
         func.count().over().label("steps"),
     ).subquery()
-    # Of the lowest of many it is not read what stands below it.
+    # If there are LOOK_BACK rows, the row below the lowest was not read, so no gap is known there.
     is_read = or_(steps.c.below > 0, steps.c.steps < LOOK_BACK)
     lowest = select(func.min(steps.c.below)).where(
         steps.c.id > steps.c.below + 1,
@@ -152,6 +153,6 @@ def _below_gaps() -> ColumnElement[int]:
 
 
 def _number(end: str) -> ColumnElement[int]:
-    """Return the number of a transaction that bounds the snapshot of the statement."""
+    """Return the number of the transaction that bounds the statement's snapshot at this end."""
     bound = getattr(func, f"pg_snapshot_{end}")(func.pg_current_snapshot())
     return cast(cast(bound, Text), BigInteger)

@@ -1,4 +1,4 @@
-"""Health: what was learnt of each CE, whether it is sent pilots, and whether it answers."""
+"""Health: what was learnt of each CE, its sending state, and whether it answers."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from worker.domain.sending import Sending, is_held
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What is known of a CE's behaviour. `learned` belongs to the policy alone."""
+    """What is known of a CE's behaviour. The content of `learned` belongs to the policy."""
 
     learned: Mapping[str, Any]
     learned_at: datetime
@@ -36,7 +36,7 @@ class Health:
     oldest_waiting_since: datetime | None = None
 
     def is_held(self, now: datetime) -> bool:
-        """Return whether an operator holds the CE, and the time is not over."""
+        """Return whether an operator holds the CE now; the time of a hold may be over."""
         return is_held(self.sending, self.held_until, now)
 
 
@@ -69,7 +69,7 @@ def save(tx: Transaction, ce: str, health: Health) -> None:
 
 
 def call_answered(tx: Transaction, ce: str, now: datetime) -> None:
-    """Note an answer of a CE, and forget its failed calls. Other columns stay as they are."""
+    """Note an answer of a CE, and reset its failed calls. Other columns stay as they are."""
     tx.execute(
         update(ce_health)
         .where(ce_health.c.ce_id == _key_of(ce))
@@ -84,7 +84,7 @@ def call_answered(tx: Transaction, ce: str, now: datetime) -> None:
 
 
 def reconciled(tx: Transaction, ce: str, as_of: datetime) -> None:
-    """Note that a CE had nothing unknown at a moment: since a restore before it, it is settled."""
+    """Note that a CE had no unknown jobs at a moment; this settles a restore before that moment."""
     tx.execute(
         update(ce_health)
         .where(ce_health.c.ce_id == _key_of(ce), ce_health.c.unreconciled_since < as_of)
@@ -93,14 +93,14 @@ def reconciled(tx: Transaction, ce: str, as_of: datetime) -> None:
 
 
 def answer_incomplete(tx: Transaction, ce: str, problem: str) -> None:
-    """Note what an answer of a CE lacked; the count of failed calls stays."""
+    """Note what was missing in an answer of a CE; the count of failed calls stays."""
     statement = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
     tx.execute(statement.values(last_error=problem))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailedCall:
-    """A call of a CE that failed: why, and whether the CE answered it, by a refusal."""
+    """A failed call of a CE: the error, and whether the CE answered at all, by a refusal."""
 
     at: datetime
     error: str
@@ -110,9 +110,9 @@ class FailedCall:
 def call_failed(
     tx: Transaction, ce: str, failed: FailedCall, retry_at: Callable[[int], datetime]
 ) -> None:
-    """Count a failed call of a CE; the number of failures in a row says when to try again.
+    """Count a failed call of a CE. The number of failures in a row decides when to try again.
 
-    A CE that was removed or renamed during the call has nothing to count.
+    If the CE was removed or renamed during the call, nothing is counted.
     """
     counted = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
     since = func.coalesce(ce_health.c.unanswered_since, _AT)
@@ -133,7 +133,7 @@ def call_failed(
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What was learnt of a CE: the policy's state, why it is paused, if it is, and its queue."""
+    """What was learnt of a CE: the policy's state, the pause if there is one, and its queue."""
 
     ce: str
     learned: Mapping[str, Any]
@@ -144,7 +144,7 @@ class Lesson:
 
 
 def save_lessons(tx: Transaction, lessons: Collection[Lesson], now: datetime) -> None:
-    """Store what was learnt of many CEs, in one statement. A pause by hand stays."""
+    """Store what was learnt of many CEs, in one statement. CEs that an operator holds stay held."""
     if not lessons:
         return
     names = tuple(Lesson.__dataclass_fields__)
@@ -181,7 +181,7 @@ def _save_lessons(dialect: str) -> Executable:
 
 
 def save_learned(tx: Transaction, ce: str, learned: Mapping[str, Any]) -> None:
-    """Store the policy's state of one CE, and nothing else."""
+    """Store only the policy's state of one CE."""
     tx.execute(
         update(ce_health).where(ce_health.c.ce_id == _key_of(ce)).values(learned=dict(learned))
     )

@@ -1,8 +1,8 @@
-"""The history of pilots: what their own rows say of its beginning, and the transitions after it.
+"""The history of pilots: the first steps, from the pilots' own rows, and the stored transitions.
 
-A birth and a claim have nothing to say but their moments, and the pilot has both: so they are not
-written a second time. A claim with words of its own is a transition like any other, and so is
-whatever versions up to 0.1 wrote.
+The birth and the claim of a pilot consist only of their moments, which are columns of the pilot: so
+they are not stored again as transitions. A claim with a reason is stored as a transition, and so
+are all steps that versions up to 0.1 wrote.
 """
 
 from typing import Any
@@ -26,13 +26,13 @@ from worker.db.types import KEY
 from worker.domain.pilot import Status
 
 BIRTH, CLAIM = -2, -1
-"""The numbers of the steps that the pilots themselves say: they come before all others."""
+"""The ids of the steps that come from the pilots' own rows: they sort before all others."""
 
 STEP = ("id", "pilot_id", "was", "became", "cause", "raw", "reason", "at")
 
 
 def steps(pilot_id: ColumnElement[int] | int | None = None) -> CompoundSelect[Any]:
-    """Select every step of all pilots, or of one; in the order of the ids, they are its history."""
+    """Select the steps of all pilots, or of one. Sorted by id, a pilot's steps are its history."""
     written = select(*(transitions.c[name] for name in STEP))
     if pilot_id is None:
         return union_all(_birth(), _claim(), written)
@@ -44,7 +44,7 @@ def steps(pilot_id: ColumnElement[int] | int | None = None) -> CompoundSelect[An
 
 
 def is_written(to: Any, raw: Any, reason: Any) -> ColumnElement[bool]:
-    """Match the moves that are written down: all, but claims without words."""
+    """Match the moves that are stored as transitions: all except claims without a reason."""
     written: ColumnElement[bool] = (
         (to != literal_column(f"'{Status.SUBMITTING}'")) | raw.is_not(None) | reason.is_not(None)
     )
@@ -52,7 +52,7 @@ def is_written(to: Any, raw: Any, reason: Any) -> ColumnElement[bool]:
 
 
 def _birth() -> Select[Any]:
-    # One that was taken in from its CE was never claimed.
+    # A pilot that was taken in from its CE was never claimed.
     was_taken_in = pilots.c.claimed_at.is_(None) & (
         (pilots.c.status == Status.SUBMITTING) | _left(transitions.c.was == Status.SUBMITTING)
     )

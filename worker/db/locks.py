@@ -1,12 +1,13 @@
-"""Locks for the length of a unit of work; leases that last while a CE is called; allowances.
+"""Locks for one unit of work, leases that last while a CE is called, and allowances of rates.
 
 The table `leases` has two kinds of rows. A lease has a `holder`, and `until` says when it runs out.
 An allowance is what a rate, such as the calls of a CE in a minute, still permits: so many `tokens`
-at the moment `filled_at`. Those are no tokens of the API, which `tokens.py` keeps.
+at the moment `filled_at`. These are not the tokens of the API, which `tokens.py` keeps.
 
-A busy lock is no error. Limits, statuses and single sending do not depend on these: they keep
-executions from doing each other's work, and limits keep a CE from being called too often. Two
-things depend on the lease of a CE: who has lost it sends nothing more, and takes no pilot for lost.
+A busy lock is no error. That limits hold, that statuses are right and that a pilot is sent once
+does not depend on locks and leases: they only keep executions from doing the same work, and
+allowances keep a CE from being called too often. Two things do depend on the lease of a CE: an
+execution that has lost it sends nothing more, and records no pilot as lost.
 """
 
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ _SPACE = 0x70696C6F
 def try_lock(tx: Transaction, name: str) -> bool:
     """Take a lock until the unit of work ends; return whether it was free.
 
-    On SQLite the unit of work is itself the only writer.
+    On SQLite it is always free: there a unit of work is the only writer.
     """
     if tx.dialect != POSTGRESQL:
         return True
@@ -45,13 +46,13 @@ def _lock(name: str) -> dict[str, int]:
 
 
 def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
-    """Take a lease for a time, or renew one's own; return whether it was free."""
+    """Take a lease for a time, or renew the holder's own; return whether that was possible."""
     free = or_(leases.c.holder.is_(None), leases.c.holder == holder, leases.c.until <= now)
     return put(tx, leases, {"name": name}, {"holder": holder, "until": now + length}, where=free)
 
 
 def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
-    """Extend one's own lease; return whether it was still one's own."""
+    """Extend a lease; return whether this holder still had it."""
     extended = tx.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.holder == holder)
@@ -61,7 +62,7 @@ def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length:
 
 
 def release_lease(tx: Transaction, name: str, holder: str) -> bool:
-    """Give a lease back; return whether it was still one's own."""
+    """Give a lease back; return whether this holder still had it."""
     released = tx.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.holder == holder)
@@ -73,8 +74,8 @@ def release_lease(tx: Transaction, name: str, holder: str) -> bool:
 def use_allowance(tx: Transaction, rate: str, wanted: int, per_minute: float, now: datetime) -> int:
     """Use up to `wanted` of what a rate still allows; return how many.
 
-    The allowance grows by `per_minute`, up to that of one minute, and at least to one: no minute
-    sees more than twice the rate, and no long time more than the rate.
+    The allowance grows by `per_minute`, up to that of one minute, but at least to one. So within
+    any minute no more than twice the rate is used, and over a long time no more than the rate.
     """
     insert_new(tx, leases, name=rate)
     query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == rate)

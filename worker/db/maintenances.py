@@ -1,4 +1,4 @@
-"""Maintenances: when CEs are known to be away."""
+"""Maintenances: known times in which CEs get no new pilots."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from worker.domain.nearest import nearest
 
 @dataclass(frozen=True, kw_only=True)
 class Maintenance:
-    """A time in which a CE gets nothing new."""
+    """A time in which a CE gets no new pilots."""
 
     ce: str
     begins_at: datetime

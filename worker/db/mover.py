@@ -1,7 +1,7 @@
-"""The one place that changes a status, and writes the history with it.
+"""The one place that changes the status of pilots, and writes their history with it.
 
-A move that the table of moves forbids changes no row: its statement asks for the status again
-under the lock of the pilot. Triggers count what moves (`tally_triggers`).
+A move that `MOVES` forbids changes no row: the statement checks the status again while it holds the
+lock of the pilot. Triggers count the moves (`tally_triggers`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -55,7 +55,7 @@ _ZERO: ColumnElement[int] = literal_column("0")
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """The pilots that moved, and those that did not because they have another status by now."""
+    """The pilots that moved, and those that did not, because their status has changed meanwhile."""
 
     moved: frozenset[int]
     refused: frozenset[int]
@@ -65,10 +65,10 @@ _MOVE = tuple(field.name for field in fields(Move))
 
 
 def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
-    """Move pilots and write their history. What the table of moves forbids does not happen.
+    """Move pilots and write their history. A move that `MOVES` forbids is not made.
 
     The pilots are locked in the order of their keys, and only legal moves are kept; the history is
-    written of exactly those that are made.
+    written of exactly the moves that are made.
     """
     ids = frozenset(move.pilot_id for move in moves)
     if len(ids) != len(moves):
@@ -88,8 +88,8 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
 def claiming(chosen: CTE) -> Update:
     """Return the statement that moves chosen pilots to `submitting`.
 
-    Whoever chooses them locks them, and takes only reserved ones. No history is written: a pilot's
-    own row says when it was claimed.
+    The caller's query must lock the pilots and choose only reserved ones. No history is written:
+    the pilot's own row has the moment of its claim.
     """
     nothing = dict.fromkeys(_MOVE, null())
     new = SimpleNamespace(**{**nothing, "to": literal_column(f"'{Status.SUBMITTING}'", Text)})
@@ -97,7 +97,7 @@ def claiming(chosen: CTE) -> Update:
 
 
 def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
-    """Return the causes of pilots that failed and that nobody has learnt from yet."""
+    """Return the causes of those failed pilots whose failure was not learnt from yet."""
     failed = rows(tx.dialect, pilot_id=Integer)
     query = (
         select(transitions.c.pilot_id, transitions.c.cause)
@@ -109,10 +109,10 @@ def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
 
 
 def refine(tx: Transaction, causes: Mapping[int, Cause]) -> None:
-    """Replace the causes of failed pilots by closer ones, in their history too.
+    """Replace the causes of failed pilots by more exact ones, in their history, too.
 
-    Their status stays. So does the cause of a failure that was learnt from already: a replay of the
-    history must give what is stored.
+    Their status stays. The cause of a failure that was already learnt from also stays: a replay of
+    the history must give what is stored.
     """
     if not causes:
         return
@@ -150,7 +150,7 @@ def _encoded(moves: Iterable[Move]) -> dict[str, Any]:
 
 @cache
 def _move_at_once() -> Executable:
-    """Make the one statement of `move`: lock the pilots, write their history, and move them."""
+    """Make the single statement of `move`: lock the pilots, write their history, and move them."""
     new = _rows(POSTGRESQL)
     legal = _legal(new.c).with_for_update(of=pilots, key_share=True).cte("legal")
     history = insert(transitions).from_select(_HISTORY, _steps(legal.c)).cte("history")
@@ -207,7 +207,8 @@ def _legal(new: Any) -> Select[Any]:
 
 
 def _is_legal(new: Any) -> ColumnElement[bool]:
-    # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
+    # Both statuses as one word, not as a row of two values: PostgreSQL needs ten milliseconds to
+    # plan a list of rows.
     word = cast(pilots.c.status, Text) + literal_column("'>'", Text) + new.to
     legal: ColumnElement[bool] = word.in_(
         [literal_column(f"'{was}>{became}'") for was, became in LEGAL_MOVES]
@@ -221,7 +222,7 @@ def _steps(legal: Any) -> Select[Any]:
 
 
 def _is(column: Any, status: Status) -> ColumnElement[bool]:
-    # A word in the statement: each parameter would be sent again with each move.
+    # Not a parameter: parameters are sent again with each move.
     same: ColumnElement[bool] = column == literal_column(f"'{status}'")
     return same
 

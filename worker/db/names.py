@@ -1,4 +1,4 @@
-"""From names to keys, and the errors about names that do not exist."""
+"""Look-up of VOs and CEs by name, and the errors about names that do not exist."""
 
 from sqlalchemy import Table, select
 
@@ -11,7 +11,8 @@ from worker.domain.nearest import nearest
 def key_of(tx: Transaction, table: Table, name: str) -> int:
     """Return the key of a VO or CE.
 
-    A list that is selected by key is planned by the statistics of that key.
+    If a list is selected by this key and not by a join on the name, PostgreSQL plans it with the
+    statistics of the key.
     """
     key: int | None = tx.execute(
         select(table.c.id).where(table.c.name == name)
@@ -22,11 +23,11 @@ def key_of(tx: Transaction, table: Table, name: str) -> int:
 
 
 def unknown(tx: Transaction, table: Table, name: str) -> NotFound:
-    """Return the error about a VO or CE that does not exist, with the name that is nearest."""
+    """Return the error about a VO or CE that does not exist, with the nearest name that does."""
     kind = UnknownVO if table is vos else UnknownCE
     return kind(name, nearest(name, names(tx, table)))
 
 
 def names(tx: Transaction, table: Table) -> list[str]:
-    """Read the name of every VO or CE."""
+    """Read the names of all VOs or CEs."""
     return list(tx.execute(select(table.c.name).order_by(table.c.name)).scalars())

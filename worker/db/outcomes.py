@@ -1,8 +1,9 @@
-"""Outcomes: the transitions that nobody has learnt from yet, and the queue of each CE.
+"""Outcomes: the transitions that were not learnt from yet, and the queue of each CE.
 
-A transition is learnt from once, whenever it was committed: it is marked, and no clock is asked.
-The cost is that of the new ones, however long the history. One that cannot be judged yet is
-postponed: until then it is read only together with something new of the same pilot.
+A transition is learnt from once, whenever it was committed: it is marked then, and no clock is
+involved. The cost depends on the new transitions only, not on the length of the history. A
+transition that cannot be judged yet is postponed: until then it is read only together with a new
+transition of the same pilot.
 """
 
 from collections.abc import Collection, Mapping
@@ -42,21 +43,21 @@ from worker.policy.learning import Queue
 from worker.policy.outcomes import PilotOutcome
 
 LATELY = timedelta(hours=1)
-"""How far back the queue of a CE is looked at."""
+"""The time for which the starts at a CE are counted."""
 
 
 def unlearned(tx: Transaction, limit: int, now: datetime) -> list[PilotOutcome]:
     """Read transitions that were not learnt from, the oldest first.
 
-    These are up to `limit` new ones and up to `limit` whose postponement is over, and with them
-    all others of the same pilots: a new one may decide what could not be judged before.
+    These are up to `limit` new transitions and up to `limit` whose postponement is over, and with
+    them all others of the same pilots: a new transition may decide what could not be judged before.
     """
     listing = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).all()
     return [PilotOutcome._make(row) for row in listing]
 
 
 def postpone(tx: Transaction, moments: Mapping[int, datetime]) -> None:
-    """Note when each of these transitions is to be looked at again."""
+    """Note when each of these transitions is to be judged again."""
     if moments:
         tx.execute(_postpone(tx.dialect), encode(("id", "learn_after"), moments.items()))
 
@@ -72,9 +73,9 @@ def queues(
 ) -> dict[str, Queue]:
     """Read the queue of every CE where a pilot waits or has begun in the last hour.
 
-    What began is read from the tallies, by the minute in which it was noticed, so it costs the
-    same however many pilots run. Whoever takes a queue for stuck only after longer than an hour
-    says so, and learns of what began since then.
+    The starts are read from the tallies, by the minute in which they were noticed, so the cost does
+    not depend on how many pilots run. If a queue counts as stuck only after more than an hour,
+    `stuck_after` says so, and starts are read as far back as that.
     """
     lately = begin_of(Grain.MINUTE, now - LATELY)
     since = begin_of(Grain.MINUTE, now - max(LATELY, stuck_after))
@@ -82,7 +83,8 @@ def queues(
         row.ce: Queue(
             oldest_waiting_since=row.oldest_waiting_since,
             last_began=row.last_began,
-            # What its CE put back into its queue is taken off; it may have begun before.
+            # Requeued pilots count negative. A pilot may have begun before the hour and be requeued
+            # within it, so the sum may be negative.
             drained=max(0, int(row.drained or 0)),
         )
         for row in tx.execute(_QUEUES, {"since": since, "lately": lately})

@@ -1,4 +1,4 @@
-"""Outputs: the end of what some failed pilots wrote, kept as long as the pilots are."""
+"""Outputs: the end of the output of some failed pilots, kept as long as the pilots are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
 LONGEST = 16 * 1024
-"""Characters that are kept of an output: its end."""
+"""How many characters of the end of an output are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What was kept of a pilot's output, and when."""
+    """The kept end of a pilot's output, and when it was kept."""
 
     text: str
     kept_at: datetime
 
 
 def keep(tx: Transaction, texts: Mapping[int, str], now: datetime) -> None:
-    """Keep the end of what pilots wrote, by their ids; what is kept already stays."""
+    """Keep the ends of outputs, by the ids of the pilots; an output that is already kept stays."""
     if not texts:
         return
     data = ((pilot_id, text[-LONGEST:]) for pilot_id, text in texts.items())
@@ -33,7 +33,7 @@ def keep(tx: Transaction, texts: Mapping[int, str], now: datetime) -> None:
 
 
 def get(tx: Transaction, pilot_id: int) -> Kept | None:
-    """Read what was kept of a pilot's output."""
+    """Read the kept end of a pilot's output."""
     query = select(outputs.c.text, outputs.c.kept_at).where(outputs.c.pilot_id == pilot_id)
     row = tx.execute(query).mappings().one_or_none()
     return None if row is None else Kept(**row)

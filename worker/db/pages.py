@@ -1,5 +1,7 @@
-"""Long lists, a page at a time. A page begins after the last row of the one before (a keyset),
-so it costs the same however far one has read, and rows that come or go shift nothing.
+"""Reading long lists page by page.
+
+A page begins after the last row of the page before (a keyset). So every page costs the same,
+however far into the list it is, and rows that are added or deleted meanwhile shift nothing.
 """
 
 import base64
@@ -35,7 +37,7 @@ T = TypeVar("T")
 LARGEST_KEY = 2**63 - 1
 
 Asked = PageRequest
-"""The name that programs outside of Pilotage use."""
+"""Another name of `PageRequest`, for programs outside of Pilotage."""
 
 
 def read_page(
@@ -46,7 +48,7 @@ def read_page(
     request: PageRequest,
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
-    """Read one page. `sorts` holds the columns that a list can be sorted by, none nullable."""
+    """Read one page. `sorts` holds the columns by which a list can be sorted; none is nullable."""
     order = order_of(key, sorts, request)
     labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
     listing = tx.execute(limited(query.add_columns(*labelled), order, request)).all()
@@ -60,7 +62,7 @@ def read_page(
 def order_of(
     key: ColumnElement[Any], sorts: Mapping[str, ColumnElement[Any]], request: PageRequest
 ) -> list[ColumnElement[Any]]:
-    """Return what a list is sorted by. An order that it does not know is refused."""
+    """Return the columns by which a list is sorted. Refuse an unknown order."""
     sort = request.sort or next(iter(sorts))
     if sort not in sorts:
         raise Invalid(f"sort {sort!r}", nearest(sort, sorts))
@@ -70,7 +72,9 @@ def order_of(
 def limited(
     query: Select[Any], order: Sequence[ColumnElement[Any]], request: PageRequest
 ) -> Select[Any]:
-    """Restrict a query to the rows of a page, in its order, and to one more if there is one."""
+    """Restrict a query to the rows of a page, in its order, and one more, which shows whether there
+    is a next page.
+    """
     if request.after is not None:
         position = _position(request.after, order)
         query = query.where(
@@ -81,7 +85,7 @@ def limited(
 
 
 def contains(column: Column[Any], search: str) -> Any:
-    """Match part of a name, in upper or lower case."""
+    """Match part of a name; upper and lower case are the same."""
     return func.lower(column).contains(search.lower(), autoescape=True)
 
 

@@ -30,7 +30,7 @@ def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:
 
 
 def graces(tx: Transaction) -> dict[str, timedelta]:
-    """Return how long pilots have to finish, of the VOs whose payload says it."""
+    """Return the grace of each VO whose payload sets one: how long its pilots have to finish."""
     query = select(vos.c.name, _GRACE.label("grace")).where(_GRACE.is_not(None))
     return {row.name: timedelta(seconds=row.grace) for row in tx.execute(query)}
 
@@ -39,6 +39,6 @@ _GRACE = vos.c.payload["grace"].as_float()
 
 
 def of_vos(tx: Transaction, names: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """Read the payloads of some VOs; one that has none is left out."""
+    """Read the payloads of some VOs; a VO without a payload is left out."""
     query = select(vos.c.name, vos.c.payload).where(vos.c.name.in_(sorted(names)))
     return {row.name: row.payload for row in tx.execute(query) if row.payload is not None}

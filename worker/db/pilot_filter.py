@@ -1,8 +1,8 @@
-"""How a filter of pilots becomes conditions of a statement, so that none reads the whole history.
+"""Translation of a filter of pilots into conditions that do not read the whole history.
 
-Each value that finds few pilots of a long history has an index: the id at the CE, the beginning of
-a stamp, the node, the cause of a failure, a use that was none. The age is asked of active pilots
-alone.
+Each value that selects few pilots of a long history has an index: the handle, the beginning of a
+stamp, the node, the cause of a failure, the uses short and empty. The age applies to active pilots
+only.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -23,7 +23,7 @@ from worker.domain.pilot_filter import PilotFilter
 def filtered(
     tx: Transaction, query: Select[Any], chosen: PilotFilter, now: datetime
 ) -> Select[Any]:
-    """Restrict a query to the pilots that are meant."""
+    """Restrict a query to the pilots that a filter selects."""
     conditions: Mapping[str, Callable[[Any], ColumnElement[bool]]] = {
         "statuses": has_status,
         "uses": has_use,

@@ -1,4 +1,4 @@
-"""Reads of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
+"""Reads of pilots: those in doubt or due, lists, counts, history. Nothing here changes a row."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, replace
@@ -54,7 +54,7 @@ from worker.domain.pilot_filter import PilotFilter
 
 def at_ce(tx: Transaction, ce: str) -> list[Pilot]:
     """Return a CE's pilots that were claimed and are not over."""
-    # Sorted here: SQLite would read the history of the CE in the order of the ids.
+    # Sorted in Python: to sort by id, SQLite would read the whole history of the CE.
     query = PILOTS.where(ces.c.name == ce, has_status(OCCUPYING - {Status.RESERVED}))
     return sorted(_pilots(tx, query))
 
@@ -88,23 +88,24 @@ def count_ending(tx: Transaction) -> dict[str, int]:
 
 
 def left_by_drains(tx: Transaction, now: datetime) -> list[tuple[int, Status]]:
-    """Return the pilots that are to end where the time to drain is over, each with its status.
+    """Return the pilots to be cancelled at CEs whose time to drain is over, each with its status.
 
-    They are those that wait, and where the operator wants it those that run, too. Those whose end
-    was asked for before are left out.
+    These are the waiting pilots, and at CEs with `end_running` the running ones, too. Pilots whose
+    end was already asked for are left out.
     """
     left = tx.execute(_LEFT_BY_DRAINS, {"now": now})
     return sorted((row.id, row.status) for row in left)
 
 
 def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[int]]:
-    """Return waiting pilots of a VO to cancel, the youngest first: unsent ones, and sent ones.
+    """Return waiting pilots of a VO to cancel, the youngest first: the unsent, and the sent ones.
 
-    Up to `count` are chosen; those whose end was asked for before count among them.
+    Up to `count` are chosen. Pilots whose end was already asked for count among them, but are not
+    returned.
     """
     query = (
         select(pilots.c.id, pilots.c.status, pilots.c.cancel_requested_at)
-        # A sum is in no index: by that of the VOs the whole history would be read.
+        # The sum keeps the planner from the index of VOs, by which it would read the whole history.
         .where(pilots.c.vo_id + 0 == key_of(tx, vos, vo))
         .where(has_status([Status.RESERVED, Status.SUBMITTED]))
         .order_by(
@@ -133,7 +134,7 @@ def ces_with_due(tx: Transaction, now: datetime) -> list[str]:
 
 
 def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[PilotToCheck]:
-    """Return a CE's pilots whose check is due, the most overdue first, whatever their VO."""
+    """Return a CE's pilots of all VOs whose check is due, the most overdue first."""
     rows = tx.execute(_DUE, {"ce": ce, "now": now, "limit": limit})
     return [PilotToCheck._make(row) for row in rows.all()]
 
@@ -155,7 +156,7 @@ def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Pilot]:
 
 
 def by_handle(tx: Transaction, handle: str, ce: str | None, limit: int) -> list[Pilot]:
-    """Return the pilots with this id at their CE, the newest first: a CE may use an id again."""
+    """Return the pilots with this handle, the newest first: a CE may use an id again."""
     return _newest(tx, equals_handle(handle), ce, limit)
 
 
@@ -167,11 +168,11 @@ def by_beginning(tx: Transaction, beginning: str, ce: str | None, limit: int) ->
 def find(
     tx: Transaction, *, asked: PageRequest = FIRST, now: datetime | None = None, **values: Any
 ) -> Page[Pilot]:
-    """List the pilots that the values of a `PilotFilter` mean, as old as they are now."""
+    """List the pilots that the values of a `PilotFilter` select; their ages are those at `now`."""
     chosen = PilotFilter(**values)
     statuses = chosen.statuses or _implied(chosen)
     now = now or datetime.now(UTC)
-    # What `ordered` asks of the status is not asked again.
+    # `ordered` already adds the condition on the status.
     others = replace(chosen, statuses=())
     ids = select(pilots.c.id)
     if tx.dialect == POSTGRESQL and asked.sort == "wait":
@@ -188,26 +189,29 @@ def find(
 
 
 def _page(tx: Transaction, ids: Select[Any], asked: PageRequest) -> Page[Pilot]:
-    """Read the pilots of a page whose ids are selected: their wide rows, and theirs alone."""
+    """Read a page of pilots whose ids are selected first: only their wide rows are read."""
     chosen = ids.subquery("page")
     query = PILOTS.join(chosen, chosen.c.id == pilots.c.id)
-    # In no index: that of the ids would be walked in this order, past all other pilots.
+    # The sum keeps the planner from walking the index of ids, past all other pilots.
     key = chosen.c.id + 0
     request = replace(directed(asked), after=None)
     return read_page(tx, query, key, {**COLUMNS, "id": key}, request, lambda row: Pilot(**row))
 
 
 def active(tx: Transaction, chosen: PilotFilter, now: datetime) -> list[tuple[int, str, Status]]:
-    """Return the active pilots that are meant: the number, CE and status of each."""
+    """Return the active pilots that a filter selects: the id, CE and status of each."""
     query = select(pilots.c.id, ces.c.name, pilots.c.status)
     query = query.join_from(pilots, ces, pilots.c.ce_id == ces.c.id).where(has_status(OCCUPYING))
-    # Sorted here: SQLite would read the whole history in the order of the ids.
+    # Sorted in Python: to sort by id, SQLite would read the whole history.
     rows = tx.execute(filtered(tx, query, chosen, now))
     return sorted((row.id, row.name, row.status) for row in rows)
 
 
 def _implied(chosen: PilotFilter) -> Collection[Status]:
-    """Return the statuses that other values imply, so that an order of others is refused."""
+    """Return the statuses that other values of a filter imply.
+
+    So an order that does not apply to these statuses is refused.
+    """
     if chosen.causes:
         return [Status.FAILED]
     return [Status.DONE] if chosen.uses else ()
@@ -250,7 +254,7 @@ def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
 def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
     """Return the last transitions, the newest first, each with the name of its CE.
 
-    Births and claims, which the pilots themselves say, are not among them.
+    Births and claims are not among them: they are columns of the pilots.
     """
     query = (
         select(ces.c.name.label("ce"), *_STEP)
@@ -306,8 +310,8 @@ PILOTS: Select[Any] = select(*_ATTRIBUTES).select_from(
 
 """Pilots with the names of their VO and CE.
 
-Each has both; the outer join says that the pilots are found first, and never by way of a VO, which
-would read its whole history.
+Every pilot has both. The outer join makes the planner find the pilots first, and never by way of a
+VO, which would read the VO's whole history.
 """
 
 

@@ -1,6 +1,6 @@
-"""Pilot reports: what each pilot said of itself last. A report changes one small row and no other.
+"""Pilot reports: the last report of each pilot.
 
-It locks neither the pilot, nor its VO, nor its CE.
+A report changes one small row. It locks neither the pilot, nor its VO, nor its CE.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from worker.domain.pilot_report import PilotReport, PilotState
 
 
 class Speaker(NamedTuple):
-    """An active pilot that says something: whose, what it said, and whether it is to end."""
+    """An active pilot that sends a report: its VO, its last report, and whether it is to end."""
 
     pilot_id: int
     vo: str
@@ -27,7 +27,7 @@ class Speaker(NamedTuple):
 
 
 class IdlePilot(NamedTuple):
-    """A pilot at a CE that says idle."""
+    """A pilot at a CE whose last report says idle."""
 
     pilot_id: int
     vo_id: int
@@ -43,25 +43,25 @@ def speaker(tx: Transaction, stamp: str) -> Speaker | None:
 
 
 def save(tx: Transaction, pilot_id: int, report: PilotReport) -> None:
-    """Store what a pilot said, in the place of what it said before."""
+    """Store the report of a pilot; it replaces the one before."""
     put(tx, pilot_reports, {"pilot_id": pilot_id}, asdict(report))
 
 
 def get(tx: Transaction, pilot_id: int) -> PilotReport | None:
-    """Read what a pilot said last, if it said anything."""
+    """Read the last report of a pilot, if there is one."""
     return of_pilots(tx, [pilot_id]).get(pilot_id)
 
 
 def of_pilots(tx: Transaction, ids: Iterable[int]) -> dict[int, PilotReport]:
-    """Read what these pilots said last; one that said nothing is left out."""
+    """Read the last reports of these pilots; a pilot without a report is left out."""
     rows = tx.execute(_of_pilots(tx.dialect), {"ids": keys_of(tx.dialect, ids)})
     return {row.pilot_id: report for row in rows if (report := _report(row))}
 
 
 def idle(tx: Transaction, vo_ids: Iterable[int]) -> list[IdlePilot]:
-    """Return the pilots of these VOs at CEs that say idle and whose end was not asked for."""
+    """Return the pilots of these VOs at CEs that report idle and whose end was not asked for."""
     rows = tx.execute(_idle(tx.dialect), {"vos": keys_of(tx.dialect, vo_ids)})
-    # Sorted here: SQLite would read the whole history in the order of the ids.
+    # Sorted in Python: to sort by id, SQLite would read the whole history.
     return sorted(
         (IdlePilot(row.id, row.vo_id, report) for row in rows if (report := _report(row))),
         key=lambda one: one.pilot_id,
@@ -90,7 +90,7 @@ def _of_pilots(dialect: str) -> Select[Any]:
 
 @cache
 def _idle(dialect: str) -> Select[Any]:
-    # Few pilots are active, and whatever a pilot said last stays as long as its history.
+    # Begins with the active pilots, which are few: a report is kept as long as its pilot's history.
     return (
         select(pilots.c.id, pilots.c.vo_id, *_REPORT)
         .join_from(pilots, pilot_reports, pilot_reports.c.pilot_id == pilots.c.id)

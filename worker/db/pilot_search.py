@@ -1,7 +1,7 @@
-"""How pilots are looked for and ordered, so that no list reads the whole history.
+"""Searches and orders of pilots, such that no list reads the whole history.
 
-A batch system's id, the beginning of a stamp and a node have an index each. The orders that no
-index has are for active pilots alone, which are few however long the history.
+The handle, the beginning of a stamp and the node have an index each. Orders without an index are
+for active pilots only, which are few, however long the history is.
 """
 
 import re
@@ -18,10 +18,10 @@ from worker.domain.errors import Invalid
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Status
 
 SHORTEST = 4
-"""Characters of a stamp that are enough to look for it."""
+"""The shortest beginning of a stamp that can be searched for, in characters."""
 
 SEPARATORS = "_."
-"""What stands between the id of an array, or a cluster of jobs, and the number of an element."""
+"""The separators between the id of a job array, or cluster of jobs, and an element's number."""
 
 _BEGINNING = re.compile(rf"[0-9a-f]{{{SHORTEST},{STAMP_LENGTH}}}")
 
@@ -32,13 +32,13 @@ def is_beginning(word: str) -> bool:
 
 
 def begins_with(column: Column[str], beginning: str) -> ColumnElement[bool]:
-    """Match a beginning as a range of an index that compares byte by byte."""
+    """Match a beginning as a range, for an index that compares byte by byte."""
     end = beginning[:-1] + chr(ord(beginning[-1]) + 1)
     return (column >= beginning) & (column < end)
 
 
 def has_handle(handle: str) -> Select[Any]:
-    """Select the ids of the pilots that have this handle, or belong to this array."""
+    """Select the ids of the pilots that have this handle, or belong to this job array."""
     return _one_of("of_handle", _of_handle_or_array(handle))
 
 
@@ -53,7 +53,7 @@ def stamp_begins_with(beginning: str) -> Select[Any]:
 
 
 def matches(search: str) -> Select[Any]:
-    """Select the ids of the pilots with this handle, array, or beginning of their stamp."""
+    """Select the ids of the pilots with this handle, job array, or beginning of their stamp."""
     stamp = search.lower()
     queries = _of_handle_or_array(search)
     if is_beginning(stamp):
@@ -74,7 +74,7 @@ def _of_handle_or_array(handle: str) -> list[Select[Any]]:
 
 
 def _of_handle(condition: ColumnElement[bool]) -> list[Select[Any]]:
-    """Ask for active pilots and for those that ended: their handles have an index each."""
+    """Return one query for active pilots and one for ended ones: each have their own index."""
     query = select(pilots.c.id).where(condition)
     ended_at = pilots.c.ended_at
     return [query.where(ended_at.is_(None)), query.where(ended_at.is_not(None))]
@@ -85,20 +85,20 @@ def _of_stamp(beginning: str) -> Select[Any]:
 
 
 def _one_of(name: str, queries: list[Select[Any]]) -> Select[Any]:
-    """Select what one of some queries selects. A statement may have several such lists, by name."""
-    # These are few and are found first; else the list could be walked in its order to find them.
+    """Select the union of some queries, under a name, since a statement may have several unions."""
+    # These ids are few, so they are found first; else the planner could walk the whole list.
     ids = union(*queries).cte(name).prefix_with("MATERIALIZED")
     return select(ids.c.id)
 
 
 @dataclass(frozen=True)
 class Sort:
-    """An order: its column, and the statuses of the pilots that can be put into it."""
+    """An order: its column, and the statuses of the pilots that can be sorted by it."""
 
     column: Column[Any]
     only: frozenset[Status] = frozenset(Status)
     is_length: bool = False
-    """The column tells when it began, so the longest begins first."""
+    """Whether the order is by a length of time that begins at the column: earliest is longest."""
 
 
 SORTS = {
@@ -114,16 +114,16 @@ SORTS = {
 }
 COLUMNS = {name: sort.column for name, sort in SORTS.items()}
 _ID_OF_ACTIVE = pilots.c.id + 0
-"""The same number, but in no index: active pilots are read by their own index, and then sorted.
+"""The id in a form that no index has: so active pilots are read by their own index, and sorted.
 
-Their walk by id would pass all those that ended before them.
+A walk along the index of ids would pass all pilots that have ended.
 """
 
 
 def restriction(sort: str | None, statuses: Collection[Status]) -> frozenset[Status]:
     """Return the statuses that a sorted list is restricted to; empty if it needs no restriction.
 
-    Statuses outside of them are refused.
+    Statuses that cannot be sorted in this order are refused.
     """
     chosen = SORTS.get(sort or "id")
     if chosen is None or chosen.only == frozenset(Status):
@@ -140,12 +140,13 @@ def restriction(sort: str | None, statuses: Collection[Status]) -> frozenset[Sta
 
 
 def ordered(query: Select[Any], request: PageRequest, statuses: Collection[Status]) -> Select[Any]:
-    """Restrict a list to these statuses and to what its order can be applied to."""
+    """Restrict a list to these statuses, and to the pilots that can be sorted in its order."""
     allowed = restriction(request.sort, statuses)
     if allowed == FINAL:
         query = query.where(pilots.c.ended_at.is_not(None))
     elif allowed:
-        # Once: a planner that reads a condition twice takes it for twice as rare.
+        # The condition must be there once: if it is there twice, the planner underestimates how
+        # many rows match.
         query = query.where(has_status(allowed))
     if (rare := _rare(request, allowed)) is not None:
         query = query.join(rare, rare.c.pilot_id == pilots.c.id)
@@ -156,7 +157,7 @@ def ordered(query: Select[Any], request: PageRequest, statuses: Collection[Statu
 def keys(
     request: PageRequest, statuses: Collection[Status]
 ) -> tuple[ColumnElement[Any], dict[str, ColumnElement[Any]]]:
-    """Return what parts the pages of a list, and what it can be sorted by."""
+    """Return the key that separates the pages of a list, and the columns to sort it by."""
     allowed = restriction(request.sort, statuses)
     key: ColumnElement[Any] = pilots.c.id
     if (rare := _rare(request, allowed)) is not None:
@@ -167,9 +168,9 @@ def keys(
 
 
 def _rare(request: PageRequest, allowed: frozenset[Status]) -> Subquery | None:
-    """Return the pilots that ever had the one rare status that is allowed, if it is one.
+    """Return the pilots that ever had the status, if only one status is allowed and it is rare.
 
-    A list by their numbers takes them from the history, in that order.
+    A list sorted by id takes these pilots from the history, in that order.
     """
     if len(allowed) != 1 or not allowed <= RARE or request.sort not in {None, "id"}:
         return None
@@ -182,13 +183,14 @@ _OF_RARE = {
 }
 
 NEWEST = 2_000
-"""How many of the newest pilots are looked through for a page of active ones."""
+"""How many of the newest pilots are searched for a page of active ones."""
 
 
 def begins_with_newest(request: PageRequest, statuses: Collection[Status]) -> bool:
-    """Return whether a list of active pilots may be a walk by id from the newest one.
+    """Return whether a list of active pilots may be read by id from the newest pilot on.
 
-    Its first page is, for active pilots are among the newest; whoever reads on has them sorted.
+    This is so for its first page, because most active pilots are among the newest. For further
+    pages the active pilots are sorted.
     """
     is_newest_first = request.descending and request.sort in {None, "id"} and not request.after
     return is_newest_first and len(statuses) > 0 and frozenset(statuses) <= OCCUPYING
@@ -196,16 +198,16 @@ def begins_with_newest(request: PageRequest, statuses: Collection[Status]) -> bo
 
 def among_newest(tx: Transaction) -> ColumnElement[bool]:
     """Match the newest pilots."""
-    # The number itself, not a query for it: the planner is to know how few these are.
+    # The number itself, not a subquery: so the planner knows how few pilots these are.
     newest = int(tx.execute(select(func.coalesce(func.max(pilots.c.id), 0))).scalar_one())
     return pilots.c.id > newest - NEWEST
 
 
 def longest_waiting(query: Select[Any], request: PageRequest) -> Select[Any]:
-    """Select the ids of a page of waiting pilots, of those whose ids a query selects.
+    """Select the ids of a page of waiting pilots from those that a query selects.
 
-    No index holds the waiting pilots of all CEs in their order. So the page is chosen from those
-    that each CE would have on it if it were the only one.
+    No index holds the waiting pilots of all CEs in this order. So such a page is read for each CE
+    alone, and the page is chosen from all of these.
     """
     each = ces.alias("each_ce")
     request = directed(request)
@@ -219,7 +221,7 @@ def longest_waiting(query: Select[Any], request: PageRequest) -> Select[Any]:
 
 
 def directed(request: PageRequest) -> PageRequest:
-    """Turn the order of a length into that of the moment at which it began."""
+    """Turn the order of a length of time into the order of the moment at which it began."""
     sort = SORTS.get(request.sort or "id")
     if sort is None or not sort.is_length:
         return request

@@ -1,4 +1,4 @@
-"""Pilots: reserve, claim, record, check. Every operation handles a set.
+"""Operations on sets of pilots: reserve, claim, record, check.
 
 The number of statements of an operation does not depend on the number of pilots.
 """
@@ -46,7 +46,7 @@ from worker.domain.pilot import (
 from worker.policy.judgement import receipt_move as receipt_move
 
 CE_MAY_HAVE_IT = (Status.SUBMITTING, *AT_CE)
-"""The CE has it or may have it: what a check or a listing may say something about."""
+"""The statuses in which the CE has the pilot or may have it, so its answers may be about it."""
 
 
 class Reserved(NamedTuple):
@@ -59,11 +59,11 @@ class Reserved(NamedTuple):
 
 
 def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Reserved]:
-    """Make new pilots, each holding a slot; never more than every limit allows.
+    """Make new pilots, each holding a slot; never more than all limits allow.
 
-    The rows of the VOs and then of the CEs are locked, each in the order of their keys, before
-    anything is counted. So concurrent reservations wait for each other and never deadlock, and
-    what is counted cannot grow before the commit.
+    The rows of the VOs and then those of the CEs are locked, in the order of their keys, before
+    anything is counted. So concurrent reservations wait for each other and never deadlock, and the
+    counts cannot grow before the commit.
     """
     room = lock_rooms(tx, grants)
     made = [
@@ -81,9 +81,9 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
 def take_in(
     tx: Transaction, stamps: Iterable[str], vo: str, ce: str, now: datetime
 ) -> dict[str, int]:
-    """Make pilots of jobs at a CE that have none; return the id of each.
+    """Make pilots for jobs at a CE that have no pilot; return the id of each.
 
-    They begin in doubt. The jobs exist already, so no limit keeps them out.
+    They begin in doubt. The jobs exist already, so limits do not apply.
     """
     vo_id, ce_id = key_of(tx, vos, vo), key_of(tx, ces, ce)
     return _make(tx, Status.SUBMITTING, ((stamp, vo_id, ce_id) for stamp in stamps), now)
@@ -101,8 +101,8 @@ def _make(
 def _new_stamps(count: int, now: datetime) -> Iterator[str]:
     """Make new stamps, in groups.
 
-    Those of one hour begin alike and stand together in their index. Otherwise each group would go
-    to a page of its own somewhere in a long history, and log all of it.
+    The stamps of one hour have the same beginning, so they are together in their index. Otherwise
+    each group would change another page of a large index, and the log would get that whole page.
     """
     hour = int(now.timestamp()) // 3600 % 256
     for begin in range(0, count, GROUP_SIZE):
@@ -113,9 +113,9 @@ def _new_stamps(count: int, now: datetime) -> Iterator[str]:
 def claim(
     tx: Transaction, ce: str, limit: int, now: datetime, *, not_of: Collection[str] = ()
 ) -> list[Reserved]:
-    """Take reserved pilots of a CE for sending, oldest first; no two claims take the same.
+    """Take reserved pilots of a CE for sending, oldest first; no two claims take the same pilot.
 
-    Those of the VOs in `not_of` are left where they are.
+    Pilots of the VOs in `not_of` stay reserved.
     """
     parameters = {"ce": ce, "limit": limit, "now": now}
     if not_of:
@@ -125,13 +125,13 @@ def claim(
 
 
 Receipt = receipt_move
-"""The name that programs outside of Pilotage use, beside `receipt_move` itself."""
+"""Another name of `receipt_move`, for programs outside of Pilotage."""
 
 
 def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
-    """Write down the receipts of claimed pilots, each as `receipt_move` judges it.
+    """Record the receipts of claimed pilots, each as the move that `receipt_move` returns.
 
-    A receipt that comes late, when a listing has settled its pilot already, changes nothing.
+    A receipt that comes after a listing has already settled its pilot changes nothing.
     """
     return move(tx, list(receipts), now)
 
@@ -139,9 +139,9 @@ def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
 def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """Note checks that changed no status: when to ask again, and whether the pilot was missing.
 
-    An answer that says that the CE has not got the pilot counts as a miss, no answer about it as
-    an attempt; neither is a status. The words of the CE are kept beside the status: they say why a
-    pilot still waits.
+    An answer that the CE does not know the pilot counts as a miss; no answer about the pilot counts
+    as an attempt; neither changes the status. The CE's words are kept beside the status: they say
+    why a pilot still waits.
     """
     if not checks:
         return
@@ -161,9 +161,10 @@ def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datet
 def cancel(
     tx: Transaction, unsent: Mapping[int, str], sent: Mapping[int, str], now: datetime
 ) -> int:
-    """Cancel pilots, each for its reason; those at a CE by the next check, which is due now.
+    """Cancel pilots, each for its reason. Pilots at a CE are cancelled by their next check, which
+    is made due now.
 
-    Return how many were cancelled, or are to be.
+    Return how many were or will be cancelled.
     """
     if sent:
         request_cancel(tx, sent, now)
@@ -172,9 +173,9 @@ def cancel(
 
 
 def request_cancel(tx: Transaction, reasons: Mapping[int, str], now: datetime) -> None:
-    """Note that the end of pilots was asked for, and why; the first request stays.
+    """Note that the end of pilots was asked for, and why; an earlier request stays.
 
-    The answers of their CE say what becomes of them.
+    The status of the pilots changes only by later answers of their CE.
     """
     parameters = {**encode(("pilot_id", "reason"), reasons.items()), "now": now}
     tx.execute(_request_cancel(tx.dialect), parameters)
@@ -202,11 +203,12 @@ _BIRTH = ("stamp", "vo_id", "ce_id")
 
 @cache
 def _claim(*, from_all: bool) -> Executable:
-    """Make the one statement of `claim`: lock the pilots that are reserved, and move them."""
+    """Make the single statement of `claim`: lock reserved pilots, and move them."""
     claimable = (
         select(pilots.c.id)
         .where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
-        # None of them has the first: it names the order of the index, so that nothing is sorted.
+        # `submitted_at` is NULL in all of them. It is named because the index has this order, so
+        # that nothing is sorted.
         .order_by(pilots.c.submitted_at, pilots.c.id)
         .limit(bindparam("limit", type_=Integer))
         .with_for_update(of=pilots, key_share=True, skip_locked=True)
@@ -283,9 +285,10 @@ def _checked(dialect: str) -> Executable:
 def _locked(targets: Subquery, statuses: Collection[Status]) -> CTE:
     """Lock those of some pilots that have one of these statuses, in the order of their keys.
 
-    So two never deadlock. Each is looked up by its key: of a plain condition on the status, a
-    planner that knows nothing of a new table yet thinks that it leaves one pilot, and so reads
-    all active ones and compares each with each row.
+    Because of the order two statements never deadlock. The condition on the status is hidden in a
+    CASE, so that each pilot is looked up by its key: with a plain condition and a new table without
+    statistics, the planner expects one match, reads all active pilots and compares each with each
+    row.
     """
     return (
         select(*targets.c)

@@ -1,7 +1,8 @@
-"""The plain operations: one CE, one pilot, in the default VO.
+"""Simple operations on one CE or one pilot, in the default VO.
 
-Each is its bulk form on a set of one. Pilotage itself calls the bulk forms. These are for programs
-that use its data layer, and for reading first: their names and meanings do not change.
+Each calls its bulk form with a set of one; Pilotage itself calls the bulk forms. These operations
+are for programs that use the data layer, and a good place to begin reading. Their names and
+meanings do not change.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Our errors for those of psycopg. Imported when it raised one, so never on SQLite."""
+"""Our errors for those of psycopg. Imported only after psycopg raised one, so never on SQLite."""
 
 import psycopg
 from psycopg import errors as pg
@@ -25,7 +25,7 @@ UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 def kind_of(error: BaseException | None) -> type[DatabaseError] | None:
-    """Return our kind of error; `None` if an operator can do nothing about it."""
+    """Return our kind of error; `None` if an operator cannot mend it."""
     for theirs, ours in (
         ((pg.DiskFull,), DatabaseFull),
         (BUSY, DatabaseBusy),
@@ -35,5 +35,6 @@ def kind_of(error: BaseException | None) -> type[DatabaseError] | None:
     ):
         if isinstance(error, theirs):
             return ours
-    # The client itself refuses an option of the URL; the server's own errors are of other kinds.
+    # Exactly this class is raised by the client for a bad option of the URL; errors of the server
+    # are of its subclasses.
     return DatabaseRefused if type(error) is psycopg.ProgrammingError else None

@@ -1,4 +1,4 @@
-"""Reports: the summaries that were stored."""
+"""Reports: stored summaries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SORTS = {"id": reports.c.id, "at": reports.c.at}
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What there was at a moment."""
+    """A stored summary, and its moment."""
 
     id: int
     at: datetime
@@ -30,7 +30,7 @@ def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
 def find(
     tx: Transaction, *, since: datetime | None = None, asked: PageRequest = FIRST
 ) -> Page[Report]:
-    """List reports, those since a moment or all."""
+    """List the reports since a moment, or all."""
     query = select(reports)
     if since is not None:
         query = query.where(reports.c.at >= since)

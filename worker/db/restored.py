@@ -1,9 +1,9 @@
-"""What is made of a database that was read from a backup, before anybody works on it.
+"""Preparation of a database that was restored from a backup, before anything works on it.
 
-It knows an older state than the CEs. Whatever was reserved may have been sent since, with its
-stamp: those pilots are in doubt, and keep their slots until a listing of their CE settles them.
-What was sent since is at the CEs, and not in the database: nothing is sent to a CE before somebody
-has adopted it, and a listing shows nothing that is not known here.
+Its state is older than that of the CEs. Pilots that are reserved in it may have been sent after the
+backup, with their stamps: they are put in doubt, and keep their slots until a listing of their CE
+settles them. Pilots that were made and sent after the backup are at the CEs, but not in the
+database: nothing is sent to a CE before these jobs were adopted and a listing shows no unknown job.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from worker.domain.sending import Sending
 
 REASON = "restored from a backup: adopt what it does not know, then resume"
 IDS_LEFT_OUT = 1_000_000
-"""Ids of pilots and transitions that are not used again: some were used after the backup."""
+"""So many ids of pilots and transitions are skipped: some of them were used after the backup."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Settled:
 
 
 def settle(tx: Transaction, now: datetime) -> Settled:
-    """Put what was reserved in doubt, hold every CE, and begin anew what only a process knew."""
+    """Put reserved pilots in doubt, hold every CE, and delete all leases and allowances."""
     held = _hold(tx, now)
     tx.execute(delete(leases))
     _leave_ids_out(tx)
@@ -45,7 +45,7 @@ def settle(tx: Transaction, now: datetime) -> Settled:
 
 
 def _hold(tx: Transaction, now: datetime) -> list[str]:
-    """Hold the CEs that nobody holds without an end."""
+    """Hold every CE without an end; CEs that are already held so stay as they are."""
     changes = [
         SendingChange(
             ce=ce, was=was.sending, became=Sending.HELD, reason=REASON, by_hand=True, at=now

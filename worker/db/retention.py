@@ -1,6 +1,6 @@
 """Retention: rows past their time are deleted, the oldest first, a limited number at a time.
 
-What belongs to a row (a pilot's history and its kept output) goes with it.
+Rows that belong to a row, such as a pilot's history and its kept output, are deleted with it.
 """
 
 from collections.abc import Mapping
@@ -48,14 +48,14 @@ MOMENTS: Mapping[str, tuple[Table, ColumnElement[Any]]] = {
     "tokens": (tokens, func.coalesce(tokens.c.revoked_at, tokens.c.expires_at)),
     "answers": (answered_requests, answered_requests.c.at),
 }
-"""The table of each kind, and from which moment a row is old; what has none, as an active pilot,
-never is."""
+"""For each kind its table, and the moment that makes a row old. A row without this moment, such as
+an active pilot, is never old."""
 
 
 def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
     """Delete up to `limit` rows that are older than a moment; return how many.
 
-    Rows that somebody else has locked are left for another time.
+    Rows that are locked by others are left for a later call.
     """
     old = tx.execute(_old(kind), {"before": before, "limit": limit}).all()
     if old:
@@ -66,7 +66,7 @@ def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
 
 
 def _remove_bases(tx: Transaction, before: datetime, limit: int) -> None:
-    """Delete what no decision is written against any more, and the lists of CEs that are over."""
+    """Delete bases that no decision refers to any more, and lists of CEs without a base."""
     tx.execute(_UNUSED_BASES, {"before": before, "limit": limit})
     tx.execute(_UNUSED_LISTS)
 
@@ -79,7 +79,7 @@ def count(tx: Transaction, kind: str, before: datetime, limit: int | None = None
 
 
 def newest_record(tx: Transaction, before: datetime) -> datetime | None:
-    """Return the last moment, not after this one, at which we wrote down a decision or report."""
+    """Return the last moment, not after this one, at which a decision or report was stored."""
     moments = [
         tx.execute(select(func.max(column)).where(column <= before)).scalar_one()
         for column in (decisions.c.until, reports.c.at)
@@ -104,7 +104,7 @@ _FIRST_BASE = (
     .order_by(decision_bases.c.at)
     .limit(1)
 )
-# The newest may be that of a cycle that is not committed yet.
+# The newest list is kept: it may belong to a cycle that is not committed yet.
 _UNUSED_LISTS = delete(ce_lists).where(
     ce_lists.c.id < select(func.max(ce_lists.c.id)).scalar_subquery(),
     _FIRST_BASE.correlate(ce_lists).scalar_subquery().is_(None),
@@ -120,13 +120,14 @@ def _old(kind: str) -> Executable:
         .order_by(moment)
         .limit(bindparam("limit", type_=Integer))
     )
-    # Nobody locks what nobody may change, and a lock needs the privilege to change it.
+    # Rows of `changes` cannot be changed, so they are not locked; a lock would also need the
+    # privilege to change them.
     return query if table is changes else query.with_for_update(skip_locked=True)
 
 
 @cache
 def _delete(dialect: str, kind: str) -> Executable:
-    # By keys that are handed over: for a subquery, the planner may prefer to read the whole table.
+    # The keys are given as values: with a subquery, the planner may read the whole table.
     old = rows(dialect, **_key(kind))
     table, _ = MOMENTS[kind]
     columns = list(table.primary_key.columns)
@@ -135,7 +136,7 @@ def _delete(dialect: str, kind: str) -> Executable:
 
 
 def _key(kind: str) -> dict[str, type[Integer | Text]]:
-    """Return the names of the columns of a key, and their types as rows have them."""
+    """Return the names of the columns of a primary key, and their types for `rows`."""
     table, _ = MOMENTS[kind]
     return {
         column.name: Integer if isinstance(column.type, Integer) else Text

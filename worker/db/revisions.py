@@ -1,5 +1,7 @@
-"""Which revisions the files of a chain define. They are read as text: to ask at each command
-whether a database is up to date, nobody has to wait for Alembic.
+"""The revisions that the files of a chain define.
+
+The files are read as text: each command asks whether the database is up to date, and importing
+Alembic for that would take long.
 """
 
 import re
@@ -17,9 +19,10 @@ _LINE = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(.+)$", re.MULTILINE)
 
 @cache
 def revisions(folder: Path) -> Mapping[str, Parents]:
-    """Return the revisions of a folder of migrations, each with those that it follows.
+    """Return the revisions in a folder of migrations, each with the revisions that it follows.
 
-    The files are read once: they belong to the program that runs, whatever is installed meanwhile.
+    The files are read once: those of the running program count, even if another version is
+    installed meanwhile.
     """
     parents: dict[str, Parents] = {}
     for file in (folder / "versions").glob("*.py"):

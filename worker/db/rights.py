@@ -1,7 +1,8 @@
-"""Who may do what with which table: the rules of the three roles on PostgreSQL, in one place.
+"""The privileges of the three roles on PostgreSQL: which role may do what with which table.
 
-The owner migrates and may do all. A worker changes rows, a reader looks at them. Whatever a table
-is, its name decides: most hold rows that change, some only grow, some say where a chain stands.
+The owner migrates and may do everything. A worker changes rows, a reader only reads them. The kind
+of a table follows from its name: most have rows that change, some only grow, and some store the
+revision of a chain.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,10 +14,10 @@ WORKER = "worker"
 READER = "reader"
 
 APPEND_ONLY = frozenset({"changes"})
-"""Tables whose rows nobody changes; a trigger keeps them from deletion while they are young."""
+"""Tables whose rows cannot be changed; a trigger prevents the deletion of young rows."""
 
 VERSION = "alembic_version_"
-"""How the names of the tables begin that say where a chain stands."""
+"""The beginning of the names of the tables that store the revision of a chain."""
 
 
 class TableKind(StrEnum):
@@ -36,7 +37,7 @@ RULES: Mapping[str, Mapping[TableKind, tuple[str, ...]]] = {
     READER: dict.fromkeys(TableKind, ("SELECT",)),
 }
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-"""What the rules are about."""
+"""The privileges that the rules are about."""
 
 
 def kind_of(table: str) -> TableKind:
@@ -55,12 +56,12 @@ def by_kind(tables: Iterable[str]) -> dict[TableKind, list[str]]:
 
 
 def quoted(name: str) -> str:
-    """Write a name for a statement without parameters, in which a percent sign is one."""
+    """Quote a name for a statement without parameters, in which a percent sign is not special."""
     return '"{}"'.format(name.replace('"', '""'))
 
 
 def narrow(connection: Connection) -> None:
-    """Take from others what a new table has given them by default and its kind does not allow."""
+    """Revoke privileges that a new table grants by default and that its kind does not allow."""
     for table, grantee, privilege in connection.execute(text(_GRANTED)).all():
         kind = kind_of(table)
         if kind is not TableKind.CHANGES and privilege not in RULES[WORKER][kind]:

@@ -1,6 +1,6 @@
-"""The three roles of a database on PostgreSQL: the statements that make them, and what they lack.
+"""The three roles of a database on PostgreSQL: statements that make them, and missing rights.
 
-Each role logs in by itself; a statement never holds a password. The statements may be repeated.
+Each role can log in; a statement never holds a password. The statements may be repeated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from worker.db.rights import (
 from worker.domain.errors import Invalid
 
 LONGEST = 63
-"""Bytes of a name on PostgreSQL, which cuts a longer one."""
+"""The longest name on PostgreSQL, in bytes; a longer one would be cut."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,14 @@ class Roles:
 
 
 def name_roles(prefix: str, owner: str | None = None) -> Roles:
-    """Name the roles of a database; the owner may have a name of its own."""
+    """Name the roles of a database after a prefix; another name may be given for the owner."""
     return Roles(
         owner=owner or f"{prefix}_owner", worker=f"{prefix}_{WORKER}", reader=f"{prefix}_{READER}"
     )
 
 
 def statements(connection: Connection, roles: Roles, chains: Sequence[Chain]) -> list[str]:
-    """Write the statements that make the roles and give each its rights."""
+    """Return the statements that make the roles and grant each its rights."""
     owner, worker, reader = map(quoted, (roles.owner, roles.worker, roles.reader))
     row = connection.execute(text(_PLACE)).one()
     database, schema = quoted(row.database), quoted(row.schema)
@@ -80,13 +80,13 @@ def statements(connection: Connection, roles: Roles, chains: Sequence[Chain]) ->
 
 
 def apply(connection: Connection, lines: Sequence[str]) -> None:
-    """Run statements as they are."""
+    """Run statements without parameters, so that a percent sign in them is not special."""
     for line in lines:
         connection.exec_driver_sql(line, execution_options={"no_parameters": True})
 
 
 def missing_rights(connection: Connection, roles: Roles, chains: Sequence[Chain]) -> list[str]:
-    """List what the worker and the reader may not do and should, and the reverse."""
+    """List the rights that the worker and the reader lack, and those that they should not have."""
     there = {rule: name for rule, name in roles.by_rule.items() if _exists(connection, name)}
     tables = _present(connection, chains)
     differences: list[str] = []
@@ -115,7 +115,7 @@ def missing_tables(connection: Connection, chains: Sequence[Chain]) -> list[str]
 
 
 def _ownership(connection: Connection, owner: str, tables: Sequence[str]) -> Iterator[str]:
-    """Yield what gives tables and functions of others to the owner."""
+    """Yield the statements that give tables and functions of other roles to the owner."""
     rows = connection.execute(text(_OF_OTHERS), {"owner": owner, "tables": list(tables)})
     for kind, name in rows:
         arguments = "()" if kind == "FUNCTION" else ""
@@ -135,7 +135,7 @@ def _grants(roles: Roles, tables: Sequence[str], schema: str) -> Iterator[str]:
 
 
 def _default_grants(roles: Roles, schema: str) -> Iterator[str]:
-    """Yield what gives rights on the tables that a later migration makes."""
+    """Yield the statements that grant rights on tables that a later migration makes."""
     begin = f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(roles.owner)} IN SCHEMA {schema} GRANT"
     for rule, name in roles.by_rule.items():
         rights = ", ".join(RULES[rule][TableKind.CHANGES])
@@ -169,7 +169,7 @@ def _without_defaults(connection: Connection, name: str, tables: Sequence[str]) 
 
 
 def _present(connection: Connection, chains: Sequence[Chain]) -> list[str]:
-    """List the tables of ours that are there, those of the versions last."""
+    """List the tables of Pilotage that exist, the version tables last."""
     ours = [table for chain in chains for table in chain.tables]
     versions = [chain.version_table for chain in chains]
     names = list(dict.fromkeys([*ours, *sorted(APPEND_ONLY), *versions]))
@@ -188,7 +188,7 @@ def _is_member(connection: Connection, role: str) -> bool:
 
 
 _JOIN = "GRANT {} TO CURRENT_USER"
-"""Who is no superuser can only give to a role what is its own too."""
+"""A user that is not a superuser can give an object only to a role of which it is a member."""
 
 _PLACE = """
 SELECT current_database() AS database, current_schema() AS schema,

@@ -1,7 +1,8 @@
-"""Any number of rows as one parameter: the one place where bulk statements differ by database.
+"""Any number of rows as one parameter of a statement.
 
-A thousand rows travel as one JSON text, so a statement is compiled once and its cost does not
-grow by a statement a row. The parameter is always called `rows`.
+This is the one place where bulk statements differ by database. A thousand rows are passed as one
+JSON text. So a statement is compiled once, and one statement is enough for any number of rows. The
+parameter is always called `rows`.
 """
 
 import json
@@ -50,7 +51,7 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
     """Describe the rows as a FROM clause with these columns, in the order of the tuples."""
     if dialect == POSTGRESQL:
         names = ", ".join(f'"{name}" {_POSTGRESQL_NAMES[kind]}' for name, kind in columns.items())
-        # The driver would take a bare :: for a bind name's end; CAST reads the same everywhere.
+        # CAST and not `::`, whose colon SQLAlchemy would read as part of the parameter.
         source = f"SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS rows ({names})"
     else:
         names = ", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in columns)
@@ -73,7 +74,7 @@ def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str
 
 
 _ILLEGIBLE = (r"\u0000", r"\ud")
-"""How JSON begins to write what no text column takes: a NUL, and half of a character."""
+"""The beginnings of JSON escapes that no text column takes: NUL, and half of a surrogate pair."""
 
 
 def keys_of(dialect: str, keys: Iterable[int]) -> list[int] | str:
@@ -85,9 +86,10 @@ def keys_of(dialect: str, keys: Iterable[int]) -> list[int] | str:
 def is_among(dialect: str, column: ColumnElement[int], name: str) -> ColumnElement[bool]:
     """Return the condition that a key is among those of a parameter.
 
-    A planner that is handed an array looks each key up; of rows it would expect a hundred. A text
-    that is cast to an array would be read anew for each row that is compared with it. The array is
-    made by a query, so its plan is the same for any number of keys, and is made once.
+    With an array the planner looks up each key; with rows it would expect a hundred of them. A text
+    that is cast to an array would be parsed again for each row that is compared with it. The array
+    is built by a subquery, so that it is built once, and the plan is the same for any number of
+    keys.
     """
     if dialect == POSTGRESQL:
         keys = select(func.unnest(bindparam(name, type_=postgresql.ARRAY(KEY))))
@@ -97,7 +99,7 @@ def is_among(dialect: str, column: ColumnElement[int], name: str) -> ColumnEleme
 
 
 def _legible(value: Any) -> Any:
-    """Replace characters that no text column takes: whatever a CE writes must be storable."""
+    """Replace characters that no text column takes: any text of a CE must be storable."""
     if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -127,9 +129,9 @@ def put(
     *,
     where: ColumnElement[bool] | None = None,
 ) -> bool:
-    """Insert a row, or give the one with this primary key these values; return whether it has them.
+    """Insert a row, or update the row with this primary key; return whether either was done.
 
-    One that is there and does not match `where` keeps its own.
+    An existing row that does not match `where` keeps its values.
     """
     new = _insert(tx.dialect, table).values({**key, **values})
     storing = new.on_conflict_do_update(index_elements=list(key), set_=dict(values), where=where)
@@ -142,24 +144,24 @@ def insert_rows(
     columns: Mapping[str, type[TypeEngine[Any]]],
     **common: type[TypeEngine[Any]],
 ) -> Any:
-    """Return the insertion of `rows`, to say what becomes of those that are there already.
+    """Return the insertion of `rows`; the caller adds what to do with rows that exist already.
 
-    What all rows have in common are parameters of their own.
+    Values in `common` are the same for all rows, and are parameters of their own.
     """
     new = rows(dialect, **columns)
     same = [bindparam(name, type_=kind()) for name, kind in common.items()]
-    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
+    # Without a WHERE, SQLite parses ON CONFLICT as a part of FROM.
     source = select(new, *same).where(true())
     return insert_selected(dialect, table, [*columns, *common], source)
 
 
 def insert_selected(dialect: str, table: Table, columns: Sequence[str], source: Select[Any]) -> Any:
-    """Return the insertion of what is selected; the selection has a WHERE (see `insert_rows`)."""
+    """Return the insertion of a selection, which must have a WHERE (see `insert_rows`)."""
     return _insert(dialect, table).from_select(list(columns), source)
 
 
 def adding(new: Any, table: Table, names: Iterable[str]) -> Executable:
-    """Return an insertion that adds to the numbers of the rows that are there already."""
+    """Return an insertion that adds its numbers to those of rows that exist already."""
     sums = {name: table.c[name] + new.excluded[name] for name in names}
     statement: Executable = new.on_conflict_do_update(
         index_elements=list(table.primary_key.columns), set_=sums
@@ -168,7 +170,7 @@ def adding(new: Any, table: Table, names: Iterable[str]) -> Executable:
 
 
 def replacing(new: Any, table: Table, names: Iterable[str]) -> Executable:
-    """Return an insertion that gives the rows that are there already its own values."""
+    """Return an insertion that gives its values to rows that exist already."""
     statement: Executable = new.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
         set_={name: new.excluded[name] for name in names},
@@ -190,7 +192,7 @@ _written = json.JSONEncoder(default=_plain, check_circular=False).encode
 
 
 def moment(value: datetime) -> str:
-    """Write a moment in UTC without a zone, as both databases read and SQLite compares it."""
+    """Write a moment in UTC without a zone: both databases read it, and SQLite can compare it."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
     return _written_in_utc(value if value.tzinfo is UTC else value.astimezone(UTC))
@@ -198,7 +200,8 @@ def moment(value: datetime) -> str:
 
 @lru_cache(maxsize=1_000)
 def _written_in_utc(value: datetime) -> str:
-    # Kept, for many pilots have the same. Of another zone, two that are equal may be an hour apart.
+    # Cached, because many pilots have the same moment. The key is in UTC: in other zones, two equal
+    # datetimes may be an hour apart.
     return value.isoformat(" ", "microseconds").removesuffix(_ZONE)
 
 

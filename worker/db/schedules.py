@@ -1,4 +1,4 @@
-"""Schedules: when each periodic task fires. A row with a VO stands before the one without."""
+"""Schedules: when each periodic task fires. For a VO, its own row counts before the common one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -31,7 +31,7 @@ from worker.domain.errors import Invalid, UnknownSchedule
 from worker.domain.schedule import Outcome
 
 SHORTEST = 0.1
-"""No interval is shorter, in seconds."""
+"""The shortest interval, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class Schedule:
     """When a task fires, by interval in seconds or by cron, and how it last went.
 
     `last_at` is the last firing, `done_at` the last execution by a worker. `pending` counts the
-    firings since that execution, `pending_since` is the first of them. The failure is the last one;
-    it stands until an execution for the same VO or CE is ok.
+    firings since that execution, `pending_since` is the first of them. `failure` is the last
+    failure; it stays until an execution for the same VO or CE is ok.
     """
 
     task: str
@@ -87,7 +87,7 @@ _SCHEDULES = select(*_COLUMNS).select_from(schedules.outerjoin(vos, schedules.c.
 
 
 def put(tx: Transaction, schedule: Schedule) -> None:
-    """Store a schedule, in place of the one of the same task and VO if there is one."""
+    """Store a schedule; it replaces that of the same task and VO, if there is one."""
     values = _values(tx, schedule)
     same = (schedules.c.task == schedule.task, _of(values["vo_id"]))
     before = _find(tx, *same)
@@ -99,7 +99,7 @@ def put(tx: Transaction, schedule: Schedule) -> None:
 
 
 def is_enabled(tx: Transaction, task: str, vo: str) -> bool:
-    """Return whether a task fires for a VO: by a schedule of its own, or by that of all."""
+    """Return whether a task fires for a VO: by the VO's own schedule, or by the common one."""
     enabled = {
         row.vo: row.enabled
         for row in tx.execute(
@@ -112,19 +112,19 @@ def is_enabled(tx: Transaction, task: str, vo: str) -> bool:
 
 
 def seed(tx: Transaction, defaults: Iterable[Schedule]) -> None:
-    """Store the schedules that are missing; present ones keep what an operator set."""
+    """Store the schedules that are missing; existing ones keep what an operator set."""
     present = {(schedule.task, schedule.vo) for schedule in get_all(tx)}
     for schedule in defaults:
         if (schedule.task, schedule.vo) not in present:
-            # Another scheduler that begins in this moment may have stored it.
+            # Another scheduler that starts at the same moment may have stored it.
             insert_new(tx, schedules, **_values(tx, schedule))
             present.add((schedule.task, schedule.vo))
 
 
 def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) -> list[Schedule]:
-    """Claim ticks, each by the moment of the tick after it; return those that were not claimed yet.
+    """Claim ticks, each with the moment of the tick after it; return those that were claimed.
 
-    One statement for all: of several schedulers that see the same tick, one claims it.
+    One statement claims them all. If several schedulers see the same tick, only one claims it.
     """
     if not ticks:
         return []
@@ -137,9 +137,9 @@ def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) ->
 
 
 def count_firings(tx: Transaction, firings: Mapping[int, bool], now: datetime) -> None:
-    """Count a firing of schedules, by id; begin the count again where the value is true.
+    """Count a firing of each schedule, by id; if the value is true, the count begins again at 1.
 
-    The count ends with the next execution by a worker. One statement for all.
+    The next execution by a worker resets the count. One statement counts all.
     """
     if firings:
         data = ((key, int(anew)) for key, anew in firings.items())
@@ -148,7 +148,7 @@ def count_firings(tx: Transaction, firings: Mapping[int, bool], now: datetime) -
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """An execution of a task that has ended: for which VO or CE, and how it went."""
+    """An execution of a task that has ended: for which VO or CE, and its outcome."""
 
     task: str
     subject: str | None
@@ -160,10 +160,10 @@ class Execution:
 
 
 def finished(tx: Transaction, execution: Execution, now: datetime) -> None:
-    """Note an execution on the schedule of its VO, else on the one for all, in one statement.
+    """Note an execution on the schedule of its VO, or else on the common one, in one statement.
 
-    Any execution by a worker shows that a worker is alive. A skipped one says nothing about the
-    task, and is written once for each firing.
+    Any execution by a worker shows that a worker is alive. A skipped execution says nothing about
+    the task, and is written only if there was a firing since the last one.
     """
     skipped = execution.outcome is Outcome.SKIPPED
     if skipped and execution.by_hand:
@@ -186,7 +186,7 @@ def _outcome(execution: Execution, now: datetime) -> dict[str, Any]:
     failed = (now, execution.subject, execution.failure)
     if execution.outcome is Outcome.FAILED:
         return {**outcome, **dict(zip(_FAILURE, failed, strict=True))}
-    # What went well for one CE leaves the failure of another; one that is a day old is history.
+    # A success for one CE leaves the failure of another CE; a failure that is a day old is removed.
     over = or_(
         schedules.c.failed_for.is_not_distinct_from(execution.subject),
         schedules.c.failed_at < now - timedelta(days=1),
@@ -195,7 +195,7 @@ def _outcome(execution: Execution, now: datetime) -> dict[str, Any]:
 
 
 def _schedule_of(execution: Execution) -> ScalarSelect[Any]:
-    """Find the schedule of a VO, else the one for all."""
+    """Select the schedule of a VO, or else the common one."""
     named = select(vos.c.id).where(vos.c.name == execution.vo).scalar_subquery()
     candidate = schedules.alias()
     return (
@@ -211,7 +211,7 @@ def _schedule_of(execution: Execution) -> ScalarSelect[Any]:
 
 
 def bring_forward(tx: Transaction, task: str, now: datetime) -> None:
-    """Let a task fire again at once, because it left work; then its schedule goes on."""
+    """Let a task fire again at once, because it left work. After that its schedule goes on."""
     tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(next_at=now))
 
 

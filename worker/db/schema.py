@@ -1,9 +1,9 @@
-"""Does a database have exactly the tables that the models describe?
+"""Comparison of a database with the models: whether it has exactly the tables that they describe.
 
-The models are built a second time in an empty place (a scratch schema that is rolled back, or
-an SQLite database in memory), and the two catalogs are compared as the database itself writes
-them. So nothing is interpreted here: a column, a default, a CHECK, the predicate of a partial
-index, a trigger, each differs or does not.
+The models are built a second time in an empty place: a scratch schema that is rolled back, or an
+SQLite database in memory. Then the two catalogs are compared as texts that the database itself
+writes. So nothing is interpreted here: each column, default, CHECK, predicate of a partial index
+and trigger is equal, or it differs.
 """
 
 import re
@@ -31,7 +31,7 @@ class SchemaDifference:
 
     @property
     def table(self) -> str:
-        """The table it is part of."""
+        """The table that the part belongs to."""
         return self.part.split(" ", 1)[1].split(".")[0]
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ def _compare(expected: Catalog, actual: Catalog) -> list[SchemaDifference]:
         for part in sorted(expected.keys() & actual.keys())
         if actual[part] != expected[part]
     ]
-    # A missing table says it all; its columns and indexes need no line each.
+    # If a table is missing, its columns and indexes are not listed as well.
     gone = {d.table for d in missing if d.part == f"table {d.table}"}
     reported = [d for d in missing if d.table not in gone or d.part == f"table {d.table}"]
     return reported + extra + changed
@@ -122,7 +122,8 @@ SELECT 'trigger ' || t.relname || '.' || g.tgname,
  WHERE n.nspname = :schema AND t.relname IN :tables
    AND NOT g.tgisinternal
 """
-# Not-null constraints have rows of their own since PostgreSQL 18; the column's line tells them.
+# Since PostgreSQL 18 not-null constraints have rows of their own; they are left out, since the
+# columns already say "not null".
 
 
 def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> Catalog:
@@ -132,10 +133,10 @@ def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> C
 
 
 def _one_form(definition: str) -> str:
-    """Write a list of words in one form.
+    """Write a list of words always in the same form.
 
-    A restored database casts each word of a list, a new one casts the list: `pg_dump` writes what
-    the server shows, and the server reads that as another expression.
+    A restored database casts each word of a list, a new database casts the whole list: the server
+    reads the expression that `pg_dump` writes as a different one.
     """
     plain_words = _CAST_WORD.sub(r"\1", definition)
     return _CAST_LIST.sub(r"\1", plain_words)
@@ -194,5 +195,5 @@ def _sqlite_statements(connection: Connection, table: str) -> Catalog:
 
 
 def _plain(sql: str) -> str:
-    """Remove quotes and spacing, which differ in a table that was rebuilt."""
+    """Remove quotes and spacing: these differ if SQLite made the table anew."""
     return re.sub(r"\s+", " ", sql.replace('"', "")).strip()

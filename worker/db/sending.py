@@ -1,4 +1,4 @@
-"""Whether CEs are sent pilots: their pauses, by themselves or by hand, and the history of these."""
+"""The sending states of CEs: automatic pauses, holds by operators, and the history of both."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -48,7 +48,7 @@ def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
 
 
 def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[SendingChange]:
-    """List when a CE was paused, held or resumed."""
+    """List the changes of the sending state of a CE: when it was paused, held or resumed."""
     own = [sending_changes.c[name] for name in SendingChange.__dataclass_fields__ if name != "ce"]
     query = (
         select(ces.c.name.label("ce"), *own)
@@ -63,7 +63,10 @@ def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[Sendin
 def change(
     tx: Transaction, new: SendingChange, reason: str | None = None, since: datetime | None = None
 ) -> None:
-    """Change the sending state of a CE, and write the history; a pause has a reason and a start."""
+    """Change the sending state of a CE, and write the history.
+
+    `reason` and `since` are given for a pause or a hold, and are `None` for its end.
+    """
     tx.execute(
         update(ce_health)
         .where(ce_health.c.ce_id == key_of(tx, ces, new.ce))
@@ -75,7 +78,7 @@ def change(
 
 
 def holds_over(tx: Transaction, now: datetime) -> list[str]:
-    """Return the CEs whose hold is over."""
+    """Return the CEs that are still held although the time of the hold is over."""
     query = (
         select(ces.c.name)
         .join_from(ce_health, ces, ce_health.c.ce_id == ces.c.id)

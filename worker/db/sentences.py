@@ -1,8 +1,8 @@
-"""Sentences: texts that repeat numbers, as templates that point at the numbers.
+"""A compact form of sentences whose numbers are stored elsewhere: templates that point at them.
 
     "free 3; gets 2"  ->  ["free #; gets #", ["trace", "ce", "free"], ["granted"]]
 
-A number that stands nowhere else is kept beside its template, and its pointer is null.
+A number that is not stored elsewhere is kept beside its template, and its pointer is null.
 """
 
 import re
@@ -15,15 +15,16 @@ Values = Mapping[Path, Sequence[Any]]
 WHOLE, HUNDREDTHS = "\0", "\1"
 _NUMBER = re.compile(r"(?<![\d.])(?:[1-9]\d{0,11}|0)(?:\.\d\d)?(?!\d|\.\d)")
 _SAMPLE = 8
-"""So many sentences decide where the numbers of all that are alike stand."""
+"""The number of sentences with the same template in which the places of numbers are searched."""
 
 
 def parse(
     texts: Sequence[str], values: Values, absent: object
 ) -> tuple[list[Any], list[list[Any]]]:
-    """Return a template for each text, and the numbers that it does not find elsewhere."""
+    """Return a template for each text, and the numbers that are not stored elsewhere."""
     split = [_split(text) for text in texts]
-    # A text that holds a mark of its own is no template, though it may look like one.
+    # Keyed by the count of numbers, too: a text that itself contains a mark has none, and must not
+    # be mixed with templates that look the same.
     alike: dict[tuple[str, int], list[int]] = {}
     for row, (template, numbers) in enumerate(split):
         alike.setdefault((template, len(numbers)), []).append(row)
@@ -80,7 +81,7 @@ def _split(text: str) -> tuple[str, list[str]]:
 def _path(
     place: int, members: Sequence[int], split: Sequence[tuple[str, list[str]]], values: Values
 ) -> Path | None:
-    """Return where a number of these sentences stands, if it stands anywhere for most."""
+    """Return the path at which a number of most of these sentences is stored, if there is one."""
     sample = members[:: max(1, len(members) // _SAMPLE)]
     texts = [(row, split[row][1][place]) for row in sample]
     best, most = None, len(texts) / 2
@@ -92,7 +93,7 @@ def _path(
 
 
 def _shown(value: Any, like: str) -> str | None:
-    """Write a value in the way of a number in a sentence."""
+    """Write a value in the format of a number in a sentence."""
     if "." in like:
         return f"{value:.2f}" if type(value) is float else None
     return str(value) if type(value) is int else None

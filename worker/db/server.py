@@ -1,4 +1,4 @@
-"""Making, removing and emptying whole databases."""
+"""Making, removing, replacing and emptying whole databases."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,14 +18,14 @@ from worker.domain.errors import DatabaseRefused
 from worker.domain.vo import DEFAULT_VO
 
 MAINTENANCE = "postgres"
-"""The database that one connects to in order to make or remove another."""
+"""The database to connect to in order to make or remove another."""
 
 KEPT = frozenset({changes.name})
-"""What stays when a database is emptied."""
+"""The tables that keep their rows when a database is emptied."""
 
 
 def exists(url: URL) -> bool:
-    """Return whether the database is there. A server that is not there is an error."""
+    """Return whether the database exists. A server that cannot be reached is an error."""
     if url.get_backend_name() != POSTGRESQL:
         return _file(url).is_file()
     with _maintenance(url) as connection:
@@ -33,7 +33,10 @@ def exists(url: URL) -> bool:
 
 
 def is_missing(url: URL) -> bool:
-    """Return whether a file is absent and could be made; anything else shows when one connects."""
+    """Return whether the database is a file that does not exist and could be made.
+
+    Any other problem is an error of the later connection.
+    """
     if url.get_backend_name() == POSTGRESQL or url.database in (None, "", ":memory:"):
         return False
     path = Path(str(url.database))
@@ -45,7 +48,7 @@ def create(url: URL) -> bool:
     if url.get_backend_name() != POSTGRESQL:
         if exists(url):
             return False
-        with suppress(OSError):  # what is wrong shows when one connects
+        with suppress(OSError):  # the connection below reports the problem
             _file(url).touch(mode=0o600, exist_ok=False)
         engine = make_engine(url)
         with translated(url), engine.connect() as connection:
@@ -60,7 +63,7 @@ def create(url: URL) -> bool:
 
 
 def drop(url: URL, *, force: bool = False) -> bool:
-    """Remove a database; return whether there was one. With `force`, its users are thrown out."""
+    """Remove a database; return whether there was one. `force` ends the connections to it."""
     if url.get_backend_name() != POSTGRESQL:
         there = exists(url)
         for suffix in ("", "-wal", "-shm"):
@@ -75,7 +78,7 @@ def drop(url: URL, *, force: bool = False) -> bool:
 
 
 def replace(url: URL, other: URL, *, force: bool = False) -> None:
-    """Put a database of the server in the place of another, which is removed."""
+    """Replace the database of a URL by another one of the same server; the old one is removed."""
     with _maintenance(url) as connection:
         how = " WITH (FORCE)" if force else ""
         if _is_there(connection, url):
@@ -85,13 +88,13 @@ def replace(url: URL, other: URL, *, force: bool = False) -> None:
 
 
 def count_rows(engine: Engine) -> None:
-    """Have PostgreSQL learn what its tables hold: a dump brings none of that with it."""
+    """Have PostgreSQL make the statistics of its tables: a dump does not contain them."""
     with translated(engine.url), engine.begin() as connection:
         connection.execute(text("ANALYZE"))
 
 
 def empty(tx: Transaction, chains: Sequence[Chain]) -> int:
-    """Delete every row except for changes, those with foreign keys first; return how many."""
+    """Delete all rows except the changes; return how many. Tables with foreign keys come first."""
     deleted = 0
     present = set(inspect(tx.connection).get_table_names())
     for chain in reversed(chains):
@@ -121,7 +124,7 @@ def row_counts(connection: Connection, chain: Chain) -> dict[str, int | None]:
 
 
 def has_rows(connection: Connection, table: Table) -> bool:
-    """Return whether a table is there and not empty."""
+    """Return whether a table exists and is not empty."""
     if not inspect(connection).has_table(table.name):
         return False
     return connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None

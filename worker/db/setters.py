@@ -1,7 +1,7 @@
-"""Who drained, disabled, restricted or holds a CE, when and why: as the audit knows it.
+"""Who drained, disabled, restricted or holds a CE, when and why, by the audit.
 
-The audit is read by the index of its names, from the latest change of a CE back to the one that
-gave a value its state; a state that only the database itself knows of has nobody's name.
+The audit is read by the index of its names, from the latest change of a CE back to the change that
+set the present state. If the audit has no such change, nobody is named.
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ _STATES: Mapping[str, ColumnElement[bool]] = {
     "only_for": ~ces.c.open_to_all,
     "sending": ce_health.c.sending == Sending.HELD,
 }
-"""The values of a CE that keep pilots away, each with when it does so."""
+"""The values of a CE that can keep pilots away, each with the condition under which it does."""
 
 
 def of_ces(tx: Transaction, ce: str | None = None) -> dict[str, dict[str, Setter]]:
-    """Return who keeps pilots away from each CE, or from one, by the value that does so."""
+    """Return who keeps pilots away from each CE, or from one, by the name of the value."""
     states = union_all(*(_changed(tx, field, ce) for field in _STATES)).subquery()
     query = select(
         states.c.ce,
@@ -42,7 +42,7 @@ def of_ces(tx: Transaction, ce: str | None = None) -> dict[str, dict[str, Setter
 
 
 def _changed(tx: Transaction, field: str, ce: str | None) -> Select[Any]:
-    """Return the last change of a value, for each CE that it keeps pilots away from."""
+    """Select the last change of a value, for each CE from which this value keeps pilots away."""
     last = (
         select(changes.c.id)
         .where(
@@ -64,7 +64,7 @@ def _changed(tx: Transaction, field: str, ce: str | None) -> Select[Any]:
 
 
 def _has(tx: Transaction, field: str) -> ColumnElement[bool]:
-    """Return the condition that a change has made this value another one."""
+    """Return the condition that a change has changed this value."""
     if tx.dialect == POSTGRESQL:
         return changes.c.after.op("?", is_comparison=True)(literal(field, Text))
     return func.json_type(changes.c.after, f"$.{field}").is_not(None)
@@ -76,9 +76,10 @@ _KEEPS_AWAY: Mapping[str, Any] = {
     "only_for": lambda after: bool(after.get("only_for")),
     "sending": lambda after: after.get("sending") == Sending.HELD,
 }
-"""Whether a change says what is so now. Who changed the database past Pilotage left no row."""
+"""Whether a change has set the present state. It has not if somebody changed the database directly,
+which leaves no row in the audit."""
 
 
 def _reason(what: str, after: Mapping[str, Any]) -> str | None:
-    """Return why; a form wrote its reason behind what was done."""
+    """Return the reason of a change. A form of the console stores it after the colon of `what`."""
     return after.get("reason") or what.partition(": ")[2] or None

@@ -1,4 +1,4 @@
-"""Slots: what is free on each CE, and how much room the limits leave for more pilots."""
+"""Slots: how many are free on each CE, and the room that the limits leave for more pilots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ UNLIMITED = 2**31
 
 
 class Room:
-    """How many more pilots fit, by CE and by VO. It holds as long as its locks are held."""
+    """How many more pilots fit, by CE and by VO. The numbers are valid while the locks are held."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Room:
 
 
 def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
-    """Lock the VOs and CEs of these grants, then count what they still have room for.
+    """Lock the VOs and CEs of these grants, then count how many pilots they still have room for.
 
-    Counting is a statement of its own: it must see what stands after the locks were got.
+    The pilots are counted by a second statement: it must see the state after the locks were taken.
     """
     vo_rows, ce_rows = _lock(tx, {grant.vo for grant in grants}, {grant.ce for grant in grants})
     by_ce: dict[int, tuple[int, int]] = {}
@@ -93,13 +93,13 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
 
 
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
-    """Return the CEs that are enabled, do not drain and have a free slot, and how many each has."""
+    """Return the CEs that are enabled, do not drain and have free slots, with the free slots."""
     return tx.execute(_AVAILABLE).mappings().all()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CESlots:
-    """The facts of one CE that an allocation for one VO reads, all in one statement."""
+    """The facts of one CE for an allocation for one VO. One statement reads those of all CEs."""
 
     name: str
     backend: str
@@ -130,19 +130,19 @@ class CESlots:
 
     @property
     def available(self) -> int:
-        """How many more pilots fit: free slots, and no more than may wait."""
+        """How many more pilots fit: the free slots, at most what the waiting limit still allows."""
         free = self.capacity - self.occupying
         if self.waiting_limit is not None:
             free = min(free, self.waiting_limit - self.waiting)
         return max(0, free)
 
     def is_held(self, now: datetime) -> bool:
-        """Return whether an operator holds it, and the time is not over."""
+        """Return whether an operator holds the CE now; the time of a hold may be over."""
         return is_held(self.sending, self.held_until, now)
 
 
 def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
-    """Return the slots of every CE as one VO sees them, also of CEs that it may not use."""
+    """Return the slots of all CEs for one VO, also of CEs that it may not use."""
     return [CESlots(**row) for row in tx.execute(_SLOTS, {"vo_id": vo_id}).mappings()]
 
 
@@ -153,7 +153,7 @@ def slots_of(tx: Transaction, ce: str) -> list[CESlots]:
 
 
 def count_by_vo(tx: Transaction) -> dict[str, tuple[int, int]]:
-    """Return, by VO, how many pilots occupy a slot, and how many of them wait."""
+    """Return for each VO how many pilots occupy a slot, and how many of them wait."""
     counted = tx.execute(_BY_VO)
     return {row.name: (int(row.occupying), int(row.waiting)) for row in counted}
 
@@ -175,7 +175,8 @@ def _vo_room(vo: Any, occupying: int) -> int:
 def _lock(
     tx: Transaction, vo_names: set[str], ce_names: set[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    # In two columns: if one said which of both a name is, the planner would expect one of each.
+    # VOs and CEs are in two columns. With one column for the name and one for its kind, the planner
+    # would expect only one row of each kind.
     data = zip_longest(sorted(vo_names), sorted(ce_names))
     locked = tx.execute(_locked(tx.dialect), encode((vos.name, ces.name), data)).all()
     return _by_name(tx, locked, vos, vo_names), _by_name(tx, locked, ces, ce_names)
@@ -184,7 +185,7 @@ def _lock(
 def _by_name(
     tx: Transaction, locked: Sequence[Any], table: Table, names: set[str]
 ) -> dict[str, Any]:
-    """Pick the rows of one table, and refuse a name that has none."""
+    """Return the rows of one table by name; refuse a name without a row."""
     by_name = {row.name: row for row in locked if row.kind == table.name}
     for name in sorted(names - by_name.keys()):
         raise unknown(tx, table, name)
@@ -193,13 +194,13 @@ def _by_name(
 
 @cache
 def _locked(dialect: str) -> CompoundSelect[Any]:
-    """Lock the VOs and then the CEs, as the parts of a union are read one after the other."""
+    """Lock the VOs and then the CEs: the parts of a union are read one after the other."""
     parts = (_locked_in(dialect, table) for table in (vos, ces))
     return union_all(*(select(part.subquery()) for part in parts))
 
 
 def _locked_in(dialect: str, table: Table) -> Select[Any]:
-    """Lock rows in the order of their keys, so that two who lock the same never deadlock."""
+    """Lock rows in the order of their keys, so that two transactions never deadlock."""
     names = rows(dialect, **{vos.name: Text, ces.name: Text})
     kind: ColumnElement[str] = literal_column(f"'{table.name}'")
     return (
@@ -219,12 +220,12 @@ _LIMITS: Mapping[Table, Sequence[ColumnElement[Any]]] = {
     ),
     ces: (ces.c.capacity.label("most"), ces.c.waiting_limit, ces.c.draining, ces.c.open_to_all),
 }
-"""What limits new pilots of a VO, and at a CE."""
+"""The columns that limit new pilots of a VO, and at a CE."""
 
 
 @cache
 def _counts(dialect: str) -> CompoundSelect[Any]:
-    """Count by CE and by VO, and list who may use the CEs that are not open to all."""
+    """Count by CE and by VO, and list which VOs may use the CEs that are not open to all."""
     part = counted()
     none = null().cast(KEY)
     zero: ColumnElement[int] = literal_column("0")
@@ -261,7 +262,7 @@ def _waits(part: Subquery) -> ColumnElement[bool]:
 
 
 def _occupation(*, vo_id: ColumnElement[int] | None = None) -> Subquery:
-    """Select, by CE, how many pilots occupy a slot, and how many of them wait; of one VO too."""
+    """Select for each CE how many pilots occupy a slot and how many wait, also those of one VO."""
     part = counted()
     conditions = {"occupying": true(), "waiting": _waits(part)}
     if vo_id is not None:

@@ -1,7 +1,7 @@
-"""Sums: what pilots did since a moment, by CE, VO and day, added up from the tallies.
+"""Sums of what pilots did since a moment, by CE, VO and day, added up from the tallies.
 
-The tallies outlive the pilots, so their sums go back further than the history. How long the
-middle pilot waited they do not say: that is read from pilots that are still kept.
+The tallies are kept longer than the pilots, so the sums go back further than the history. Medians
+of waits cannot be had from tallies: they are read from the pilots that are still kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,11 +30,11 @@ from worker.domain.pilot import FINAL, Cause, Status, Use
 from worker.domain.words import Described
 
 MOST_WAITS = 50_000
-"""Ends of pilots, the newest ones, whose waits are read."""
+"""How many pilots are read for their waits: those that ended last."""
 
 
 class ReportBy(Described):
-    """What is added up by."""
+    """What the sums are grouped by."""
 
     CE = "ce", "The CE of the pilots."
     VO = "vo", "The VO of the pilots."
@@ -55,23 +55,23 @@ class PilotSums:
     lost: int
     cancelled: int
     causes: dict[Cause, int]
-    """Why those failed that did."""
+    """How many pilots failed with each cause."""
     success: float | None
-    """The share of what ended, but for what we cancelled, that was useful."""
+    """The part of the ended pilots, without the cancelled ones, that was useful."""
     starts: int
     seconds_to_start: float | None
-    """How long those that started had waited, in the mean."""
+    """The mean wait of the pilots that started."""
     half_within: float | None
-    """Seconds within which half of them started, by those that ended and are still kept."""
+    """Seconds within which half of the pilots started, by those that ended and are still kept."""
     most_within: float | None
-    """Seconds within which nine of ten started, likewise."""
+    """Seconds within which nine of ten pilots started, by the same pilots."""
     slot_hours: float
-    """Hours that pilots ran which ended, together."""
+    """The run times of all ended pilots together, in hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SumsOf:
-    """Whose pilots count: those of a CE, of a VO, or all."""
+    """Which pilots count: those of a CE, those of a VO, or all."""
 
     ce: str | None = None
     vo: str | None = None
@@ -80,7 +80,10 @@ class SumsOf:
 def add_up(
     tx: Transaction, since: datetime, by: Sequence[ReportBy], limit: int, place: SumsOf
 ) -> list[PilotSums]:
-    """Add up what happened since a moment, by some words or all in one, in their order."""
+    """Add up what happened since a moment, in groups by some words, or all in one group.
+
+    The groups are sorted by these words.
+    """
     parts = _parts(tx, since, place)
     words = _words(parts)
     key = [words[word].label(word) for word in by]
@@ -100,7 +103,7 @@ def add_up(
 _NOT_COUNTED: list[ColumnElement[str]] = [
     literal_column(f"'{word}'") for word in ("", Status.RESERVED)
 ]
-"""A pilot that was only made, or deleted, did nothing."""
+"""Tallies of pilots that were only made, or deleted, are not counted: these pilots did nothing."""
 
 
 def _parts(tx: Transaction, since: datetime, place: SumsOf) -> Subquery:
@@ -110,7 +113,7 @@ def _parts(tx: Transaction, since: datetime, place: SumsOf) -> Subquery:
         names = ("ce_id", "vo_id", "was", "became", "cause", "pilots")
         more = ("starts", "seconds_to_start", "seconds_run")
         query = select(
-            # Both databases write a moment in UTC as a text that begins with its day.
+            # In both databases the text of a moment in UTC begins with its day.
             func.substr(cast(at, Text), 1, 10).label("day"),
             *(table.c[name] for name in (*names, *more)),
         ).where(at >= since, table.c.became.not_in(_NOT_COUNTED))
@@ -136,7 +139,7 @@ def _columns(parts: Subquery) -> list[ColumnElement[Any]]:
         return func.sum(case((condition, parts.c.pilots), else_=0))
 
     is_lost: ColumnElement[str] = literal_column(f"'{Status.LOST}'")
-    # What ended well before its use was stored counts as of use.
+    # A good end from before the use was stored counts as useful.
     of_no_use = of_cause(Use.SHORT) | of_cause(Use.EMPTY)
     conditions = {
         "sent": became(Status.SUBMITTING),
@@ -147,7 +150,7 @@ def _columns(parts: Subquery) -> list[ColumnElement[Any]]:
         "cancelled": became(Status.CANCELLED),
     }
     conditions |= {f"cause_{cause}": became(Status.FAILED) & of_cause(cause) for cause in Cause}
-    # One that turned up is lost no longer.
+    # A lost pilot that turned up again is subtracted.
     lost = case((became(Status.LOST), parts.c.pilots), (parts.c.was == is_lost, -parts.c.pilots))
     return [
         *(number(condition).label(name) for name, condition in conditions.items()),
@@ -160,7 +163,7 @@ Waits = Mapping[tuple[str, ...], Sequence[float]]
 
 
 def _waits(tx: Transaction, since: datetime, by: Sequence[ReportBy], place: SumsOf) -> Waits:
-    """Return how long pilots waited that ended since a moment, sorted, by the words."""
+    """Return the waits of the pilots that ended since a moment, sorted, for each group."""
     ends = (
         select(transitions.c.pilot_id, func.max(transitions.c.at).label("at"))
         .where(
@@ -227,5 +230,5 @@ def _causes(row: RowMapping, causes: Iterable[Cause]) -> dict[Cause, int]:
 
 
 def _reached(waits: Sequence[float], part: float) -> float | None:
-    """Return the wait that this part of the pilots did not exceed."""
+    """Return the wait within which this part of the pilots started."""
     return waits[max(0, -int(-part * len(waits) // 1) - 1)] if waits else None

@@ -1,10 +1,10 @@
-"""A migration takes all tables of its chain before it changes the first (on PostgreSQL).
+"""Locking of all tables of a chain before a migration changes the first (on PostgreSQL).
 
-A migration changes one table after another, each for itself alone until the end. Somebody at work
-may hold a later one and wait for an earlier one: then the two would wait for each other, and the
-server would end either. So all tables are taken before the first is changed, within less time than
-after which the server looks for those who wait for each other; if that cannot be, all are given
-back, and it is tried again.
+A migration changes one table after another, and keeps an exclusive lock on each until its end.
+Another transaction may hold a later table and wait for an earlier one: that is a deadlock, and the
+server would end one of the two. So all tables are locked before the first is changed. If that takes
+nearly as long as the server waits before it looks for deadlocks, all locks are released, and it is
+tried again.
 """
 
 import time
@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from worker.domain.errors import DatabaseBusy
 
 WITHIN = 400
-"""Milliseconds; the server looks after a second."""
+"""Milliseconds for locking all tables; the server looks for deadlocks after a second."""
 PAUSE = 0.2
 PATIENCE = 60.0
 
@@ -28,11 +28,11 @@ SELECT oid::regclass::text FROM ours UNION
 SELECT conrelid::regclass::text FROM pg_constraint JOIN ours ON confrelid = ours.oid
  WHERE contype = 'f' ORDER BY 1
 """
-"""Those that point at ours belong to them, too: so do tables that our models know no longer."""
+"""Tables that refer to ours are locked, too, even if they are no longer among our models."""
 
 
 def take(connection: Connection, tables: Collection[str]) -> None:
-    """Take these tables, and those that point at them, for this transaction alone."""
+    """Lock these tables, and those that refer to them, exclusively for this transaction."""
     names = ", ".join(connection.scalars(text(_PRESENT), {"names": list(tables)}))
     if not names:
         return
@@ -43,7 +43,7 @@ def take(connection: Connection, tables: Collection[str]) -> None:
 
 
 def _takes(connection: Connection, names: str, *, may_fail: bool) -> bool:
-    # The driver of PostgreSQL is imported where it is used, as everywhere.
+    # The driver of PostgreSQL is imported only where it is used.
     from worker.db import psycopg_errors
 
     try:

@@ -1,8 +1,8 @@
-"""Tallies: how many pilots there are, and what has moved, without reading a pilot.
+"""Tallies: how many pilots there are and which moves they made, without reading a pilot.
 
-What moves is appended to `new_tallies`, in its own transaction and by the database itself. `fold`
-takes it from there into `pilot_counts` and the tallies of the minute. A count is the sum of both,
-read by one statement, so it is exact whether or not anything was folded.
+Triggers append each move to `new_tallies`, in the transaction of the move. `fold` takes the rows
+from there into `pilot_counts` and the tallies of minutes. A count is the sum of `pilot_counts` and
+`new_tallies`, read by one statement, so it is exact whether or not everything was folded.
 """
 
 from collections import defaultdict
@@ -48,24 +48,24 @@ from worker.domain.pilot import Status, Use
 from worker.domain.tally import Grain, MoveCounts, Tally, begin_of
 
 LOCK = "tally"
-"""What is locked by whoever folds."""
+"""The name of the lock that an execution holds while it folds."""
 
 FOLDED_AT_ONCE = 20_000
-"""New tallies that one fold takes; each is a row of Python for a moment."""
+"""The most new tallies that one fold takes; they are all in memory for a moment."""
 
 GONE = ""
-"""Stands for no pilot: before it is made, and after it was deleted."""
+"""The status of a pilot before it is made and after it was deleted."""
 
 _COUNTS = MoveCounts._fields
 
 Differences = Mapping[tuple[str, str, Status], tuple[int, int]]
-"""By CE, VO and status: the count that is kept, and how many pilots there are."""
+"""By CE, VO and status: the kept count, and how many pilots there really are."""
 
 
 def take_past(table: Table) -> Delete:
-    """Delete the tallies of one grain before a moment, as many as a limit says.
+    """Delete the oldest tallies of one grain before a moment, at least as many as a limit.
 
-    Whole minutes or hours: of one that was begun, nothing is left behind.
+    Whole minutes or hours are deleted: no part of one is left.
     """
     past = (
         select(table.c.begins_at)
@@ -82,7 +82,10 @@ def take_past(table: Table) -> Delete:
 
 
 def counted() -> Subquery:
-    """Select how many pilots each VO has in each status at each CE, in parts to be summed."""
+    """Select how many pilots each VO has in each status at each CE.
+
+    A count may be in several rows, which must be summed.
+    """
     folded = select(
         pilot_counts.c.ce_id, pilot_counts.c.vo_id, pilot_counts.c.status, pilot_counts.c.pilots
     )
@@ -99,13 +102,13 @@ def counted() -> Subquery:
 def fold(tx: Transaction, limit: int) -> int:
     """Fold up to `limit` new tallies, the oldest first; return how many.
 
-    One execution at a time: the caller holds `LOCK`.
+    Only one execution may do this at a time: the caller holds `LOCK`.
     """
     new = tx.execute(_TAKE, {"limit": limit}).all()
     ce_ids = set(tx.execute(select(ces.c.id)).scalars())
     vo_ids = set(tx.execute(select(vos.c.id)).scalars())
     totals.add(tx, new, ce_ids, vo_ids)
-    # What is said of CEs and VOs that were removed since is left out.
+    # Rows of CEs and VOs that were removed since are left out.
     kept = [row for row in new if row.ce_id in ce_ids and row.vo_id in vo_ids]
     _add_counts(tx, kept)
     _add_tallies(
@@ -116,7 +119,7 @@ def fold(tx: Transaction, limit: int) -> int:
 
 
 def coarsen(tx: Transaction, grain: Grain, into: Grain, before: datetime, limit: int) -> int:
-    """Fold tallies that are older than a moment into those of a longer time; return how many."""
+    """Fold tallies that are older than a moment into tallies of a longer time; return how many."""
     old = tx.execute(_OLD, {"grain": grain, "before": before, "limit": limit}).all()
     _add_tallies(tx, (_part(into, row.begins_at, row) for row in old))
     return len(old)
@@ -130,17 +133,18 @@ def count_new(tx: Transaction) -> int:
 def good_ends(tx: Transaction, since: datetime) -> dict[tuple[str, str, Use], int]:
     """Count the pilots that ended well since a moment, by VO, CE and use.
 
-    Since the beginning of its minute; of a moment of days ago, not all is kept by the minute.
-    What ended before its use was stored is left out.
+    They are counted from the beginning of the moment's minute. For a moment of days ago the count
+    is too low: older tallies are not kept by the minute. Ends from before the use was stored are
+    left out.
     """
     begin = {"since": begin_of(Grain.MINUTE, since)}
     return {(row.vo, row.ce, Use(row.cause)): int(row.number) for row in tx.execute(_GOOD, begin)}
 
 
 def recount(tx: Transaction) -> Differences:
-    """Write the counts anew from the pilots themselves; return what differed.
+    """Make the counts anew from the pilots themselves; return the counts that differed.
 
-    No pilot moves meanwhile, and nobody else folds: the caller holds `LOCK`.
+    Meanwhile no pilot can move, and nobody else folds: the caller holds `LOCK`.
     """
     if tx.dialect == POSTGRESQL:
         tx.execute(text("LOCK TABLE pilots IN SHARE MODE"))
@@ -156,9 +160,9 @@ def recount(tx: Transaction) -> Differences:
 
 
 def differences(tx: Transaction) -> Differences:
-    """Count the pilots themselves; return each CE, VO and status whose count differs.
+    """Count the pilots themselves; return each CE, VO and status whose kept count differs.
 
-    One statement reads both sides, so pilots that move meanwhile are no difference.
+    One statement reads both, so pilots that move meanwhile make no difference.
     """
     kept, real = counted(), _pilots_themselves()
     key = ("ce_id", "vo_id", "status")
@@ -198,7 +202,7 @@ def _pilots_themselves() -> Subquery:
 
 
 def _part(grain: Grain, at: datetime, row: Row[Any]) -> tuple[Tally, MoveCounts]:
-    """Return the tally that a row is a part of, and what it counts."""
+    """Return the tally to which a row belongs, and the counts of the row."""
     move = row[1 : len(_MOVE) + 1]
     counts = row[len(_MOVE) + 1 : len(_MOVE) + 1 + len(_COUNTS)]
     return Tally._make((grain, begin_of(grain, at), *move)), MoveCounts._make(counts)

@@ -1,10 +1,11 @@
-"""Triggers that write a tally beside every change of a pilot's status, whoever makes it.
+"""Triggers that write a tally with every change of a pilot's status, whoever makes the change.
 
-What one statement changes is one row for each CE, VO and move. Nothing is read or locked for it,
-and a roll-back takes it away with the change, so counts stay exact under any number of writers.
-SQLite has no triggers for whole statements: there each pilot has a row of its own.
+The changes of one statement are one row for each CE, VO and move. Nothing is read or locked for
+these rows, and a rollback removes them together with the change. So counts are exact with any
+number of concurrent writers. SQLite has no triggers for whole statements: there each pilot makes a
+row of its own.
 
-The seconds are those of the pilots themselves: what the new row says more than the old one.
+The seconds of a tally are the difference between those of the pilot's new row and its old row.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,8 @@ from worker.db.engine import POSTGRESQL, SQLITE
 _INTO = """INSERT INTO new_tallies
 (at, ce_id, vo_id, was, became, cause, pilots, starts, seconds_to_start, seconds_run)"""
 
-# The plan of a function is made for the rows of its first call: with one row it would compare
-# each old pilot with each new one for ever after.
+# PostgreSQL plans a function for the number of rows in its first call. If that were one row, it
+# would use a nested loop, and compare each old pilot with each new one in all later calls.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION pilotage_tally() RETURNS trigger LANGUAGE plpgsql
 SET enable_nestloop = off AS
@@ -77,9 +78,9 @@ VALUES (strftime('%Y-%m-%d %H:%M:%f', 'now'), OLD.ce_id, OLD.vo_id, OLD.status, 
 
 
 def statements(dialect: str, *, with_use: bool = True) -> list[str]:
-    """List the statements that make the tallies follow the pilots.
+    """Return the statements that make the triggers.
 
-    Without the use of a good end, they are for pilots as they were before it was stored.
+    Without `with_use`, they are for the table of pilots before it had the column `use`.
     """
     if dialect == POSTGRESQL:
         function = _FUNCTION.format(
@@ -92,7 +93,7 @@ def statements(dialect: str, *, with_use: bool = True) -> list[str]:
             " pilotage_tally()"
             for name, when in _POSTGRESQL.items()
         ]
-        # Also where a session takes itself for a replica, as those that load data in bulk do.
+        # They also fire in a session with the role of a replica, as used for loading data in bulk.
         always = [f"ALTER TABLE pilots ENABLE ALWAYS TRIGGER tally_{name}" for name in _POSTGRESQL]
         return [function, *triggers, *always]
     seconds = _seconds(_between_on_sqlite, "NEW", "OLD")
@@ -104,13 +105,13 @@ def statements(dialect: str, *, with_use: bool = True) -> list[str]:
 
 
 def install(connection: Connection, *, with_use: bool = True) -> None:
-    """Make the tallies follow the pilots; for migrations."""
+    """Install the triggers; for migrations."""
     for statement in statements(connection.dialect.name, with_use=with_use):
         connection.exec_driver_sql(statement)
 
 
 def reinstall_missing(connection: Connection) -> None:
-    """Install the triggers that SQLite loses when it changes a table by making a new one."""
+    """Install the triggers again: SQLite loses them when it changes a table by making a new one."""
     inspector = inspect(connection)
     if not {"pilots", "new_tallies"} <= set(inspector.get_table_names()):
         return
@@ -121,7 +122,7 @@ def reinstall_missing(connection: Connection) -> None:
 
 
 def remove(connection: Connection) -> None:
-    """Let the tallies follow no longer; for migrations."""
+    """Remove the triggers; for migrations."""
     if connection.dialect.name == POSTGRESQL:
         for name in _POSTGRESQL:
             connection.exec_driver_sql(f"DROP TRIGGER tally_{name} ON pilots")
@@ -135,13 +136,13 @@ def follows(pilots: Table) -> None:
     """Let `metadata.create_all` install the triggers."""
     for dialect in (POSTGRESQL, SQLITE):
         for statement in statements(dialect):
-            # DDL() formats with %, which strftime's pattern must survive.
+            # DDL() interprets %, so a % in strftime's pattern is doubled.
             ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
             event.listen(pilots, "after_create", ddl.execute_if(dialect=dialect))
 
 
 def _end_of(row: str, *, with_use: bool) -> str:
-    """Return what stands for how a pilot ended: the cause of a failure, the use of a good end."""
+    """Return the SQL for how a pilot ended: the cause of a failure, or the use of a good end."""
     return f"coalesce({row}.cause, {row}.use, '')" if with_use else f"coalesce({row}.cause, '')"
 
 

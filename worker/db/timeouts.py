@@ -1,7 +1,7 @@
-"""Time-outs: those that are set, and the pilots that are past one.
+"""Time-outs: those that are set, and the pilots that may be past one.
 
-Only active pilots are read, in one statement however many are past their time, and of those that
-were put back into a queue a part of their history, in another.
+Only active pilots are read, by one statement for all of them. For requeued pilots a part of their
+history is read by a second statement.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def get_all(tx: Transaction) -> TimeoutsSet:
 def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilot]:
     """Return the pilots at CEs that may be past a time-out and whose end was not asked for.
 
-    They are those of a CE or VO with a time-out that are past the shortest that anybody has set.
+    They belong to a CE or VO with a time-out, and are past the shortest time-out of all.
     """
     if not (timeouts.of_ces or timeouts.of_vos):
         return []
@@ -63,7 +63,7 @@ def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilo
     rows = tx.execute(_late(tx.dialect), parameters).all()
     waits_again = [row.id for row in rows if row.requeues and row.status is Status.SUBMITTED]
     put_back = _put_back_at(tx, waits_again) if waits_again else {}
-    # Sorted here: SQLite would read the whole history in the order of the ids.
+    # Sorted in Python: to sort by id, SQLite would read the whole history.
     return sorted(
         LatePilot(
             pilot_id=row.id,
@@ -79,13 +79,15 @@ def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilo
 
 
 def _put_back_at(tx: Transaction, ids: Iterable[int]) -> dict[int, datetime]:
-    """Return since when pilots wait that their CE put back into its queue."""
+    """Return since when requeued pilots wait again."""
     keys = {"ids": keys_of(tx.dialect, ids)}
     return {row.pilot_id: row.at for row in tx.execute(_put_back(tx.dialect), keys)}
 
 
 def _before(now: datetime, timeouts: TimeoutsSet, name: str) -> datetime | None:
-    """Return the moment before which a pilot must have begun to be past such a time-out."""
+    """Return the moment before which a pilot must have begun to be past the shortest time-out of
+    this name; `None` if none is set.
+    """
     owners = (*timeouts.of_ces.values(), *timeouts.of_vos.values())
     lengths = [length for owner in owners if (length := getattr(owner, name)) is not None]
     return now - min(lengths) if lengths else None
@@ -101,8 +103,8 @@ _SET = union_all(_of(ces, "CE"), _of(vos, "VO"))
 
 _OLD = pilots.c
 _ANSWERED_AT = func.coalesce(_OLD.checked_at, _OLD.submitted_at)
-# An answer that moves a pilot is not noted as a check, but what has begun was answered about since.
-# Without checks in vain nobody asked: the CE is not silent.
+# An answer that moves a pilot does not set `checked_at`, so the start of a pilot counts as an
+# answer, too. With fewer unanswered checks than LEAST_UNANSWERED the CE is not silent.
 _SILENT_SINCE = case(
     (_OLD.attempts < LEAST_UNANSWERED, None),
     (_OLD.started_at > _ANSWERED_AT, _OLD.started_at),

@@ -1,4 +1,4 @@
-"""Tokens: who may come in at the API. The hash of a secret is here, the secret nowhere."""
+"""Tokens, by which programs and people may use the API. Only the hash of a secret is stored."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from worker.domain.nearest import nearest
 from worker.domain.token import Token, TokenKind
 
 NOTED_EVERY = timedelta(minutes=10)
-"""How far the last use that is stored may lie behind the last use."""
+"""How much earlier than the last use the stored last use may be."""
 
 SORTS = {
     "name": tokens.c.name,
@@ -60,9 +60,9 @@ def find_by_hash(tx: Transaction, secret_hash: str) -> Token | None:
 
 
 def take_link(tx: Transaction, secret_hash: str, now: datetime) -> Token | None:
-    """Use a link up and return it; `None` if it was used before, is over, or is none.
+    """Use a link and return it; `None` if it was used before, has expired, or does not exist.
 
-    Of two who come at the same moment one gets it: the other finds it revoked.
+    If two requests use it at the same moment, only one gets it: the other finds it revoked.
     """
     taken = tx.execute(
         update(tokens)
@@ -79,7 +79,7 @@ def take_link(tx: Transaction, secret_hash: str, now: datetime) -> Token | None:
 
 
 def revoke(tx: Transaction, name: str, now: datetime) -> Token:
-    """End the token of a program. One that was revoked before stays as it is."""
+    """Revoke the token of a program. A token that was revoked before stays as it is."""
     of_name = tokens.c.name == name, _IS_TOKEN
     not_revoked = update(tokens).where(*of_name, tokens.c.revoked_at.is_(None))
     revoked = tx.execute(not_revoked.values(revoked_at=now).returning(tokens.c.id)).all()
@@ -92,7 +92,7 @@ def revoke(tx: Transaction, name: str, now: datetime) -> Token:
 
 
 def end_session(tx: Transaction, secret_hash: str, now: datetime) -> None:
-    """End a session; one that is unknown, or has ended, is left alone."""
+    """End a session. Nothing happens if it is unknown or has already ended."""
     tx.execute(
         update(tokens)
         .where(
@@ -111,7 +111,7 @@ def find(
     valid_at: datetime | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[Token]:
-    """List the tokens for programs, by part of their name if asked; or only those valid then."""
+    """List the tokens for programs: with this text in the name and valid at a moment, if given."""
     query = _TOKENS.where(_IS_TOKEN)
     if search is not None:
         query = query.where(contains(tokens.c.name, search))
@@ -127,7 +127,7 @@ def names(tx: Transaction) -> list[str]:
 
 
 def note_use(tx: Transaction, token_id: int, now: datetime) -> None:
-    """Store the last use, unless what is stored is nearly as late: most uses write nothing."""
+    """Store the last use, unless the stored one is nearly as late: so most uses write nothing."""
     is_old = or_(tokens.c.used_at.is_(None), tokens.c.used_at < now - NOTED_EVERY)
     tx.execute(update(tokens).where(tokens.c.id == token_id, is_old).values(used_at=now))
 

@@ -1,7 +1,7 @@
-"""Totals: what has ever moved, by CE and by VO; what a monitoring system reads as counters.
+"""Totals of all moves ever made, by CE and by VO. Monitoring systems read them as counters.
 
-A fold adds new tallies to the totals in the transaction that takes them away, so the sum of both,
-read by one statement, never goes down: not by a fold, nor when pilots and tallies are deleted.
+A fold adds new tallies to the totals in the transaction that deletes them. So the sum of both, read
+by one statement, never goes down: neither by a fold, nor when pilots and tallies are deleted.
 """
 
 from collections import defaultdict
@@ -40,9 +40,9 @@ _PREFIX = "ever_"
 
 
 class CETotal(NamedTuple):
-    """The pilots that ever became something at a CE; of those that ended well, for nothing or not.
+    """The pilots that ever came to one status at a CE; good ends for nothing have their own total.
 
-    The cause is not told: a sum for each CE and cause would be too much to read each minute.
+    There is no cause: sums for each CE and cause would be too many to read each minute.
     """
 
     ce: str
@@ -52,7 +52,7 @@ class CETotal(NamedTuple):
 
 
 class VOTotal(NamedTuple):
-    """The pilots of a VO that ever made a move; in the place of a cause, a good end has its use."""
+    """The pilots of a VO that ever made a move. For a good end, `cause` is its use."""
 
     vo: str
     was: str
@@ -70,7 +70,7 @@ def _microseconds(seconds: ColumnElement[float]) -> ColumnElement[int]:
 
 
 _HAD_NOT_BEGUN = _was_among(["", *sorted(WAITING)])
-"""Then nothing of its start was counted yet, so the seconds are no correction."""
+"""The start of such a pilot was not counted before, so the seconds are not a correction."""
 
 _WAS_NOT_OVER = _was_among(["", *sorted(OCCUPYING)])
 
@@ -89,11 +89,11 @@ _COUNTED: dict[str, ColumnElement[int]] = {
 }
 
 EVER = tuple(_COUNTED[name].label(f"{_PREFIX}{name}") for name in _NAMES)
-"""What of a new tally is added to the totals; the fold reads it from the rows that it takes."""
+"""The columns of a new tally that are added to the totals; `fold` reads them with the rows."""
 
 
 def add(tx: Transaction, rows: Collection[Row[Any]], ce_ids: set[int], vo_ids: set[int]) -> None:
-    """Add the new tallies that a fold took; what has gone with its CE still counts for its VO."""
+    """Add the new tallies that a fold took. Those of a removed CE still count for the VO."""
     moves = [row for row in rows if row.became not in (row.was, "")]
     for name, table, existing in (("ce", ce_totals, ce_ids), ("vo", vo_totals, vo_ids)):
         sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(_NAMES))
@@ -109,13 +109,13 @@ def add(tx: Transaction, rows: Collection[Row[Any]], ce_ids: set[int], vo_ids: s
 
 
 def of_ces(tx: Transaction) -> Iterator[CETotal]:
-    """Read what has ever moved at each CE; a CE where nothing did is left out."""
+    """Read the totals of each CE; a CE without moves is left out."""
     for row in tx.execute(_OF_CES):
         yield CETotal(row.place, Status(row.became), bool(row.of_no_use), _counts(row))
 
 
 def of_vos(tx: Transaction) -> Iterator[VOTotal]:
-    """Read what has ever moved of each VO; a VO of which nothing did is left out."""
+    """Read the totals of each VO; a VO without moves is left out."""
     for row in tx.execute(_OF_VOS):
         yield VOTotal(row.place, row.was, Status(row.became), row.cause, _counts(row))
 
@@ -153,7 +153,7 @@ def _counts(row: Row[Any]) -> TotalCounts:
 
 
 def _parts(table: Table, place: str) -> Any:
-    """Select the totals and what was not folded yet, in parts to be summed."""
+    """Select the totals, and new tallies that were not folded yet. The rows must be summed."""
     folded = select(table.c[place], *(table.c[name] for name in (*_KEY, *_NAMES)))
     new = select(
         new_tallies.c[place],

@@ -1,8 +1,8 @@
-"""Trends: how many pilots run and wait now, how that changed minute by minute, and what failed.
+"""Trends: how many pilots run and wait now, how these numbers changed by minute, and failures.
 
-One statement reads all of it, so what moves meanwhile is counted once. The changes are summed up
-from the tallies of minutes, and from what was not folded yet. What is read is bounded by the time
-that is asked about, and does not grow with the history.
+One statement reads everything, so pilots that move meanwhile are counted once. The changes are
+summed up from the tallies of minutes, and from new tallies that were not folded yet. The number of
+rows that are read depends on the time that is asked for, not on the length of the history.
 """
 
 from collections.abc import Collection
@@ -41,7 +41,7 @@ RUNS = frozenset({Status.RUNNING})
 
 
 class MinuteOfMoves(NamedTuple):
-    """What one minute changed: pilots that run, pilots that wait; and how many failed in it."""
+    """The changes of the running and the waiting pilots in one minute, and the failures in it."""
 
     at: datetime
     running: int
@@ -50,7 +50,7 @@ class MinuteOfMoves(NamedTuple):
 
 
 class Course(NamedTuple):
-    """How many pilots run and wait now, and what each minute changed."""
+    """How many pilots run and wait now, and the changes within each minute."""
 
     running: int
     waiting: int
@@ -58,7 +58,7 @@ class Course(NamedTuple):
 
 
 def course(tx: Transaction, since: datetime) -> Course:
-    """Count what there is, and sum up the moves since the minute of a moment."""
+    """Count the running and waiting pilots, and sum up the moves since the minute of a moment."""
     running = waiting = 0
     moves = []
     for row in tx.execute(_course(tx.dialect), {"since": begin_of(Grain.MINUTE, since)}):
@@ -86,7 +86,7 @@ def _course(dialect: str) -> Executable:
 
 
 def _now() -> Select[Any]:
-    """Count the pilots that run and wait: the row that has no minute."""
+    """Count the pilots that run and wait. In the result this is the row without a minute."""
     part = counted()
     columns: list[ColumnElement[Any]] = [type_coerce(null(), UtcDateTime()).label("minute")]
     for name, statuses in (("running", RUNS), ("waiting", WAITING)):
@@ -96,7 +96,7 @@ def _now() -> Select[Any]:
 
 
 def _summed(table: Table, minute: ColumnElement[datetime]) -> Select[Any]:
-    """Sum up moves by minute. One from waiting to waiting changes nothing, and is not read."""
+    """Sum up moves by minute. Moves between waiting statuses change nothing, and are left out."""
     became, was, pilots = table.c.became, table.c.was, table.c.pilots
 
     def change(statuses: Collection[Status]) -> ColumnElement[int]:
@@ -114,7 +114,9 @@ def _summed(table: Table, minute: ColumnElement[datetime]) -> Select[Any]:
 
 
 def _is_in(column: ColumnElement[str], statuses: Collection[Status]) -> ColumnElement[bool]:
-    """Compare one by one: for a list in each row, SQLite searches a table that it makes."""
+    """Match the statuses by one comparison each: for an IN list, SQLite makes a table and searches
+    it for each row.
+    """
     return or_(*(column == status for status in sorted(statuses)))
 
 
@@ -128,5 +130,5 @@ def _minute(dialect: str, at: ColumnElement[datetime]) -> ColumnElement[datetime
     """Return the beginning of the minute of a moment. Tallies are in UTC."""
     if dialect == POSTGRESQL:
         return func.date_trunc("minute", at, "UTC", type_=UtcDateTime())
-    # What is stored is cut: to read and to write a moment costs more than all else.
+    # The stored text is cut: parsing and formatting moments would cost more than all the rest.
     return type_coerce(func.substr(at, 1, 16).op("||")(":00.000000"), UtcDateTime())

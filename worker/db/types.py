@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 KEY = BigInteger().with_variant(Integer(), "sqlite")
-"""A key. SQLite numbers rows by itself only when the column says INTEGER."""
+"""A key. SQLite numbers rows automatically only if the type of the column is INTEGER."""
 
 JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """Any JSON value; Python's `None` is SQL's NULL."""
@@ -27,7 +27,7 @@ JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "pos
 def plain_text(length: int | None = None) -> String:
     """Make a text type that is compared byte by byte, whatever the language of the database.
 
-    So texts with the same beginning stand together in an index.
+    So texts with the same beginning are next to each other in an index.
     """
     kind = Text if length is None else String
     return kind(length).with_variant(kind(length, collation="C"), "postgresql")
@@ -48,7 +48,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Return UTC. A session of PostgreSQL speaks it; SQLite keeps text and forgets the zone."""
+        """Return UTC. Sessions of PostgreSQL use UTC; SQLite stores a text without the zone."""
         read = self.impl_instance.result_processor(dialect, coltype)
         if read is None or dialect.name == "postgresql":
             return read
@@ -80,7 +80,7 @@ class Strings(TypeDecorator[tuple[str, ...]]):
         return None if value is None else list(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:
-        """Return a tuple, which cannot be changed behind the row's back."""
+        """Return a tuple, because a change of a list would not be noticed."""
         return None if value is None else tuple(value)
 
 

@@ -4,8 +4,8 @@
         pilots.claim(tx, "ce01", limit=100, now=now)
         tx.after_commit(lambda: nudge("ce01"))
 
-A clean exit commits, an exception rolls back. Nobody else commits. Units of work do not nest,
-and whoever is about to call a CE can ask whether one is open.
+A clean exit commits, an exception rolls back. Nothing else commits. Units of work do not nest.
+Before a CE is called, `is_open` shows whether one is still open.
 """
 
 import logging
@@ -38,9 +38,9 @@ def is_open() -> bool:
 
 
 class Transaction:
-    """What a unit of work gives: statements now, and work for just before and after the commit.
+    """An open transaction: it executes statements, and work just before and after the commit.
 
-    `changes` are what it does to objects of an operator, by kind and name; `actor` is who does it.
+    `changes` are its changes of objects of an operator, by kind and name; `actor` makes them.
     """
 
     def __init__(self, connection: Connection, actor: Actor) -> None:
@@ -61,7 +61,9 @@ class Transaction:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Do something that may fail. It alone is undone then, and the unit of work goes on."""
+        """Do something that may fail. If it does, only this is undone, and the unit of work can
+        go on.
+        """
         changes = dict(self.changes)
         try:
             with self.connection.begin_nested():
@@ -71,13 +73,13 @@ class Transaction:
             raise
 
     def answers_to(self, once: "Once") -> None:
-        """Let the answer of this transaction be stored as that of a request."""
+        """Have the answer of this transaction stored as the answer of a request."""
         self._once = once
 
     def answer(self, value: Answer) -> Answer:
-        """Hand over what a service will return, and return it.
+        """Return the value that a service is going to return.
 
-        It is stored at the end of the transaction if the request is one that is done once.
+        If the request is done once, the value is stored at the end of the transaction.
         """
         once, self._once = self._once, None
         if once is not None:
@@ -85,16 +87,16 @@ class Transaction:
         return value
 
     def ask_nothing(self) -> None:
-        """Ask the shortest question there is, which takes a round trip to the database."""
+        """Make one round trip to the database, by the shortest possible statement."""
         self.execute(text("SELECT 1")).one()
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection is gone, so that nothing can go on."""
+        """Whether the connection is lost, so that the transaction cannot go on."""
         return self.connection.invalidated
 
     def before_commit(self, work: Callable[[], object]) -> None:
-        """Register work that is the last of this transaction, and fails with it."""
+        """Register work for the end of this transaction. If it fails, the transaction fails."""
         self._before_commit.append(work)
 
     def run_before_commit(self) -> None:
@@ -106,7 +108,7 @@ class Transaction:
         self._after_commit.append(work)
 
     def run_after_commit(self) -> None:
-        """Do the registered work. The commit stands, so one that fails stops no other."""
+        """Do the registered work. If one piece fails, the commit stands and the others are done."""
         for work in self._after_commit:
             try:
                 work()
@@ -115,7 +117,7 @@ class Transaction:
 
 
 class UnitOfWork:
-    """Opens transactions on one engine, in the name of somebody: of this process, if of none."""
+    """Opens transactions on one engine for an actor, by default the account of this process."""
 
     def __init__(self, engine: Engine, actor: Actor | None = None) -> None:
         self.engine = engine
@@ -123,9 +125,10 @@ class UnitOfWork:
         self.once: Once | None = None
 
     def used_by(self, actor: Actor, *, once: "Once | None" = None) -> "UnitOfWork":
-        """Return the same with the name of somebody else on what it changes.
+        """Return the same for another actor, whose name is stored with its changes.
 
-        With `once`, it does the work of a request that is done once; so does what is made of it.
+        With `once`, it does the work of a request that is done once; so do units of work that are
+        derived from it.
         """
         other = copy(self)
         other.actor = actor
@@ -150,5 +153,8 @@ class UnitOfWork:
         transaction.run_after_commit()
 
     def _begin(self) -> AbstractContextManager[Connection]:
-        """Begin; leaving the block commits or rolls back. Tests wrap it in an outer one."""
+        """Begin a transaction; the end of the block commits it or rolls it back.
+
+        Tests replace this to run within an outer transaction.
+        """
         return self.engine.begin()

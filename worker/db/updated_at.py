@@ -1,6 +1,6 @@
 """Triggers that set `updated_at` on every update, whoever makes it.
 
-A statement that sets `updated_at` itself keeps its value, so bulk moves pay nothing.
+If a statement sets `updated_at` itself, its value stays, so bulk moves have no additional cost.
 """
 
 from collections.abc import Iterable
@@ -24,21 +24,21 @@ WHERE {key} = NEW.{key}; END
 
 
 def statements(dialect: str, table: str, key: str = "id") -> list[str]:
-    """List the statements that make one table keep its `updated_at`."""
+    """Return the statements that make the trigger of one table."""
     if dialect == "postgresql":
         return [FUNCTION, _POSTGRESQL.format(table=table)]
     return [_SQLITE.format(table=table, key=key)]
 
 
 def install(connection: Connection, *tables: str, key: str = "id") -> None:
-    """Make these tables keep their `updated_at`; for migrations."""
+    """Install the triggers of these tables; for migrations."""
     for table in tables:
         for statement in statements(connection.dialect.name, table, key):
             connection.exec_driver_sql(statement)
 
 
 def reinstall_missing(connection: Connection, tables: Iterable[Table]) -> None:
-    """Install the triggers that SQLite loses when it changes a table by making a new one."""
+    """Install the triggers again: SQLite loses them when it changes a table by making a new one."""
     inspector = inspect(connection)
     for table in tables:
         if "updated_at" not in table.c or not inspector.has_table(table.name):
@@ -49,7 +49,7 @@ def reinstall_missing(connection: Connection, tables: Iterable[Table]) -> None:
 
 
 def drop_shared_function(connection: Connection) -> None:
-    """Drop the function that all triggers call; the triggers went with their tables."""
+    """Drop the function that all triggers call; the triggers were dropped with their tables."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("DROP FUNCTION pilotage_touch()")
 
@@ -58,7 +58,7 @@ def keeps_updated_at(table: Table, key: str = "id") -> None:
     """Let `metadata.create_all` install the triggers of a table."""
     for dialect in ("postgresql", "sqlite"):
         for statement in statements(dialect, table.name, key):
-            # DDL() formats with %, which strftime's pattern must survive.
+            # DDL() interprets %, so a % in strftime's pattern is doubled.
             ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
             ddl = ddl.execute_if(dialect=dialect)
             event.listen(table, "after_create", ddl)

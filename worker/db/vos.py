@@ -31,7 +31,7 @@ def add(tx: Transaction, vo: VO) -> int:
 
 
 def get(tx: Transaction, name: str, *, locked: bool = False) -> VO:
-    """Read a VO; one that is locked nobody else changes before the end of the unit of work."""
+    """Read a VO. With `locked`, nobody else can change it before the end of the unit of work."""
     query = select(*_COLUMNS).where(vos.c.name == name)
     query = query.with_for_update(key_share=True) if locked else query
     row = tx.execute(query).mappings().one_or_none()
@@ -41,7 +41,7 @@ def get(tx: Transaction, name: str, *, locked: bool = False) -> VO:
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
-    """Change some of a VO's values; what is not named stays. The audit keeps the reason."""
+    """Change some of a VO's values; the others stay. The audit keeps the reason."""
     before, reason = get(tx, name, locked=True), changes.pop("reason", None)
     vo = replace(before, **changes)
     if name == DEFAULT_VO != vo.name:
@@ -86,7 +86,7 @@ def find(
     enabled: bool | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[VO]:
-    """List VOs, by part of their name if asked."""
+    """List VOs: with this text in their name, and enabled or not, if given."""
     query = select(*_COLUMNS)
     if search is not None:
         query = query.where(contains(vos.c.name, search))

@@ -1,7 +1,7 @@
-"""Events that wait for the receiver of the webhook: an outbox.
+"""The outbox of the webhook: events that wait to be sent to its receiver.
 
-An event is written in the transaction of what happened, so both are stored or neither is. It is
-deleted after the receiver took it, so one that was sent just before a crash is sent again.
+An event is written in the transaction of what it is about, so both are stored or neither is. It is
+deleted after the receiver has taken it, so an event that is sent just before a crash is sent again.
 """
 
 import json
@@ -77,7 +77,7 @@ def bound(tx: Transaction, oldest: datetime, most: int) -> int:
 def note_standstills(
     tx: Transaction, standing: Mapping[str, str], now: datetime
 ) -> tuple[list[str], list[str]]:
-    """Store which queues stand still; return those that are new, and those that are over."""
+    """Store which queues stand still; return the queues whose standstill began, and ended."""
     before = set(tx.execute(select(standstills.c.queue)).scalars())
     began, ended = sorted(standing.keys() - before), sorted(before - standing.keys())
     if ended:

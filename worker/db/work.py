@@ -1,4 +1,4 @@
-"""Work: what the pilots of a VO were for, by the minute in which they began, and how they live."""
+"""Work: the uses of a VO's pilots by the minute in which they began, and how long they live."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,24 +20,24 @@ _COUNTS = ("useful", "short", "empty", "served")
 
 @dataclass(frozen=True, kw_only=True)
 class WorkRecord:
-    """What is known of the work of a VO. `lives` belongs to the policy alone."""
+    """What is known of the work of a VO. The content of `lives` belongs to the policy."""
 
     exit_codes: Mapping[str, str] | None = None
-    """What the exit codes of its payload mean."""
+    """The meanings of the exit codes of its payload."""
     useful_after: float | None = None
-    """Seconds that a pilot must have run to have been of use, if its payload says it."""
+    """Seconds that a pilot must have run to have been of use, if its payload sets them."""
     reports: bool = False
-    """Whether its payload has pilots say what they do."""
+    """Whether its payload lets pilots send pilot reports."""
     lives: Mapping[str, Any] = field(default_factory=dict)
     without_work: NoWork | None = None
-    """Why its pilots are thought to find no work, and since when."""
+    """Why its pilots seem to find no work, and since when; `None` if they find work."""
 
 
 NOTHING_KNOWN = WorkRecord()
 
 
 def count(tx: Transaction, cohorts: Collection[Cohort]) -> None:
-    """Add to the cohorts of the last hour. A VO or CE that was removed has nothing to count."""
+    """Add to the cohorts of the last hour. Those of a removed VO or CE are left out."""
     if cohorts:
         tx.execute(_count(tx.dialect), encode(_NAMES, sorted(cohorts)))
 
@@ -50,7 +50,7 @@ def cohorts(tx: Transaction) -> list[Cohort]:
 def forget(tx: Transaction, before: datetime, after: datetime) -> None:
     """Delete the cohorts that began before a moment, and those that began after another.
 
-    These are of a clock that was set back.
+    The later ones come from a clock that was set back meanwhile.
     """
     minute = vo_cohorts.c.minute
     tx.execute(delete(vo_cohorts).where((minute < before) | (minute > after)))
@@ -103,7 +103,7 @@ _COHORTS = (
     .join_from(vo_cohorts, vos, vos.c.id == vo_cohorts.c.vo_id)
     .join(ces, ces.c.id == vo_cohorts.c.ce_id)
 )
-# Of the payload, which may be long, no more than it says of this.
+# Only these values of the payload are read, because a payload may be long.
 _RECORDS = select(
     vos.c.name.label("vo"),
     *(vos.c.payload[name].label(name) for name in ("exit_codes", "useful_after", "reports")),

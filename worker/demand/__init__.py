@@ -1,1 +1,3 @@
-"""Where the demand of a VO comes from: an HTTP endpoint, a command, a query, or an extension."""
+"""Demand sources: endpoints, commands, queries, queues and schedulers that say how many pilots a VO
+wants, and those of plug-ins.
+"""

@@ -1,4 +1,4 @@
-"""Reading a number out of an answer: the answer itself, or what a path of keys leads to."""
+"""Reading a number from an answer: the answer itself, or the value at a path of keys in it."""
 
 import re
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ _WHOLE = re.compile(r"\s*-?[0-9]{1,20}\s*")
 
 
 class Measure(Described):
-    """What is read at the end of a path."""
+    """How the value at the end of a path is read."""
 
     NUMBER = "number", "The number that stands there, also one that is written as a text."
     LENGTH = "length", "How many items the list has that stands there."
 
 
 def steps(path: str) -> Iterator[str]:
-    """Split a path into its keys and positions: `a.b[0]["c.d"]`; a `ValueError` if it is none."""
+    """Split a path such as `a.b[0]["c.d"]` into its keys and positions; `ValueError` if invalid."""
     left = path if path.startswith("[") or not path else f".{path}"
     while left:
         step = _STEP.match(left)
@@ -36,13 +36,14 @@ class AnswerOptions(SourceOptions):
     """The options of a source that answers JSON."""
 
     path: str | None = None
-    """Where the number stands in the JSON: 'jobs[0].waiting'; left out, the answer is it."""
+    """The path of the number in the JSON: 'jobs[0].waiting'; left out, the whole answer is the
+    number."""
 
     measure: Measure = Measure.NUMBER
-    """What is read there: a number, or the length of a list."""
+    """What is read at the path: a number, or the length of a list."""
 
     def objection(self) -> str | None:
-        """Return why nothing can stand where the path leads."""
+        """Return why the path is invalid, or another objection; `None` without any."""
         try:
             list(steps(self.path or ""))
         except ValueError as error:
@@ -61,7 +62,7 @@ def number_in(text: str, options: AnswerOptions) -> int:
 
 
 def value_at(text: str, path: str | None) -> Any:
-    """Return what stands in JSON where a path leads to."""
+    """Return the value at a path in JSON."""
     try:
         value: Any = json_text.read(text)
     except ValueError:
@@ -76,7 +77,7 @@ def value_at(text: str, path: str | None) -> Any:
 
 
 def whole(value: Any) -> int:
-    """Return a whole number, or what is written as one."""
+    """Return the value as a whole number; a text or a float that is a whole number is accepted."""
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():

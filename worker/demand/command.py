@@ -1,4 +1,4 @@
-"""The demand as a command prints it."""
+"""The demand as a number that a command prints."""
 
 from pydantic import Field
 
@@ -8,18 +8,18 @@ from worker.demand.contract import Source
 from worker.domain.errors import BackendError, DemandUnknown
 
 MOST = 1_000_000
-"""Bytes that it may print."""
+"""The most bytes that the command may print."""
 
 
 class CommandOptions(AnswerOptions):
-    """A program of this host; each worker host that may ask needs it."""
+    """A program of this host; it must be on every worker host that may run it."""
 
     command: tuple[str, ...] = Field(min_length=1)
-    """The program and its arguments, as a list. No shell reads it. '{vo}' becomes the VO's name."""
+    """The program and its arguments, as a list; no shell is used. '{vo}' becomes the VO's name."""
 
 
 def ask(vo: str, options: CommandOptions) -> int:
-    """Run the command."""
+    """Run the command, and return the number that it prints."""
     argv = [word.replace("{vo}", vo) for word in options.command]
     try:
         done = run(argv, timeout=options.timeout, limit=MOST, env=without_our_settings())

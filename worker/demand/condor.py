@@ -1,7 +1,8 @@
-"""The demand as the idle jobs of an HTCondor: those that wait for a slot.
+"""The demand as the number of idle jobs of an HTCondor: jobs that wait for a slot.
 
-Where pilots are wanted altogether, those that have a job are counted, too. A pilot that has none,
-be it on its way into the pool or between two jobs, then stands for one of the idle jobs.
+If the option `counts` means pilots altogether, pilots that have a job are counted, too. A pilot
+without a job, which is on its way into the pool or between two jobs, then counts for one of the
+idle jobs.
 """
 
 import re
@@ -18,14 +19,14 @@ from worker.domain.errors import BackendError, DemandUnknown
 IDLE = "JobStatus == 1"
 ON_A_PILOT = 'regexp("@[0-9a-f]{32}@", RemoteHost)'
 _STAMP = re.compile(r"@([0-9a-f]{32})@")
-"""A pilot brings a machine whose name is its stamp: `slot1_1@STAMP@HOST`."""
+"""A pilot joins the pool as a machine whose name holds its stamp: `slot1_1@STAMP@HOST`."""
 
 
 class CondorOptions(SourceOptions):
-    """A schedd, asked by condor_q; each worker host that may ask needs it."""
+    """A schedd that is asked by condor_q, which must be on every worker host that may ask."""
 
     constraint: Line = "true"
-    """Which of its jobs count, as a ClassAd expression; '{vo}' becomes the VO's name."""
+    """Which jobs of the schedd count, as a ClassAd expression; '{vo}' becomes the VO's name."""
 
     schedd: Daemon | None = None
     """The name of the schedd; left out, the one of this host."""
@@ -34,10 +35,10 @@ class CondorOptions(SourceOptions):
     """The collector that knows the schedd."""
 
     authentication: HTCondorAuthentication = HTCondorAuthentication.NONE
-    """How the schedd is told who asks: none, idtokens, scitokens or ssl."""
+    """How Pilotage authenticates to the schedd: none, idtokens, scitokens or ssl."""
 
     credential_file: Path | None = None
-    """The file of the token or proxy that is shown to it."""
+    """The file of the token or proxy for the authentication."""
 
     config: Folder | None = None
     """The configuration file of HTCondor's client; left out, the one of this host."""
@@ -46,7 +47,7 @@ class CondorOptions(SourceOptions):
     """The folder of HTCondor's client; left out, its programs are on the path."""
 
     def objection(self) -> str | None:
-        """Return why it is not asked so."""
+        """Return why the schedd is not asked with these options, or `None`."""
         needs = self.authentication is not HTCondorAuthentication.NONE
         if needs == (self.credential_file is not None):
             return None
@@ -58,7 +59,7 @@ class CondorOptions(SourceOptions):
 
 
 def ask(vo: str, options: CondorOptions) -> int:
-    """Count the idle jobs, and the pilots that have a job where those are to be counted."""
+    """Count the idle jobs, and with `counts` total or jobs also the pilots that have a job."""
     where = HTCondorOptions(
         schedd=options.schedd,
         pool=options.pool,
@@ -72,7 +73,8 @@ def ask(vo: str, options: CondorOptions) -> int:
     try:
         with clients(where) as client_of:
             client = client_of(Identity(path=options.credential_file))
-            # In this order a job that begins meanwhile is missed once, and never counted twice.
+            # In this order a job that begins between the two queries may be missed once, but is
+            # never counted twice.
             at_work = client.machines(f"{chosen} && {ON_A_PILOT}") if in_all else []
             stamps = set(_STAMP.findall("\n".join(at_work)))
             return len(stamps) + client.count(f"{chosen} && {IDLE}")

@@ -1,9 +1,11 @@
-"""What a demand source is. Ours and those of plug-ins enter by the entry-point group
+"""The contract of a demand source.
+
+All sources, ours and those of plug-ins, are registered in the entry-point group
 `pilotage.demand_sources`, each with one `Source`.
 
 A source answers one question: how many pilots does this VO want? Its option `counts` says whether
-that is how many more, all of them, or all that there are ever to be. It is never asked while a
-unit of work is open, and nothing but `DemandUnknown` comes out of it.
+the number means more pilots, all pilots, or all pilots ever. A source is never asked while a unit
+of work is open, and the only error that it may raise is `DemandUnknown`.
 """
 
 from collections.abc import Callable
@@ -31,34 +33,34 @@ class SourceOptions(Table):
     """The options of every source. An unknown key is an error."""
 
     counts: DemandCounts = DemandCounts.MORE
-    """What its number counts: more pilots; total, all of them; jobs, one for each; or ever."""
+    """What the number counts: more pilots; total, all pilots; jobs, one pilot for each; or ever."""
 
     most_failed: int | None = Field(default=None, ge=1, le=LARGEST)
-    """Pilots that may fail before no more are wanted, where its number counts ever."""
+    """After so many failed pilots no more are wanted; with counts=ever."""
 
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""
 
     keep: Seconds = 600
-    """Seconds for which the last answer counts while there is no newer one."""
+    """Seconds for which the last answer is used while there is no newer one."""
 
     unknown: Unknown = Unknown.HOLD
-    """What is done after that: hold, trickle or fill."""
+    """The rule after that: hold, trickle or fill."""
 
     trickle: Count = 1
-    """Pilots that are kept waiting by the rule trickle."""
+    """How many pilots the rule trickle keeps waiting."""
 
     def objection(self) -> str | None:
-        """Return why a source is not asked that is told so, or `None`."""
+        """Return why a source is not asked with these options, or `None`."""
         return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A kind of source: its name, what it is in a sentence, its options, how it is asked."""
+    """A kind of source: its name, a sentence about it, its options, and the function that asks."""
 
     name: str
     about: str
     options: type[SourceOptions] = field(repr=False)
     ask: Callable[[str, Any], int] = field(repr=False)
-    """Takes the name of the VO and the options."""
+    """Takes the name of the VO and the options, and returns the number."""

@@ -1,4 +1,4 @@
-"""The demand as the scheduler of Dask's distributed computes it: its adaptive target."""
+"""The demand as the adaptive target that the scheduler of Dask's distributed computes."""
 
 from urllib.parse import quote
 
@@ -9,18 +9,18 @@ from worker.domain.demand import DemandCounts
 from worker.domain.errors import DemandUnknown
 
 ROUTE = "distributed.http.scheduler.api"
-"""What the scheduler must serve; it does not by itself."""
+"""The HTTP route that the scheduler must serve; by default it does not."""
 
 
 class DaskOptions(EndpointOptions):
     """A scheduler of Dask that serves its HTTP API; `url` is that of its dashboard."""
 
     counts: DemandCounts = DemandCounts.TOTAL
-    """What its number counts: total, all workers, as Dask means it; more; jobs; or ever."""
+    """What the number counts: total, all workers, as Dask means it; more; jobs; or ever."""
 
 
 def ask(vo: str, options: DaskOptions) -> int:
-    """Ask the scheduler for how many workers it wants."""
+    """Ask the scheduler how many workers it wants."""
     url = options.url.replace("{vo}", quote(vo, safe="")).rstrip("/")
     try:
         answer = fetch(EndpointQuestion(url=f"{url}/api/v1/adaptive_target"), options)

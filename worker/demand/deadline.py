@@ -1,9 +1,9 @@
 """A deadline for a conversation with a server, whatever the server does.
 
-The limits of the libraries are for one read, one address, one step: a server that sends a byte now
-and then, or a name server that is silent, holds them for ever. Here the conversation has a thread
-of its own. When the time is over nobody waits for that thread, and its connection is shut, so that
-it ends too.
+The time-outs of libraries are for one read, one address or one step: a server that sends a byte now
+and then, or a name server that does not answer, can hold them for ever. Here the conversation has a
+thread of its own. When the time is over, the caller no longer waits for that thread, and its
+connection is shut, so that the thread ends, too.
 """
 
 import os
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Connection:
-    """What there is of a connection, for a thread that wants to end it."""
+    """A connection that another thread can shut."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,27 +28,27 @@ class Connection:
         self._is_shut = False
 
     def opened(self, number: int) -> None:
-        """Note the file number of a socket that was connected."""
+        """Note the file descriptor of a connected socket."""
         with self._lock:
             self._close()
-            # A number of our own: whoever closes his leaves this one alone.
+            # A duplicate: it stays valid if the library closes its own descriptor.
             self._socket = socket.socket(fileno=os.dup(number))
             if self._is_shut:
                 self._end()
 
     def note(self, event: str, about: Mapping[str, Any]) -> None:
-        """Note the socket of a connection of httpx, as its extension `trace` calls this."""
+        """Note the socket of a connection of httpx. Its extension `trace` calls this."""
         if event.endswith("connect_tcp.complete"):
             self.opened(about["return_value"].get_extra_info("socket").fileno())
 
     def shut(self) -> None:
-        """End the connection, and each that is opened later: whoever waits for it goes on."""
+        """Shut the connection, and each that is opened later, so that nothing waits for it."""
         with self._lock:
             self._is_shut = True
             self._end()
 
     def forget(self) -> None:
-        """Close what was noted; the conversation is over."""
+        """Close the duplicate descriptor when the conversation is over."""
         with self._lock:
             self._close()
 
@@ -64,7 +64,7 @@ class Connection:
 
 
 def with_deadline(seconds: float, place: str, work: Callable[[Connection], T]) -> T:
-    """Do this in a thread; `DemandUnknown` when it takes longer."""
+    """Do the work in a thread; raise `DemandUnknown` if it takes longer than this."""
     connection = Connection()
     answer: Future[T] = Future()
 

@@ -1,6 +1,6 @@
-"""The one door through which sources ask over HTTP: its secrets, its deadline, its bounds.
+"""HTTP for all sources that need it: secrets, deadline and bounds of a request in one place.
 
-A redirect is not followed: what is secret in a header would go where nobody wrote it should.
+Redirects are not followed: secrets in headers would be sent to an address that nobody configured.
 """
 
 import re
@@ -23,22 +23,22 @@ from worker.domain.addresses import is_private
 from worker.domain.errors import DemandUnknown
 
 MOST = 1_000_000
-"""Bytes of an answer that are read at the most."""
+"""The most bytes of an answer that are read."""
 _EITHER = 32 + zlib.MAX_WBITS
-"""The window for gzip or zlib, whichever it is."""
+"""The window size for zlib that accepts gzip and zlib."""
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _KINDS = {
     ssl.SSLCertVerificationError: "its certificate is not trusted here",
     socket.gaierror: "nobody knows this name",
     ConnectionRefusedError: "nobody answers there",
 }
-"""Why there is no connection, in words."""
+"""Reasons why there is no connection, in words."""
 _OURS = frozenset({
     "accept", "accept-encoding", "connection", "content-encoding", "content-length",
     "content-type", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding",
     "upgrade",
 })  # fmt: skip
-"""Headers that belong to the conversation itself."""
+"""Headers that are set by this module or by httpx, and not by a file."""
 
 
 def _header_names(files: dict[str, Path]) -> dict[str, Path]:
@@ -59,7 +59,7 @@ class EndpointOptions(SourceOptions):
     """The address; '{vo}' becomes the VO's name. No user or password: use token_file."""
 
     token_file: Path | None = None
-    """A file that holds a bearer token; it is read anew for each question."""
+    """A file that holds a bearer token; it is read again for each request."""
 
     header_files: Annotated[dict[str, Path], AfterValidator(_header_names)] = Field(
         default_factory=dict
@@ -70,10 +70,10 @@ class EndpointOptions(SourceOptions):
     """A file of certificate authorities to trust instead of the system's."""
 
     plain_token: bool = False
-    """Whether what is secret may travel over http, where everybody on the way can read it."""
+    """Whether secrets may be sent over http, where everybody on the way can read them."""
 
     def objection(self) -> str | None:
-        """Return why what is secret must not travel this way."""
+        """Return why secrets must not be sent with these options, or another objection."""
         if self.token_file is not None and "authorization" in map(str.lower, self.header_files):
             return "token_file and the header Authorization are the same: leave one out"
         has_secret = self.token_file is not None or bool(self.header_files)
@@ -84,28 +84,28 @@ class EndpointOptions(SourceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointQuestion:
-    """What is sent to an endpoint."""
+    """A request to an endpoint."""
 
     url: str
     method: str = "GET"
     body: bytes | None = field(default=None, repr=False)
     content_type: str | None = None
     authorization: str | None = field(default=None, repr=False)
-    """What is shown in the place of the token of the options."""
+    """The value of the header Authorization, instead of the token of the options."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """More headers, nothing secret."""
+    """Additional headers, without secrets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointReply:
-    """What an endpoint answered."""
+    """The answer of an endpoint."""
 
     status: int
     text: str = field(repr=False)
 
 
 def fetch(question: EndpointQuestion, options: EndpointOptions) -> str:
-    """Return what an endpoint answers, or `DemandUnknown`."""
+    """Return the text of an endpoint's answer; raise `DemandUnknown` if its status is not 200."""
     reply = converse(question, options)
     if reply.status != httpx.codes.OK:
         raise DemandUnknown(place_of(question.url), f"it answered {reply.status}")
@@ -113,7 +113,7 @@ def fetch(question: EndpointQuestion, options: EndpointOptions) -> str:
 
 
 def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointReply:
-    """Return what an endpoint answers and its status, or `DemandUnknown` if there is no answer."""
+    """Return the answer of an endpoint and its status; `DemandUnknown` if there is no answer."""
     place = place_of(question.url)
     try:
         headers = _headers(question, options)
@@ -127,7 +127,7 @@ def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointRe
 
 
 def kind_of(error: BaseException) -> str:
-    """Return what kind of failure this is: its text may hold the address with a secret in it."""
+    """Return the kind of a failure in words. Its own text may hold the address with a secret."""
     cause: BaseException | None = error
     while cause is not None:
         for kind, words in _KINDS.items():
@@ -138,7 +138,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def place_of(url: str) -> str:
-    """Return the host of an address, without what may be secret in it."""
+    """Return the host of an address, without its other parts, which may hold secrets."""
     try:
         return httpx.URL(url).host
     except httpx.InvalidURL:
@@ -185,14 +185,16 @@ def _send(
             content += piece
             _bound(content, url)
     if not answer.is_success:
-        # Whoever answers with a failure says nothing that counts, however it is packed.
+        # The body of a failure is not used, so it is not read or unpacked.
         return EndpointReply(status=answer.status_code, text="")
     text = _unpacked(content, answer.headers.get("Content-Encoding", ""), url)
     return EndpointReply(status=answer.status_code, text=text)
 
 
 def _unpacked(content: bytes, encoding: str, url: str) -> str:
-    """Decode a body. A small one may be packed from a very large one: no more is unpacked."""
+    """Decode a body. A small body may unpack to a very large one: at most `MOST` bytes are
+    unpacked.
+    """
     if encoding in ("gzip", "deflate"):
         packed = zlib.decompressobj(_EITHER)
         try:

@@ -8,13 +8,13 @@ from pathlib import Path
 from worker.domain.errors import DemandUnknown
 
 LARGEST = 65_536
-"""Bytes of such a file."""
+"""The largest such file, in bytes."""
 
 
 def read_line(path: Path) -> str:
-    """Read what a small file holds."""
+    """Read a small text file, without the blanks around its content."""
     try:
-        # Without waiting: a pipe or a device is opened at once, and refused.
+        # O_NONBLOCK: opening a pipe or a device does not wait, and `check` refuses it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             check(path, os.fstat(descriptor))
@@ -33,12 +33,12 @@ def read_line(path: Path) -> str:
 
 def check_closed(path: Path) -> None:
     """Refuse a file that every account of this machine may read."""
-    with suppress(OSError):  # who reads it says why not
+    with suppress(OSError):  # reading the file reports the problem
         if path.stat().st_mode & stat.S_IROTH:
             raise DemandUnknown(str(path), "everybody on this machine may read it: chmod o-r")
 
 
 def check(path: Path, about: os.stat_result) -> None:
-    """Refuse what is no file: to read a pipe may take for ever."""
+    """Refuse what is not a regular file: reading a pipe, for example, may never end."""
     if not stat.S_ISREG(about.st_mode):
         raise DemandUnknown(str(path), "it is not a regular file")

@@ -1,4 +1,4 @@
-"""The demand as an HTTP endpoint answers it."""
+"""The demand as a number that an HTTP endpoint answers."""
 
 import json
 from typing import Literal
@@ -12,30 +12,30 @@ from worker.demand.contract import Source
 from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
 
 LONGEST_BODY = 65_536
-"""Characters of a body that may be sent."""
+"""The longest body, in characters."""
 
 
 class HttpOptions(EndpointOptions, AnswerOptions):
     """An endpoint that answers JSON."""
 
     method: Literal["GET", "POST"] = "GET"
-    """How it is asked: GET or POST."""
+    """The method of the request: GET or POST."""
 
     body: str | None = Field(default=None, max_length=LONGEST_BODY)
-    """What is sent by POST; '{vo}' becomes the VO's name. Nothing secret: use header_files."""
+    """The body of a POST; '{vo}' becomes the VO's name. Write no secrets here: use header_files."""
 
     content_type: Printable = "application/json"
-    """What the body is."""
+    """The content type of the body."""
 
     def objection(self) -> str | None:
-        """Return why it is not asked so."""
+        """Return why the endpoint is not asked with these options, or another objection."""
         if self.body is not None and self.method == "GET":
             return "a body is sent by POST only: method=POST"
         return super().objection()
 
 
 def ask(vo: str, options: HttpOptions) -> int:
-    """Ask the endpoint."""
+    """Send the request, and return the number in the answer."""
     url = options.url.replace("{vo}", quote(vo, safe=""))
     if options.method == "GET":
         return number_in(fetch(EndpointQuestion(url=url), options), options)

@@ -1,4 +1,4 @@
-"""The demand as an instant query of Prometheus answers it."""
+"""The demand as the result of an instant query of Prometheus."""
 
 from math import ceil, isfinite
 from typing import Any
@@ -12,7 +12,7 @@ from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
 from worker.domain.errors import DemandUnknown
 
 LONGEST_QUERY = 8_192
-"""Characters of a query; it goes in the address."""
+"""The longest query, in characters. It is sent in the address."""
 
 
 class PrometheusOptions(EndpointOptions):

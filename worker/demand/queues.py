@@ -1,7 +1,7 @@
-"""How many messages wait in a queue of Celery.
+"""Counting of the messages that wait in a queue of Celery.
 
-In Redis a queue is a list, and each priority has a list of its own. RabbitMQ is asked for a queue
-in a way that does not make it.
+In Redis a queue is a list, and each priority has a list of its own. RabbitMQ is asked by a passive
+declaration, which does not make the queue.
 """
 
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from worker.domain.errors import DemandUnknown
 _REDIS = ("redis", "rediss")
 _RABBITMQ = ("amqp", "amqps")
 _NOT_THERE = 404
-"""How AMQP says that there is no such queue."""
+"""The code of AMQP for a queue that does not exist."""
 
 
 def ask(vo: str, options: CeleryOptions) -> int:
@@ -35,12 +35,14 @@ def ask(vo: str, options: CeleryOptions) -> int:
             options.timeout, place, lambda connection: count(url, queue, options, connection)
         )
     except (redis.RedisError, OperationalError, OSError, ValueError) as error:
-        # Its text may hold the address with the password.
+        # The text of the error may hold the address with the password.
         raise DemandUnknown(place, type(error).__name__) from error
 
 
 def keys(queue: str, options: CeleryOptions) -> list[str]:
-    """Return the lists of a queue, one for each priority; the first has the name alone."""
+    """Return the lists of a queue in Redis, one for each priority; that of priority 0 has only the
+    name of the queue.
+    """
     names = (f"{queue}{options.separator}{p}" if p else queue for p in options.priorities)
     return list(dict.fromkeys(f"{options.key_prefix}{name}" for name in names))
 

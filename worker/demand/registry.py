@@ -1,4 +1,4 @@
-"""Which demand sources are installed, and asking one."""
+"""The installed demand sources: finding, checking and asking them."""
 
 import logging
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def discover() -> dict[str, Source]:
 
 
 def check(source_values: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
-    """Read what a VO's source is told, or say what is wrong with it."""
+    """Read the values of a VO's source; raise `Invalid` if they are wrong."""
     sources = discover()
     kind = source_values.get(KIND)
     if kind not in sources:
@@ -44,7 +44,7 @@ def check(source_values: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
 
 
 def counts(source_values: Mapping[str, Any]) -> DemandCounts | None:
-    """Return how a VO's source counts, without a look at its other values; `None` if unknown."""
+    """Return what a VO's source counts, without checking its other values; `None` if unknown."""
     source = discover().get(str(source_values.get(KIND)))
     if source is None:
         return None
@@ -53,7 +53,7 @@ def counts(source_values: Mapping[str, Any]) -> DemandCounts | None:
 
 
 def check_new(source_values: Mapping[str, Any]) -> None:
-    """Refuse values that a source does not take, or with which it would not be asked."""
+    """Refuse values that a source does not accept, or with which it would not be asked."""
     source, options = check(source_values)
     objection = options.objection()
     if objection is not None:
@@ -61,7 +61,7 @@ def check_new(source_values: Mapping[str, Any]) -> None:
 
 
 def shown(source_values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a VO's source, without the secrets in it, as it may be shown."""
+    """Return the values of a VO's source without secrets, so that they may be shown."""
     return {key: _shown(value) for key, value in source_values.items()}
 
 
@@ -78,7 +78,10 @@ def _shown(value: Any) -> Any:
 def with_secrets(
     source_values: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
-    """Return the values of a source with the secrets that were left out where it was shown."""
+    """Return the values of a source in which secrets that were hidden are put back.
+
+    If the given values equal the stored values as they are shown, the stored ones are returned.
+    """
     if REMOVED not in str(source_values):
         return source_values
     if stored is None or shown(stored) != shown(source_values):
@@ -87,7 +90,10 @@ def with_secrets(
 
 
 def ask(vo: str, source_values: Mapping[str, Any]) -> int:
-    """Ask for the demand of a VO: a whole number from 0, or `DemandUnknown` and nothing else."""
+    """Ask for the demand of a VO: a whole number from 0.
+
+    If the source fails in any way, `DemandUnknown` is raised.
+    """
     source, options = check(source_values)
     if uow.is_open():
         raise AssertionError("a source was about to be asked with a unit of work open")

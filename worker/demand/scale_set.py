@@ -1,8 +1,8 @@
-"""A runner scale set of GitHub: which jobs are assigned to it, and configurations for its runners.
+"""A runner scale set of GitHub: the number of its assigned jobs, and configurations of runners.
 
-A session is opened for each question and closed after it: the messages that come meanwhile are
-heard, the jobs that they offer are taken, and each is acknowledged once that is done. What a crash
-leaves half done is said again. Whatever comes back is bounded and checked, for it is not trusted.
+A session is opened for each question and closed after it. Meanwhile messages are read, the jobs
+that they offer are acquired, and each message is acknowledged after that. A message that a crash
+leaves unacknowledged is sent again. All answers are bounded and checked, for they are not trusted.
 """
 
 import json
@@ -21,23 +21,23 @@ from worker.domain.addresses import is_private
 from worker.domain.errors import DemandUnknown
 
 TALKING = 0.8
-"""The part of the time after which nothing but the end of a session is begun."""
+"""The part of the time-out after which only the end of the session may be begun."""
 _VERSION = "api-version=6.0-preview"
 _SETS = "_apis/runtime/runnerscalesets"
 _OK, _NOTHING, _DENIED, _MAY_NOT, _UNKNOWN, _TAKEN = 200, 202, 401, 403, 404, 409
 _AVAILABLE = "JobAvailable"
 _HELD = "another program listens to it, or a question was cut off some minutes ago"
 _LONGEST = 65_536
-"""Characters of a token or an address."""
+"""The longest token or address, in characters."""
 _PAUSE = 0.5
-"""Seconds between two questions of one that says at once that there is nothing."""
+"""Seconds until the next request, if the service answers at once that there is no message."""
 _MOST = 10_000
-"""Jobs of one message."""
+"""The most jobs of one message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """Where the scale sets are, and the token that opens it."""
+    """The address of the service of scale sets, and the token for it."""
 
     url: str
     token: str = field(repr=False)
@@ -45,7 +45,7 @@ class Service:
 
 @dataclass(kw_only=True)
 class ScaleSetSession:
-    """The right to hear the messages of a scale set; one has it at a time."""
+    """A session in which the messages of a scale set are read; only one can be open at a time."""
 
     key: str
     queue: str = field(repr=False)
@@ -54,7 +54,7 @@ class ScaleSetSession:
 
 
 class Message(NamedTuple):
-    """What a scale set says: jobs that it offers, and how many are assigned to it."""
+    """A message of a scale set: the jobs that it offers, and how many are assigned to it."""
 
     number: int
     offered: tuple[int, ...]
@@ -62,14 +62,14 @@ class Message(NamedTuple):
 
 
 def ask(vo: str, options: GithubOptions) -> int:
-    """Return how many jobs are assigned to the scale set, those that run included."""
+    """Return how many jobs are assigned to the scale set, including those that run."""
     client = ScaleSetClient(options)
     with client.session(f"pilotage {vo}") as session:
         return client.listen(session)
 
 
 class ScaleSetClient:
-    """One conversation, with an end."""
+    """One conversation with the service, which ends within the time-out."""
 
     def __init__(self, options: GithubOptions) -> None:
         self._options = options
@@ -79,7 +79,7 @@ class ScaleSetClient:
 
     @contextmanager
     def session(self, owner: str) -> Iterator[ScaleSetSession]:
-        """Open a session, and close it whatever happens."""
+        """Open a session, and close it at the end of the block, also after an error."""
         path = f"{self._set}/sessions"
         answer = self._ask("POST", path, body={"ownerName": owner}, may_be=[_TAKEN])
         if answer.status == _TAKEN:
@@ -93,7 +93,7 @@ class ScaleSetClient:
                 self._ask("DELETE", f"{path}/{quote(session.key, safe='')}")
 
     def listen(self, session: ScaleSetSession) -> int:
-        """Hear what comes for a while, take what is offered; return how many are assigned."""
+        """Read messages for a while, acquire the offered jobs, and return how many are assigned."""
         until = min(time.monotonic() + self._options.listen, self._ends)
         last = 0
         while (left := until - time.monotonic()) > 0:
@@ -107,7 +107,7 @@ class ScaleSetClient:
         return session.assigned
 
     def runner(self, name: str) -> str | None:
-        """Return the configuration of a new runner for one job; `None` if there is one so named."""
+        """Return the configuration of a new runner for one job; `None` if this name is taken."""
         path = f"{self._set}/generatejitconfig"
         body = {"name": name, "workFolder": "_work"}
         answer = self._ask("POST", path, body=body, may_be=[_TAKEN])
@@ -124,7 +124,7 @@ class ScaleSetClient:
         return f"{self._service.url.rstrip('/')}/{_SETS}/{self._options.scale_set}"
 
     def _connected(self) -> Service:
-        """Turn the token of the file into one for the service of the runners."""
+        """Exchange the token of the file for a token of the service of the runners."""
         files.check_closed(self._options.token_file)
         url, runners_of = self._options.url.rstrip("/"), self._options.runners_of
         answer = self._send(
@@ -152,7 +152,7 @@ class ScaleSetClient:
         )
 
     def _message(self, session: ScaleSetSession, last: int, seconds: float) -> Message | None:
-        """Wait for a message; an old token is made new once."""
+        """Wait for a message; return `None` if there is none yet. An expired token is renewed."""
         url = _with(session.queue, f"lastMessageId={last}") if last else session.queue
         headers = {
             "Accept": f"application/json; {_VERSION}",
@@ -164,7 +164,7 @@ class ScaleSetClient:
         except DemandUnknown:
             if time.monotonic() - begun < seconds / 2:
                 raise
-            return None  # Nothing was said for as long as we listen.
+            return None  # no message came within the time
         if answer.status == _DENIED:
             self._renew(session)
             return None
@@ -188,7 +188,7 @@ class ScaleSetClient:
         )
 
     def _take(self, session: ScaleSetSession, message: Message) -> None:
-        """Take the jobs that are offered, as many as there may be; one taken before is no harm."""
+        """Acquire the offered jobs, as many as allowed. Acquiring a job twice does no harm."""
         jobs = message.offered[: max(0, self._options.most - session.assigned)]
         if jobs:
             answer = self._send(
@@ -271,7 +271,7 @@ class ScaleSetClient:
         return str(value)
 
     def _address(self, made: Mapping[str, Any], name: str) -> str:
-        """Return an address to which a token may go."""
+        """Return an address from an answer; refuse one to which a token must not be sent."""
         url = self._text(made, name)
         private = url.startswith("http") and (self._options.plain_token or is_private(url))
         if not private or "@" in url or " " in url:
@@ -292,7 +292,7 @@ class ScaleSetClient:
 
 
 def _scope(address: str) -> str:
-    """Return where in the API the runners of an address are."""
+    """Return the path in the API for the owner of the runners, given by its address."""
     parts = urlsplit(address).path.strip("/").split("/")
     if parts[0] == "enterprises" or len(parts) == 1:
         return "/".join(parts) if parts[0] == "enterprises" else f"orgs/{parts[0]}"

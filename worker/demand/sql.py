@@ -1,4 +1,4 @@
-"""The demand as a query of somebody's database answers it."""
+"""The demand as the result of a query of another database."""
 
 import sqlite3
 import time
@@ -19,23 +19,24 @@ from worker.demand.files import read_line
 from worker.domain.errors import ConfigurationError, DemandUnknown
 
 MOST = 1_000_000
-"""Bytes of a value of SQLite."""
+"""The largest value in SQLite, in bytes."""
 STEPS = 10_000
-"""Steps of SQLite's machine between two looks at the clock; some tenths of a millisecond."""
+"""Steps of SQLite's virtual machine between two checks of the time: some tenths of a
+millisecond."""
 
 
 class SqlOptions(SourceOptions):
-    """A database that can be asked with SQL, PostgreSQL or SQLite."""
+    """A database that is queried with SQL: PostgreSQL or SQLite."""
 
     url_file: Path
-    """A file that holds the database URL, for it may hold a password."""
+    """A file that holds the database URL, because the URL may hold a password."""
 
     query: str = Field(min_length=1)
-    """A query that answers one number. ':vo' in it is the VO's name."""
+    """A query that returns one number. ':vo' in it is the VO's name."""
 
 
 def ask(vo: str, options: SqlOptions) -> int:
-    """Run the query; what it changes is undone, or refused."""
+    """Run the query, and return its number. Changes by the query are undone, or refused."""
     place = str(options.url_file)
     try:
         url = parse_url(read_line(options.url_file))
@@ -62,7 +63,7 @@ def ask(vo: str, options: SqlOptions) -> int:
 
 
 def _rows(engine: Engine, query: TextClause, parameters: Mapping[str, str]) -> Sequence[Row[Any]]:
-    """Read two rows, however many there are."""
+    """Read at most two rows: a second one is enough to refuse the answer."""
     options = {"stream_results": True, "max_row_buffer": 2}
     try:
         with (
@@ -75,7 +76,7 @@ def _rows(engine: Engine, query: TextClause, parameters: Mapping[str, str]) -> S
 
 
 def _sqlite(url: URL, timeout: float) -> Engine:
-    """Make an engine for a file that is only read, by statements that end in time."""
+    """Make an engine that only reads the file, and whose statements end in time."""
     ends = time.monotonic() + timeout
 
     def connect() -> sqlite3.Connection:

@@ -1,1 +1,1 @@
-"""What things are: words and rules, and nothing that can be reached, opened or waited for."""
+"""What things are: words and rules. No module here reads a file, a network or a clock."""

@@ -1,4 +1,4 @@
-"""Who may do what: roles, and what somebody is allowed to do."""
+"""Roles, and what the holder of a role is allowed to do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ RANKS = {role: rank for rank, role in enumerate(Role)}
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What somebody may do: a role, for one VO alone if it is named."""
+    """What somebody may do: a role, for all VOs or, where `vo` names one, for that VO only."""
 
     role: Role
     vo: str | None = None
@@ -35,11 +35,11 @@ class Access:
             raise Invalid("vo", f"the role {self.role} is not for one VO", "only operate is")
 
     def may(self, role: Role) -> bool:
-        """Return whether this is at least a role, be it for one VO alone."""
+        """Return whether this access has at least this role, even if for one VO only."""
         return RANKS[self.role] >= RANKS[role]
 
     def may_for(self, role: Role, vo: str | None) -> bool:
-        """Return whether this is at least a role for this VO; `None` is all VOs."""
+        """Return whether this access has at least this role for this VO; `None` is all VOs."""
         return self.may(role) and self.vo in (None, vo)
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Access:
 
 
 def access_of(text: str) -> Access:
-    """Read what somebody may do: a role, or `operate:VO`."""
+    """Read an access: a role, or `operate:VO`."""
     word, colon, vo = text.partition(":")
     if word not in tuple(Role):
         raise Invalid(f"role {word[:40]!r}", nearest(word, map(str, Role)))
@@ -57,22 +57,22 @@ def access_of(text: str) -> Access:
 
 
 def highest(accesses: Iterable[Access]) -> Access | None:
-    """Return the access that allows most; of equal ones the first."""
+    """Return the access that allows most; if several allow as much, the first."""
     return max(accesses, key=lambda one: (RANKS[one.role], one.vo is None), default=None)
 
 
 HOST = Access(role=Role.ADMIN)
-"""What somebody may do who has an account on the host, and so the password of the database."""
+"""The access of a person with an account on the host: this person has the database's password."""
 
 
 def require(who: str, access: Access, role: Role) -> None:
-    """Refuse somebody who has not this role, be it for one VO alone."""
+    """Refuse an access without this role; the role for one VO only is enough."""
     if not access.may(role):
         raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role}")
 
 
 def require_for(who: str, access: Access, role: Role, vo: str | None) -> None:
-    """Refuse somebody who has not this role for this VO; `None` is all VOs."""
+    """Refuse an access without this role for this VO; `None` is all VOs."""
     if not access.may_for(role, vo):
         scope = "all VOs" if vo is None else f"VO {vo}"
         raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role} for {scope}")

@@ -1,4 +1,4 @@
-"""Addresses of services."""
+"""Whether the address of a service is safe for secrets."""
 
 import re
 
@@ -9,5 +9,8 @@ _ON_THIS_HOST = re.compile(
 
 
 def is_private(url: str) -> bool:
-    """Return whether nobody else reads what goes to an address: it is encrypted, or stays here."""
+    """Return whether nobody else can read the traffic to an address.
+
+    It is encrypted, or it stays on this host.
+    """
     return any(pattern.fullmatch(url) for pattern in (_ENCRYPTED, _ON_THIS_HOST))

@@ -1,8 +1,9 @@
-"""The bounds of what a CE says of one pilot, so that no answer about one can hurt another.
+"""Bounds of a CE's answer about one pilot, so that a bad answer does not affect other pilots.
 
-A CE, an ad, a file or an API may say anything, and often a pilot itself wrote it. What is kept
-fits into every database. A value that cannot be true is left out, and the reason says so. An
-answer of which nothing can be kept is an unreadable answer about that pilot: no status.
+A CE, an ad, a file or an API may answer anything, and often the pilot itself wrote the text. What
+is kept fits into every database. A value that cannot be true is left out, and the reason says so.
+If nothing of an answer can be kept, it counts as an unreadable answer about that pilot, and gives
+it no status.
 """
 
 from collections.abc import Iterator
@@ -20,34 +21,35 @@ SMALLEST_CODE, LARGEST_CODE = -(2**31), 2**31 - 1
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
-"""No clock of a CE differs more from ours."""
+"""The largest difference between the clock of a CE and ours that is believed."""
 
 LONGEST_HANDLE = 1024
-"""Bytes of a CE's own id of a job. It stands in an index, which takes no long texts."""
+"""The longest id of a job that a CE may give, in bytes. It is indexed, and an index takes no long
+texts."""
 LONGEST_NAME = 255
-"""Characters of the name of a node, a VO or a CE."""
+"""The longest name of a node, a VO or a CE, in characters."""
 LONGEST_WORD = 500
 LONGEST_REASON = 4000
 
 UNREADABLE = "unreadable"
-"""The word that is kept in place of the CE's, where an answer about a pilot cannot be read."""
+"""The word that is stored instead of the CE's word if the answer about a pilot is unreadable."""
 
 _STATUSES = frozenset({*AT_CE, Status.DONE, Status.FAILED, Status.CANCELLED})
-"""The statuses that a CE can speak of; the others are ours to give."""
+"""The statuses that a CE's answer may give; only Pilotage itself gives the others."""
 
 
 def storable(text: str) -> str:
-    """Replace NUL, and what UTF-8 cannot hold."""
+    """Replace NUL characters, and characters that UTF-8 cannot encode."""
     if text.isascii():
         return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def words(text: object, longest: int) -> str | None:
-    """Return the beginning of a text such that it can be stored, without secrets."""
+    """Return the beginning of a text, without secrets and so that it can be stored."""
     if not isinstance(text, str):
         return None
-    # Cut before it is read, for it may be long, and far enough to see what a secret is.
+    # The text may be long, so it is cut first; 8 times `longest` is enough to recognise secrets.
     return without_secrets(storable(text[: 8 * longest]))[:longest]
 
 
@@ -64,7 +66,7 @@ def is_moment(moment: object, now: datetime) -> bool:
 
 
 def is_handle(handle: object) -> bool:
-    """Return whether this may be a CE's own id of a job."""
+    """Return whether a value can be kept as a CE's own id of a job."""
     if not isinstance(handle, str) or len(handle) > LONGEST_HANDLE:
         return False
     if handle.isascii():
@@ -73,7 +75,7 @@ def is_handle(handle: object) -> bool:
 
 
 def observed(answer: Observed, now: datetime) -> Observed:
-    """Bound what a CE says of a job."""
+    """Bound a CE's answer about a job."""
     problem = _problem(answer)
     if problem is not None:
         return _unreadable(answer, problem)
@@ -94,7 +96,7 @@ def observed(answer: Observed, now: datetime) -> Observed:
 
 
 def receipt(answer: Receipt) -> Receipt:
-    """Bound a CE's answer to an order; without a handle that can be kept it says nothing."""
+    """Bound a CE's answer to an order. A handle that cannot be kept is left out."""
     handle, refused = answer.handle, answer.refused
     return answer._replace(
         handle=handle if is_handle(handle) else None,
@@ -113,7 +115,7 @@ def cancelled(answer: Cancelled) -> Cancelled:
 
 
 def _problem(answer: Observed) -> str | None:
-    """Return why an answer cannot be kept, if so."""
+    """Return why an answer cannot be kept; `None` if it can."""
     if not is_handle(answer.handle):
         return "the CE's id of the job is too long, or no text"
     status: object = answer.status
@@ -138,7 +140,7 @@ def _unreadable(answer: Observed, problem: str) -> Observed:
 
 
 def _untrue(answer: Observed, now: datetime) -> Iterator[tuple[str, str]]:
-    """Name the values that cannot be true, and say so of each in plain words."""
+    """Return the name of each value that cannot be true, with a description of the mistake."""
     if answer.exit_code is not None and not is_exit_code(answer.exit_code):
         yield "exit_code", "an exit code that is no number of 32 bits"
     for name, what in (("started_at", "a start"), ("ended_at", "an end")):
@@ -152,7 +154,7 @@ def _name(name: object) -> str | None:
 
 
 def _node(name: object) -> str | None:
-    """Bound the name of a node, and replace what may not be stored or shown."""
+    """Bound the name of a node, and replace characters that cannot be stored or shown."""
     if not isinstance(name, str) or not name or name.isspace():
         return None
     if len(name) <= LONGEST_NAME and name.isascii() and name.isprintable():

@@ -1,4 +1,4 @@
-"""What is counted of the calls to a CE: what was asked, how it went, and how long it took."""
+"""Counts of the calls to a CE: by kind, by outcome, and by how long they took."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from worker.domain.words import Described
 
 
 class CallKind(Described):
-    """What a CE is asked."""
+    """What a call asks of a CE."""
 
     SUBMIT = "submit", "To take pilots."
     POLL = "poll", "How pilots are."
@@ -37,7 +37,7 @@ class CallOutcome(Described):
 
 
 class Call(NamedTuple):
-    """One call that was made."""
+    """One call to a CE, which is over."""
 
     kind: CallKind
     outcome: CallOutcome
@@ -45,21 +45,21 @@ class Call(NamedTuple):
 
 
 class CallTally(NamedTuple):
-    """The calls of one kind and outcome to a CE in some time that took about as long."""
+    """The calls to a CE in one span of time, of one kind, one outcome and one bucket of length."""
 
     grain: Grain
     begins_at: datetime
     kind: CallKind
     outcome: CallOutcome
     within: int
-    """The milliseconds within which they ended: one of `BUCKETS`."""
+    """The milliseconds within which each call ended: one of `BUCKETS`."""
     calls: int
     seconds: float
-    """How long they took together."""
+    """How long all the calls took together."""
 
 
 BUCKETS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000_000)
-"""Milliseconds within which a call has ended; no call lasts as long as the last."""
+"""Upper bounds of the length of a call, in milliseconds. The last is longer than any call."""
 
 _OUTCOMES: tuple[tuple[type[BackendError], CallOutcome], ...] = (
     (CredentialProblem, CallOutcome.CREDENTIAL),
@@ -69,7 +69,7 @@ _OUTCOMES: tuple[tuple[type[BackendError], CallOutcome], ...] = (
 
 
 def outcome_of(error: BackendError) -> CallOutcome:
-    """Return how a call went that ended with an error."""
+    """Return the outcome of a call that ended with this error."""
     for kind, outcome in _OUTCOMES:
         if isinstance(error, kind):
             return outcome
@@ -77,7 +77,7 @@ def outcome_of(error: BackendError) -> CallOutcome:
 
 
 def bucket_of(seconds: float) -> int:
-    """Return the least of `BUCKETS` that holds a call of this length."""
+    """Return the smallest of `BUCKETS` that is not shorter than this length."""
     return BUCKETS[min(bisect_left(BUCKETS, seconds * 1000), len(BUCKETS) - 1)]
 
 

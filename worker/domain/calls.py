@@ -1,4 +1,4 @@
-"""Whether a CE answers, in words: for lists, and in one sentence with its reason."""
+"""Whether a CE answers: as a word for lists, and as a sentence with the reason."""
 
 from datetime import datetime
 from typing import Protocol
@@ -11,11 +11,11 @@ NOT_ASKED = "not asked"
 
 
 class Calls(Protocol):
-    """What is known of the calls of a CE."""
+    """What is known of the last calls of a CE."""
 
     @property
     def failed_calls(self) -> int:
-        """Calls that failed in a row."""
+        """How many of the last calls failed in a row."""
 
     @property
     def unanswered_since(self) -> datetime | None:
@@ -23,7 +23,7 @@ class Calls(Protocol):
 
     @property
     def last_error(self) -> str | None:
-        """What the last call failed with."""
+        """The error of the last call."""
 
     @property
     def retry_at(self) -> datetime | None:
@@ -49,7 +49,7 @@ def sentence_of_calls(calls: Calls, now: datetime) -> str | None:
 
 
 def reason_not_to_send(calls: Calls, now: datetime) -> str | None:
-    """Return the same for a decision, in words that stay equal until the CE is called again."""
+    """Return the same for a decision. The text is the same until the CE is called again."""
     since = calls.unanswered_since
     return _sentence(calls, f" since {since:%H:%M:%S}Z" if since else "", now)
 

@@ -13,9 +13,10 @@ from worker.domain.errors import Invalid
 
 @dataclass(frozen=True, kw_only=True)
 class CE:
-    """A place that runs pilots. A waiting limit of `None` is no more than the capacity.
+    """A place that runs pilots. With a waiting limit of `None`, only the capacity limits it.
 
-    A time-out of `None` is off. At the end of its time to drain it may end pilots that run, too.
+    A time-out of `None` is off. With `end_running`, pilots that still run at `drain_by` are
+    cancelled, too.
     """
 
     name: str

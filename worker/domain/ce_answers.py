@@ -1,6 +1,7 @@
-"""What is asked of a CE about pilots, and what it answers: the values that cross the contract.
+"""Requests to a CE about pilots, and its answers: the values that cross the back-end contract.
 
-What is handed over by the thousand is a named tuple: it is made in a fraction of the time.
+Values that are handed over by the thousand are named tuples: these are made much faster than
+dataclasses.
 """
 
 from collections.abc import Sequence
@@ -13,16 +14,16 @@ from worker.domain.vo import DEFAULT_VO
 
 
 class Order(NamedTuple):
-    """One pilot to send: its VO's script with its arguments, or what the CE's options say.
+    """One pilot to send: its VO's script with its arguments; without a script, the CE's options
+    say what it runs.
 
-    It finds its stamp, its VO and its CE in `PILOTAGE_STAMP`, `PILOTAGE_VO` and `PILOTAGE_CE`.
-    One that speaks for itself finds the file of its secret in `PILOTAGE_SECRET_FILE`, which it
-    alone can read, and the address of the server in `PILOTAGE_URL`. The secret is nowhere else.
+    The pilot finds its stamp, its VO and its CE in `PILOTAGE_STAMP`, `PILOTAGE_VO` and
+    `PILOTAGE_CE`. A pilot that sends reports finds the path of the file with its secret in
+    `PILOTAGE_SECRET_FILE`, and the address of the server in `PILOTAGE_URL`. Only the pilot can read
+    that file, and the secret is nowhere else.
 
-    With `grace`, it is asked to end by SIGTERM, and by the file that `PILOTAGE_END_FILE` names, so
-    many seconds before its time is up or it is killed for another reason.
-
-    What is handed over by the thousand is a tuple: it is made in a fraction of the time.
+    With `grace`, the pilot is asked to end so many seconds before its time is up or before it is
+    killed for another reason: by SIGTERM, and by the file that `PILOTAGE_END_FILE` names.
     """
 
     stamp: str
@@ -37,7 +38,7 @@ class Order(NamedTuple):
 class Receipt(NamedTuple):
     """The CE's answer to one order: its own id for the job, or why it refused.
 
-    `not_sent`: nothing was sent to the CE, so it surely has not got it.
+    `not_sent`: nothing was sent to the CE, so it certainly does not have the pilot.
     """
 
     stamp: str
@@ -49,9 +50,10 @@ class Receipt(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A pilot that the CE should have: our stamp for it, the CE's id, and whose it is.
+    """A pilot that the CE should have: its stamp, the CE's id for it, and its VO.
 
-    One that is to end and runs may finish until `end_by`: until then it is asked, and not killed.
+    If a running pilot is to be cancelled, it may finish until `end_by`: until then it is asked to
+    end, and not killed.
     """
 
     stamp: str
@@ -68,10 +70,10 @@ class Job(NamedTuple):
 class Observed(NamedTuple):
     """What the CE says of one job.
 
-    `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
-    on a job that is not absent: the CE used a word (`raw`) that has no meaning here. `vo` is
-    whose job it is, and `node` the machine that runs it or ran it, where the CE tells; `ce` is the
-    name of the CE that sent it, by the job itself.
+    `absent`: the CE answered, and the job is neither among its live jobs nor in its history.
+    A status of `None` on a job that is not absent: the CE used a word (`raw`) that has no meaning
+    here. `vo` is the owner of the job, and `node` the machine that runs it or ran it, if the CE
+    gives them. `ce` is the name that the job itself has for the CE to which Pilotage sent it.
     """
 
     stamp: str
@@ -91,11 +93,12 @@ class Observed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Every job at the CE that carries a stamp of ours, final ones that it still knows included.
+    """Every job at the CE that carries a stamp of ours, also the ended ones that it still knows.
 
-    `complete` is false where the CE may have left some out; `as_of` is a moment before it was
-    asked, so a job accepted earlier than `as_of` less the visibility delay is in it. `vos` names
-    the VOs whose jobs it covers, where a CE shows to each VO its own only; `None` is all of them.
+    `complete` is false if the CE may have left jobs out. `as_of` is a moment before the CE was
+    asked: a job that was accepted earlier than `as_of` less the visibility delay is in the listing.
+    `vos` names the VOs whose jobs are covered, for a CE that shows each VO only its own jobs;
+    `None` is all VOs.
     """
 
     jobs: Sequence[Observed]
@@ -105,7 +108,7 @@ class Listing:
 
 
 class Cancelled(NamedTuple):
-    """The CE's answer to one cancellation. A job that had ended already counts as accepted."""
+    """The CE's answer to one cancellation; for a job that had already ended, `accepted` is true."""
 
     stamp: str
     accepted: bool
@@ -114,7 +117,7 @@ class Cancelled(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What a pilot wrote, as far as the CE keeps it; the middle of a long one is left out."""
+    """The output of a pilot, as far as the CE keeps it; the middle of a long output is left out."""
 
     text: str
     truncated: bool = False

@@ -1,7 +1,7 @@
 """A change of what an operator owns: who made it, by which door, and what is different now.
 
-What is kept of it is compact and holds no secret: only the values that differ, each without what
-looks like a secret, and not longer than a line.
+Only the values that differ are kept. Each is at most a line long, and whatever looks like a secret
+is removed from it.
 """
 
 import shlex
@@ -18,14 +18,14 @@ from worker.domain.texts import legible
 from worker.domain.words import Described
 
 LEAST_DAYS = 90
-"""No change is deleted sooner; the database itself refuses it."""
+"""The days for which a change is kept at least; the database itself refuses an earlier deletion."""
 
 LONGEST = 200
-"""Characters of one value that are kept."""
+"""How many characters of one value are kept."""
 MOST = 100
-"""Values of one object that are kept."""
+"""How many values of one object are kept."""
 DEEPEST = 4
-"""Values within values within values; what is deeper is only counted."""
+"""How many levels of nested values are kept; deeper ones are only counted."""
 
 Values = Mapping[str, Any]
 
@@ -42,36 +42,38 @@ class Door(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who makes changes: an account on a host, a task, a token or a person; and what it may do."""
+    """Who makes changes: an account on a host, a task, a token or a person; and its access."""
 
     who: str
     door: Door = Door.COMMAND
     command: str | None = None
     access: Access = HOST
     reason: str | None = None
-    """Why, in words of whoever makes the change."""
+    """Why the change is made, in the words of who makes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setter:
-    """Who gave a value its state, when, and why."""
+    """Who set a value to its present state, when, and why."""
 
     at: datetime
     who: str
     reason: str | None
 
     def phrase(self, now: datetime) -> str:
-        """Return all three as the end of a sentence: since 02:10Z, by alice: 'new disks'."""
+        """Return time, name and reason as the end of a sentence:
+        since 02:10Z, by alice: 'new disks'.
+        """
         return f"since {clock(self.at, now, seconds=False)}, {self.without_moment}"
 
     @property
     def without_moment(self) -> str:
-        """The same for many that were set one after the other."""
+        """The same without the time, for several values that were set one after the other."""
         return f"by {self.who}" + (f": '{self.reason}'" if self.reason else "")
 
 
 def read_reason(text: str | None) -> str | None:
-    """Return the reason of a change; the audit keeps all of it, or it is refused."""
+    """Return the reason of a change. A reason that is too long to be kept whole is refused."""
     reason = (text or "").strip()
     if len(reason) > LONGEST:
         raise Invalid("reason", f"it has more than {LONGEST} characters")
@@ -82,7 +84,7 @@ def read_reason(text: str | None) -> str | None:
 class ObjectChange:
     """What one unit of work does to one object.
 
-    `before` is `None` for a new object, `after` for one that was removed.
+    `before` is `None` for a new object, `after` is `None` for an object that was removed.
     `kind` and `name` say which object, `verb` what is done to it.
     """
 
@@ -99,12 +101,12 @@ class ObjectChange:
             before = {**(other.before or {}), **before}
         if after is not None:
             after = {**(self.after or {}), **after}
-        # What was made here stays made; else the last verb says what came of it.
+        # An object that the first change made is still new; otherwise the last verb counts.
         verb = self.verb if self.before is None else other.verb
         return replace(self, verb=verb, before=before, after=after)
 
     def difference(self) -> tuple[Values | None, Values | None]:
-        """Return the values that differ, before and after, as they are kept."""
+        """Return the values that differ, before and after, in the form in which they are kept."""
         if self.before is None or self.after is None:
             return _whole(self.before), _whole(self.after)
         before, after = _different(self.before, self.after)
@@ -112,7 +114,7 @@ class ObjectChange:
 
 
 def _whole(values: Values | None) -> Values | None:
-    """Return all values of an object that was made or is gone, without those that say nothing."""
+    """Return all values of an object that was made or removed, without the empty ones."""
     if values is None:
         return None
     return _kept({name: value for name, value in values.items() if not _is_empty(value)})
@@ -169,7 +171,10 @@ def _text(value: Any) -> str:
 
 
 def _word(word: str) -> str:
-    """Return a word of a list. After the name of a secret all of it is the secret, blanks too."""
+    """Return a word of a list. If it is NAME=VALUE and NAME is that of a secret, hide all of VALUE.
+
+    The value may contain blanks.
+    """
     name, sign, _ = word.partition("=")
     return f"{name}={REMOVED}" if sign and _names_a_secret(name) else word
 
@@ -179,6 +184,6 @@ def _is_deep(value: Any) -> bool:
 
 
 def _names_a_secret(name: str) -> bool:
-    """Return whether a value of this name is a secret, whatever it looks like."""
+    """Return whether a value of this name is a secret, even if it does not look like one."""
     line = f"{name}=x"
     return without_secrets(line) != line

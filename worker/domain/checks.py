@@ -1,4 +1,4 @@
-"""The few checks that inventory values share. Each raises `Invalid` with one clear line."""
+"""Checks that values of the inventory share. Each raises `Invalid` with one clear line."""
 
 import re
 from datetime import timedelta
@@ -7,17 +7,17 @@ from worker.domain.errors import Invalid
 from worker.domain.lengths import as_option
 
 LARGEST = 2**31 - 1
-"""What an integer column of the database holds."""
+"""The largest number that an integer column of the database holds."""
 
 LONGEST = timedelta(days=3650)
-"""No length of time that somebody sets is longer."""
+"""The longest length of time that may be set."""
 
 LONGEST_NAME = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
 
 
 def name(what: str, value: str) -> None:
-    """Refuse a name that a shell, a log line or a URL could misread."""
+    """Refuse a name that could be misread in a shell, a log line or a URL."""
     if not _NAME.fullmatch(value):
         raise Invalid(
             f"{what} name {value[:40]!r}",
@@ -26,7 +26,7 @@ def name(what: str, value: str) -> None:
 
 
 def at_least(what: str, value: float | None, low: float) -> None:
-    """Refuse a number below `low`, not finite, or too large to store. `None` is no number."""
+    """Refuse a number that is below `low`, not finite, or too large to store. `None` is allowed."""
     if value is None:
         return
     if value != value:
@@ -38,7 +38,7 @@ def at_least(what: str, value: float | None, low: float) -> None:
 
 
 def _short(value: float) -> str:
-    """Write a number; one of a thousand digits is not shown whole."""
+    """Write a number. A number with very many digits is only called very large."""
     return "a very large number" if 1e30 < abs(value) < float("inf") else str(value)
 
 
@@ -50,7 +50,7 @@ def between(what: str, value: float, low: float, high: float) -> None:
 
 
 def length(what: str, value: timedelta | None) -> None:
-    """Refuse a length of time that is not whole seconds, none at all, or very long."""
+    """Refuse a length of time that is not whole seconds, is below 1 second, or is very long."""
     if value is None:
         return
     if value % timedelta(seconds=1) or value < timedelta(seconds=1):

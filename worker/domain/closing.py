@@ -1,11 +1,11 @@
-"""Why a CE or a VO is closed: it gets no pilots, whatever the policy thinks of it."""
+"""Why a CE or a VO is closed: it gets no pilots, whatever the policy would decide."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class ClosedBy(StrEnum):
-    """What closes a CE to a VO, or a VO."""
+    """What closes a VO, or a CE to a VO."""
 
     DISABLED = "disabled"
     DRAINING = "draining"
@@ -24,5 +24,4 @@ class Closing(NamedTuple):
     sentence: str
 
     def __str__(self) -> str:
-        """Return the sentence."""
         return self.sentence

@@ -1,7 +1,7 @@
 """A credential: what a VO shows to a kind of CE. The secret itself stays in its file.
 
-What is known of it comes from the last look into its file: from when to when it is valid, and what
-is wrong with it. A VO without one of its own uses the one for all.
+From when to when it is valid, and what is wrong with it, is known from the last look into its file.
+A VO without a credential of its own uses the credential for all VOs.
 """
 
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from worker.domain.lengths import in_two_units
 from worker.domain.words import Described
 
 HALF, MOST = 0.5, 0.8
-"""The shares of its life after which a credential is warned of."""
+"""The parts of its life after which there is a warning about a credential."""
 
 RENEW_AT = HALF
 """The part of its life after which a credential is renewed."""
 
 
 class CredentialKind(Described):
-    """What a credential is."""
+    """What kind of secret a credential is."""
 
     PROXY = "proxy", "An X.509 proxy certificate with its key, in one PEM file."
     TOKEN = "token", "A bearer token, alone in its file."
@@ -29,7 +29,7 @@ class CredentialKind(Described):
 
 
 class State(Described):
-    """How a credential stands."""
+    """Whether a credential can be used, and how much of its life is used up."""
 
     UNSEEN = "unseen", "Nobody has looked into its file yet."
     GOOD = "good", "It can be used."
@@ -40,10 +40,10 @@ class State(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """Where the credential of a VO for a kind of CE lies, and what the last look at it showed.
+    """The path of a VO's credential for a kind of CE, and what the last look into it showed.
 
-    Without a VO it is for all VOs that have none of their own. `renew` are the words of the command
-    that renews it.
+    Without a VO it is for all VOs that have no credential of their own. `renew` holds the words of
+    the command that renews it.
     """
 
     backend: str
@@ -63,7 +63,7 @@ class Credential:
     def __post_init__(self) -> None:
         name("back-end", self.backend)
         if not self.path.isprintable() or not PurePosixPath(self.path).is_absolute():
-            # Not quoted: somebody may have written the secret itself.
+            # The path is not quoted: somebody may have given the secret itself as the path.
             raise Invalid("path of a credential", "it is not an absolute path of a file")
         if self.renew is not None:
             _command(self.renew)
@@ -77,14 +77,17 @@ def _command(words: tuple[str, ...]) -> None:
 
 
 def called(credential: Credential, vo: str | None = None) -> str:
-    """Return the name of a credential in messages, as that of the VO that uses it."""
+    """Return the name of a credential for messages: that of `vo`, which uses it, or its owner's."""
     owner = vo or credential.vo
     whose = f"VO {owner}" if owner else "all VOs"
     return f"the {credential.kind} of {whose} for {credential.backend}"
 
 
 def problem_of(credential: Credential, now: datetime, vo: str | None = None) -> str | None:
-    """Return why a credential cannot be used, or `None`, also if it was never looked at."""
+    """Return why a credential cannot be used.
+
+    Return `None` if it can be used, or if nobody has looked into its file yet.
+    """
     what = called(credential, vo)
     if credential.problem is not None:
         return f"{what} cannot be used: {credential.problem}: {credential.path}"
@@ -95,14 +98,14 @@ def problem_of(credential: Credential, now: datetime, vo: str | None = None) -> 
 
 
 def left(credential: Credential, now: datetime) -> timedelta | None:
-    """Return the time until a credential expires, 0 if it has; `None` if nobody knows."""
+    """Return the time until a credential expires, 0 if it has expired; `None` if it is unknown."""
     if credential.expires_at is None:
         return None
     return max(credential.expires_at - now, timedelta())
 
 
 def used(credential: Credential, now: datetime) -> float | None:
-    """Return the part of a credential's life that is used up; `None` if nobody knows."""
+    """Return the part of a credential's life that is used up; `None` if it is unknown."""
     if credential.expires_at is None or credential.issued_at is None:
         return None
     life = (credential.expires_at - credential.issued_at).total_seconds()
@@ -124,13 +127,13 @@ def state(credential: Credential, now: datetime) -> State:
 
 
 _WARNED = (State.UNSEEN, State.GOOD, State.HALF_USED, State.SHORT, State.UNUSABLE)
-"""From what says nothing to what says most: a step upwards is worth a warning."""
+"""The states from the least to the most serious: a step to a more serious one may be warned of."""
 
 
 def warning(old: Credential, new: Credential, now: datetime) -> str | None:
-    """Return what is worth a warning now and was not at the last look.
+    """Return the warning that is due now and was not due at the last look.
 
-    It follows from what is stored, so each warning comes once, whoever looks.
+    It is derived from what is stored, so each warning is given once, whichever process looks.
     """
     before = State.UNSEEN if old.checked_at is None else state(old, old.checked_at)
     after = state(new, now)
@@ -149,7 +152,10 @@ def warning(old: Credential, new: Credential, now: datetime) -> str | None:
 
 
 def renewal_due(credential: Credential, now: datetime) -> bool:
-    """Return whether a credential is to be renewed: half used or unusable, and not just tried."""
+    """Return whether a credential is to be renewed now.
+
+    It is half used up or unusable, and the pause after the last attempt is over.
+    """
     if credential.renew is None:
         return False
     if credential.retry_at is not None and now < credential.retry_at:

@@ -19,7 +19,7 @@ class Decision:
     reason: str
     trace: Mapping[str, Any]
     times: int = 1
-    """How many cycles of the VO decided the same one after the other; `at` is the last."""
+    """How many cycles of the VO in a row decided the same; `at` is the time of the last."""
 
     def __post_init__(self) -> None:
         at_least("granted", self.granted, 0)

@@ -1,8 +1,8 @@
-"""The demand of a VO: what a source answers, what is counted off, and what bounds it.
+"""The demand of a VO: the answer of its source, the pilots that are subtracted, and the bounds.
 
-A source may count how many pilots are wanted altogether, or how many more, those that wait
-included, or how many are wanted ever, those that are done included. Bounds and delays need one
-measure: pilots altogether, that is those that run and those that are wanted beside them.
+A source may count how many pilots are wanted altogether; or how many more, those that wait
+included; or how many are wanted ever, those that are done included. Bounds and delays need one
+measure: pilots altogether, that is the running ones and those that are wanted in addition.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class DemandCounts(Described):
     EVER = "ever", "All pilots that are wanted ever: those that were of use, wait or run."
 
     def of(self, number: int) -> str:
-        """Return what is wanted by a number that counts so: '5 more pilots'."""
+        """Return in words how many pilots this number wants: '5 more pilots'."""
         few, many = _WANTED[self]
         return few if number == 1 else f"{number:,} {many}"
 
@@ -36,13 +36,13 @@ _WANTED = {
 
 @dataclass(frozen=True, kw_only=True)
 class EndedPilots:
-    """How many pilots of a VO have ended, where its source counts those too."""
+    """How many pilots of a VO have ended, for a source that counts ended pilots, too."""
 
     useful: int = 0
     failed: int = 0
     """How many ever began and failed by themselves."""
     since: int = 0
-    """How many have ended in any way since the last answer was asked for."""
+    """How many have ended in any way since the source was last asked."""
 
 
 NONE_ENDED = EndedPilots()
@@ -50,7 +50,7 @@ NONE_ENDED = EndedPilots()
 
 @dataclass(frozen=True, kw_only=True)
 class BatchProgress:
-    """So many pilots that are to be of use, and how far that is."""
+    """How many pilots are to be of use in all, and how many have been so far."""
 
     number: int
     ended: EndedPilots
@@ -68,7 +68,7 @@ class BatchProgress:
 
     @property
     def words(self) -> str:
-        """How far it is, for the status and the explanation."""
+        """The progress as a text, for the status and the explanation."""
         text = f"{self.ended.useful} of {self.number} done, {self.ended.failed} failed"
         if self.ended.useful >= self.number:
             return f"{text}: all are done"
@@ -77,31 +77,31 @@ class BatchProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class DemandBounds:
-    """What bounds the demand of a VO, in pilots altogether. `None` is no bound."""
+    """The bounds of the demand of a VO, in pilots altogether. `None` is no bound."""
 
     least: int | None = None
     most: int | None = None
     delay: timedelta | None = None
-    """How long a number is held while the answers are lower."""
+    """How long a number is held while the source answers lower numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldTotal:
-    """The total that is held while answers are lower, for as long as the delay of the VO."""
+    """The total that is held during the VO's delay while the answers are lower."""
 
     held: int | None = None
     lower: int | None = None
-    """The highest of the lower answers: what is held next."""
+    """The highest of the lower answers; it is held next."""
     lower_since: datetime | None = None
 
     def at(self, now: datetime, delay: timedelta) -> "HeldTotal":
-        """Return what is held at a moment: after the delay, the highest of the lower answers."""
+        """Return what is held at a moment; after the delay, the highest of the lower answers."""
         if self.lower_since is None or now - self.lower_since < delay:
             return self
         return HeldTotal(held=self.lower)
 
     def after(self, total: int, now: datetime, delay: timedelta) -> "HeldTotal":
-        """Return what is held once a source has answered."""
+        """Return what is held after a new answer of the source."""
         before = self.at(now, delay)
         if before.held is None or total >= before.held:
             return HeldTotal(held=total)
@@ -111,14 +111,14 @@ class HeldTotal:
 
 @dataclass(frozen=True, kw_only=True)
 class CountedDemand:
-    """A demand after all was counted. `None` is unlimited."""
+    """A demand after the pilots of the VO were subtracted. `None` is unlimited."""
 
     demand: int | None
     """More pilots that the VO could use, those that wait included."""
     wanted: int | None = None
-    """Pilots that it wants altogether, where these were counted."""
+    """Pilots that the VO wants altogether, where these were counted."""
     has: int | None = None
-    """Its pilots that wait or run, which were counted off."""
+    """The pilots of the VO that wait or run, which were subtracted."""
     words: str | None = None
 
 
@@ -140,7 +140,10 @@ def count(
     bounds: DemandBounds = NO_BOUNDS,
     held: int | None = None,
 ) -> CountedDemand:
-    """Count off the pilots that a VO has, within its bounds; the maximum wins over the minimum."""
+    """Apply the bounds of a VO and subtract the pilots that it has.
+
+    If the minimum is above the maximum, the maximum decides.
+    """
     running = occupying - waiting
     answered = None if number is None else total_of(number, counts, running)
     total, rule = _bounded(answered, bounds, held)

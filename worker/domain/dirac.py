@@ -1,7 +1,7 @@
-"""The pilots of DiracX's service in our words, and ours in its words.
+"""Translation between pilots of Pilotage and pilots of DiracX's service.
 
-A pilot of DiracX has columns; those that Pilotage does not keep have the value that DiracX itself
-begins with. A condition compares one column; which comparison it takes depends on the column.
+A pilot of DiracX has columns. The columns that Pilotage does not keep have the initial value of
+DiracX. A condition compares one column; which comparisons are allowed depends on the column.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ from worker.domain.pilot import MOVES, OCCUPYING, Move, Pilot, Status
 LONGEST_PAGE = 10_000
 MOST_CONDITIONS = 50
 MOST_VALUES = 1000
-"""Values of one condition."""
+"""The most values of one condition."""
 MOST_VALUES_IN_ALL = 10_000
 LONGEST_VALUE = 1000
-"""Characters."""
+"""The longest value, in characters."""
 LONGEST_PATTERN = 255
 MOST_WILDCARDS = 10
 MOST_CHANGED = 1000
-"""Pilots that one request changes."""
+"""The most pilots that one request changes."""
 LARGEST_NUMBER = 2**63 - 1
 
 
@@ -56,7 +56,7 @@ WORDS: Mapping[Status, DiracStatus] = MappingProxyType(
         Status.LOST: DiracStatus.ABORTED,
     }
 )
-"""The word for each status; of the failed pilots, those that never ran are Aborted."""
+"""The word for each status. The word for a failed pilot that never ran is `NEVER_RAN`."""
 
 NEVER_RAN = DiracStatus.ABORTED
 """The word for a failed pilot that never ran."""
@@ -73,7 +73,10 @@ def word_for(pilot: Pilot) -> DiracStatus:
 
 
 def statuses_of(words: frozenset[DiracStatus]) -> frozenset[Status]:
-    """Return the statuses whose pilots all have one of these words; `failed` is left out."""
+    """Return the statuses whose pilots have one of these words.
+
+    `failed` is left out: its pilots have different words.
+    """
     return frozenset(s for s, word in WORDS.items() if word in words) - {Status.FAILED}
 
 
@@ -140,7 +143,7 @@ def _operators(column: str) -> frozenset[Operator]:
 
 @dataclass(frozen=True)
 class Condition:
-    """A comparison of one column, which narrows which pilots are meant."""
+    """A comparison of one column, which selects pilots."""
 
     column: str
     operator: Operator
@@ -152,7 +155,7 @@ class Condition:
 
 
 def condition(column: str, operator: str, values: Sequence[str | int]) -> Condition:
-    """Read a condition; refuse one that cannot be, or that may take for ever."""
+    """Read a condition. Refuse an invalid one, and one whose evaluation may take very long."""
     _check_column("search", column)
     meant = Operator(operator)
     if meant is Operator.REGEX:
@@ -211,7 +214,7 @@ def _pattern(column: str, pattern: str) -> str:
 
 
 def text(name: str, value: str, longest: int) -> str:
-    """Return a text that a database takes, or refuse it."""
+    """Return the text; refuse one that the database cannot store."""
     if len(value) > longest:
         raise Invalid(name, f"it has more than {longest} characters")
     if storable(value) != value:
@@ -228,13 +231,13 @@ def _check_column(place: str, name: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which pilots somebody wants to read, which columns of them, in which order."""
+    """A request to read pilots: which pilots, which of their columns, in which order."""
 
     columns: Sequence[str] = ()
-    """None are all of them."""
+    """The columns to return; an empty sequence means all of them."""
     conditions: Sequence[Condition] = ()
     order: Sequence[tuple[str, bool]] = ()
-    """Columns, each with whether it descends."""
+    """The columns to sort by, each with whether the order is descending."""
     page: int = 1
     length: int = 100
 
@@ -259,7 +262,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """The pilots of one page, and how many there are in all; `None` where nobody counted them."""
+    """The pilots of one page, and how many there are in all; `None` if they were not counted."""
 
     pilots: Sequence[Mapping[str, Any]]
     begin: int
@@ -275,7 +278,7 @@ def check_conditions(conditions: Sequence[Condition]) -> None:
 
 
 def check_grouping(grouping: Sequence[str]) -> Sequence[str]:
-    """Return the columns to group by, each once; refuse those that there are not."""
+    """Return the columns to group by, each once; refuse unknown ones."""
     for name in grouping:
         _check_column("grouping", name)
     return tuple(dict.fromkeys(grouping))
@@ -291,7 +294,10 @@ def words_of(conditions: Sequence[Condition]) -> frozenset[DiracStatus]:
 
 
 def holds(one: Condition) -> bool:
-    """Return whether a condition on a column that is not kept is true; it is of every pilot."""
+    """Return whether a condition on a column that is not kept is true.
+
+    The column has the same value for every pilot, so the condition is true of all or of none.
+    """
     kept = NOT_KEPT[one.column]
     same = any(_is_same(kept, value) for value in one.values)
     return same is not one.is_negative
@@ -308,7 +314,7 @@ def _is_same(kept: Any, value: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A pilot that somebody else sends to a CE."""
+    """A pilot that another program sends to a CE."""
 
     stamp: str
     vo: str
@@ -316,7 +322,7 @@ class Registration:
     status: DiracStatus = DiracStatus.SUBMITTED
     reference: str | None = None
     more: Mapping[str, str] = field(default_factory=dict)
-    """What else was said of it; it is kept in the audit alone."""
+    """Other values of the request; they are kept in the audit only."""
 
     def __post_init__(self) -> None:
         for name, value in (("vo", self.vo), ("destination_site", self.ce), *self.more.items()):
@@ -333,12 +339,12 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True)
 class PilotChange:
-    """What somebody wants changed of one pilot. `None` leaves a value as it is."""
+    """A requested change of one pilot. `None` leaves a value as it is."""
 
     status: DiracStatus | None = None
     reason: str | None = None
     others: Mapping[str, Any] = field(default_factory=dict)
-    """Other columns; each takes the value alone that the pilot has in it."""
+    """Other columns; only the value that the pilot already has in a column is accepted."""
 
     def __post_init__(self) -> None:
         if self.reason is not None:
@@ -354,13 +360,13 @@ REPORTED: Mapping[tuple[Status, DiracStatus], Status] = MappingProxyType(
         (Status.LOST, DiracStatus.DELETED): Status.CANCELLED,
     }
 )
-"""The moves that somebody's word makes: none of them frees the slot of a job that may be alive."""
+"""The moves that a client may report. None of them frees the slot of a job that may be alive."""
 
 assert all(to in MOVES[was] for (was, _), to in REPORTED.items())
 
 
 def move_of(pilot: Pilot, change: PilotChange, who: str) -> Move | None:
-    """Return the move that a change means, `None` if the pilot stays; refuse what is not safe."""
+    """Return the move that a change means; `None` if the status stays. Refuse an unsafe change."""
     _check_others(pilot, change.others)
     is_now = word_for(pilot)
     if change.status is None or change.status is is_now:

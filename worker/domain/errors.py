@@ -62,8 +62,8 @@
 
 `Invalid("capacity", "-1 is below 0")` reads
 "This value cannot be used: capacity: -1 is below 0".
-A message never holds a password: those who raise pass what a person may see, and what looks like a
-secret all the same is replaced.
+A message never holds a password: the code that raises an error passes only what a person may see,
+and whatever still looks like a secret is replaced.
 """
 
 import re
@@ -71,21 +71,21 @@ import re
 from worker.domain.secrets import without_secrets
 
 _LINE = re.compile(r"[├└]── (\w+) *(.*)")
-"""A kind of error in the tree above, and what to do."""
+"""A line of the tree above: a kind of error, and what to do about it."""
 
 
 SOON = 5
-"""Seconds after which it is worth to ask again what did not answer."""
+"""Seconds after which it makes sense to try again what did not answer."""
 
 
 class PilotageError(Exception):
     """Something went wrong."""
 
     retry_after: int | None = None
-    """Seconds after which it may be tried again, where somebody can say so."""
+    """Seconds after which it makes sense to try again; `None` if that is not known."""
 
     def __init__(self, *details: object) -> None:
-        # What a CE or a program wrote may be among them.
+        # The details may contain text that a CE or another program wrote.
         shown = tuple(
             without_secrets(detail) if isinstance(detail, str) else detail for detail in details
         )
@@ -167,7 +167,7 @@ class NotSignedIn(PilotageError):
     """A valid token is needed."""
 
     is_guess: bool = True
-    """Whether somebody may have guessed: what was a token once is no guess."""
+    """Whether this may have been an attempt to guess; a token that was valid once is no guess."""
 
 
 class SignInFailed(PilotageError):
@@ -287,10 +287,10 @@ class BackendError(PilotageError):
     """The CE could not be used."""
 
     beside: str | None = None
-    """What an error of this kind takes before its details."""
+    """The argument that the constructor of some kinds takes before the details."""
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Survive the way to another process."""
+        """Support pickling: the error may be passed to another process."""
         first = () if self.beside is None else (self.beside,)
         return type(self), (*first, *self.details)
 
@@ -367,7 +367,7 @@ class ConfirmationNeeded(PilotageError):
 
 
 def word_of(kind: type[PilotageError]) -> str:
-    """Return the word for a kind of error: that of UnknownCE is unknown-ce."""
+    """Return the word for a kind of error: unknown-ce for UnknownCE."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
 
 
@@ -377,7 +377,9 @@ def title_of(kind: type[PilotageError]) -> str:
 
 
 def advice_of(kind: type[PilotageError]) -> str:
-    """Return what to do after an error of a kind, or of the next kind above it that says so."""
+    """Return what to do after an error of this kind: its own line of the tree, or the line of the
+    nearest kind above it that has one.
+    """
     lines = dict(_LINE.findall(__doc__ or ""))
     return next((lines[one.__name__] for one in kind.__mro__ if lines.get(one.__name__)), "")
 

@@ -1,4 +1,4 @@
-"""What an exit code says: which signal ended a program, if one did, and why a pilot failed."""
+"""The meaning of an exit code: which signal ended a program, if any, and why a pilot failed."""
 
 from contextlib import suppress
 from signal import Signals
@@ -11,8 +11,8 @@ LAST_SIGNAL = 64
 def signal_of(code: int) -> int | None:
     """Return the signal in an exit code, if there is one.
 
-    Python writes the signal that ended a process below zero. A shell whose command was ended by
-    one passes it on as 128 and its number.
+    Python gives the signal that ended a process as a negative number. A shell whose command was
+    ended by a signal exits with 128 plus the number of the signal.
     """
     number = -code if code < 0 else code - 128
     return number if 0 < number <= LAST_SIGNAL else None
@@ -24,14 +24,17 @@ def code_of(signal: int) -> int:
 
 
 def signal_name(number: int) -> str:
-    """Write a signal: its number, and its name if it has one here."""
+    """Write a signal: its number, and its name if this system has one."""
     with suppress(ValueError):
         return f"{number} ({Signals(number).name})"
     return str(number)
 
 
 def meaning(code: int | None) -> tuple[Cause | None, str | None]:
-    """Return why a pilot with this exit code failed, and a word about it; nothing where it is 0."""
+    """Return why a pilot with this exit code failed, and a text about it.
+
+    Both are `None` if the code is 0 or there is none.
+    """
     if not code:
         return None, None
     signal = signal_of(code)

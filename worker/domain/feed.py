@@ -1,7 +1,8 @@
 """The feed of transitions: which of the ids that were read may be given out.
 
 PostgreSQL numbers a row before it is committed, so a lower id may appear after a higher one. The
-rows behind a gap wait until the gap is filled, or until nobody is left who could fill it.
+rows after a gap wait until the gap is filled, or until every transaction that could fill it has
+ended.
 """
 
 from bisect import bisect_right
@@ -11,15 +12,15 @@ from dataclasses import dataclass, replace
 from worker.domain.pilot import Transition
 
 SETTLED_AFTER = 1.0
-"""Seconds within which a transaction that has drawn an id has a number of its own, too."""
+"""Seconds after which a transaction that has drawn an id certainly has a number, too."""
 
 MOST = 1000
-"""No reading has more events."""
+"""The most events of one reading."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PilotEvent(Transition):
-    """A transition, and whose it is."""
+    """A transition, with the stamp, the VO and the CE of its pilot."""
 
     stamp: str
     vo: str
@@ -30,7 +31,7 @@ class PilotEvent(Transition):
 class Snapshot:
     """The transactions at the moment of a reading, by their numbers.
 
-    Those below `oldest` have ended. Those from `following` on have not begun.
+    Transactions below `oldest` have ended. Transactions from `following` on have not begun.
     """
 
     oldest: int
@@ -39,10 +40,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Gap:
-    """Ids without a row, from the first to the last, between two that have one.
+    """Ids without a row, from `first` to `last`, between two ids that have a row.
 
-    It is dead when every transaction below `horizon` has ended. The horizon is `None` while the
-    gap is younger than `SETTLED_AFTER`.
+    The gap is dead when every transaction below `horizon` has ended: nothing can fill it any more.
+    The horizon is `None` while the gap is younger than `SETTLED_AFTER`.
     """
 
     first: int
@@ -51,7 +52,7 @@ class Gap:
     horizon: int | None = None
 
     def at(self, snapshot: Snapshot, now: float) -> "Gap":
-        """Return the gap as it is now, with a horizon if it is old enough."""
+        """Return the gap, with a horizon if it is old enough by now."""
         if self.horizon is None and now - self.noticed_at >= SETTLED_AFTER:
             return replace(self, horizon=snapshot.following)
         return self
@@ -62,10 +63,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Passage:
-    """How far the feed may go: to the last id that may be given out; and the gaps behind that.
+    """How far the feed may go: the last id that may be given out, and the gaps after that id.
 
-    Whoever goes on from long ago begins with one gap up to the newest id, so that whatever is
-    missing before that waits together.
+    A reader that goes on from long ago begins with one gap up to the newest id. So all ids that
+    are missing before the newest have the same age.
     """
 
     position: int
@@ -73,10 +74,10 @@ class Passage:
 
 
 def passage(start: Passage, ids: Sequence[int], snapshot: Snapshot | None, now: float) -> Passage:
-    """Go from a position through the ids behind it, in their order, up to the first open gap.
+    """Go from a position through the ids after it, in their order, up to the first open gap.
 
-    The snapshot is that of the statement which read the ids. Without one, the database has a single
-    writer, and what is missing stays so. The gaps behind the first open one are noted as well.
+    The snapshot is that of the statement which read the ids. Without a snapshot, the database has a
+    single writer, and missing ids stay missing. The gaps after the first open one are kept as well.
     """
     if snapshot is None:
         return Passage(ids[-1] if ids else start.position)
@@ -91,14 +92,14 @@ def passage(start: Passage, ids: Sequence[int], snapshot: Snapshot | None, now: 
 
 
 def _behind(gaps: Sequence[Gap], position: int) -> tuple[Gap, ...]:
-    """Return what is behind a position."""
+    """Return the gaps, or the parts of gaps, after a position."""
     return tuple(
         replace(gap, first=max(gap.first, position + 1)) for gap in gaps if gap.last > position
     )
 
 
 def _gaps(start: Passage, ids: Sequence[int], now: float) -> list[Gap]:
-    """Return what is missing now. What is left of an older gap is as old as that."""
+    """Return the gaps between the ids. The rest of an older gap keeps that gap's age."""
     older = start.gaps
     firsts = [gap.first for gap in older]
     gaps = []

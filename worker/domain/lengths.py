@@ -1,11 +1,11 @@
-"""Lengths of time and moments as one says them."""
+"""Lengths of time and moments as people write and read them."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _TYPED = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
-"""The units of a length that people type, each in seconds; the first of two is written."""
+"""The units of a length that people type, in seconds; of two equal units the first is written."""
 _LENGTH = re.compile(rf"([0-9]{{1,9}})({'|'.join(_TYPED)})")
 
 
@@ -16,7 +16,7 @@ def length(text: str) -> timedelta | None:
 
 
 def as_option(value: timedelta) -> str:
-    """Write whole seconds as `length` reads them, in the largest unit without a rest."""
+    """Write whole seconds as `length` reads them, in the largest unit that divides them."""
     seconds = int(value.total_seconds())
     unit = next(unit for unit, size in _TYPED.items() if seconds % size == 0)
     return f"{seconds // _TYPED[unit]}{unit}"
@@ -37,21 +37,21 @@ def in_two_units(length: timedelta) -> str:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return a moment in UTC; one without a time zone is so already."""
+    """Return a moment in UTC; a moment without a time zone is taken as UTC."""
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def moment_of(seconds: float) -> datetime:
-    """Return the moment that is so many seconds after the beginning of 1970."""
+    """Return the moment so many seconds after the beginning of 1970, in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 NEAR = timedelta(hours=12)
-"""A time of day within this means one moment alone, also when midnight lies between."""
+"""Within this distance a time of day means only one moment, even if midnight lies between."""
 
 
 def clock(moment: datetime, now: datetime, *, seconds: bool = True) -> str:
-    """Write a moment in UTC: a near one without the date, one of another year without the time."""
+    """Write a moment in UTC: without the date if it is near, without the time in another year."""
     if moment.date() == now.date() or abs(moment - now) < NEAR:
         return f"{moment:%H:%M:%S}Z" if seconds else f"{moment:%H:%M}Z"
     return f"{moment:%d %b %H:%M}Z" if moment.year == now.year else f"{moment:%Y-%m-%d}"

@@ -1,21 +1,21 @@
-"""Reasons as one bounded line without a secret: what is kept beside a CE or a task, and shown."""
+"""Reasons as one bounded line without secrets, as they are stored for a CE or a task, and shown."""
 
 from worker.domain.errors import PilotageError, Unavailable
 from worker.domain.secrets import without_secrets
 
 LONGEST = 300
-"""Characters of a line that is kept."""
+"""The longest stored line, in characters."""
 
 
 def short_line(text: str, longest: int = LONGEST) -> str:
-    """Write a text in one line, cut where it is too long, without what looks like a secret."""
+    """Write a text in one line, cut if it is too long, without whatever looks like a secret."""
     storable = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     line = " ".join(without_secrets(storable).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def reason(error: BaseException) -> str:
-    """Write why something failed; of `Unavailable` only the details."""
+    """Write the reason of a failure. For `Unavailable`, write only the details."""
     if isinstance(error, Unavailable) and error.details:
         return short_line(": ".join(str(part) for part in error.details))
     if isinstance(error, PilotageError):

@@ -1,10 +1,10 @@
-"""The right word that is nearest to a wrong one."""
+"""Suggestions for a mistyped word: the known word that is nearest to it."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN = 16
-"""Known words that are listed at most, where none of them is near."""
+"""The most known words that are listed if none of them is near."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

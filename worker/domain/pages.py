@@ -1,4 +1,4 @@
-"""Long lists are read a page at a time: which page somebody wants, and what it holds."""
+"""Pages of long lists: which page is requested, and what it holds."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -8,12 +8,12 @@ from worker.domain.errors import Invalid
 T = TypeVar("T")
 
 MOST = 10_000
-"""No page is longer."""
+"""The most rows of a page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
-    """The part of a list to read: its order, where it begins, and how many rows."""
+    """The part of a list to read: the order, where it begins, and the number of rows."""
 
     sort: str | None = None
     descending: bool = False

@@ -12,12 +12,12 @@ def _number(text: str) -> float | str:
     return float(text) if math.isfinite(float(text)) else text
 
 
-# JSON knows no infinity, and a database would refuse to store one: it stays text.
+# JSON has no infinity, and a database refuses to store one as JSON, so it stays text.
 _FINITE: dict[str, Any] = {"parse_float": _number, "parse_constant": str}
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs. A value that is JSON is what it says, any other is text."""
+    """Read KEY=VALUE pairs. A value is read as JSON if it is JSON, and is text otherwise."""
     options: dict[str, Any] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
@@ -40,5 +40,5 @@ def _read(value: str) -> Any:
         return None
     try:
         return json.loads(value, **_FINITE)
-    except (ValueError, RecursionError):  # also of a number of thousands of digits
+    except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
         return value

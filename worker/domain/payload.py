@@ -1,8 +1,8 @@
 """A payload: what the pilots of a VO run, as a template with typed variables.
 
-Some variables are the system's own. A VO may add others, and give a CE values of its own.
-Everything is checked when it is set. A value can never become more than a value: arguments are
-words, and what enters a script is made of characters that mean nothing to any shell.
+Some variables are defined by Pilotage. A VO may add others, and may set other values for a CE.
+Everything is checked when it is set. A value can never act as code: arguments are single words, and
+a value that enters a script has only characters without a meaning for any shell.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A payload as it is at a CE, in which nothing but the stamp is open."""
+    """A payload for a CE, in which all variables except the stamp are filled in."""
 
     script: Open
     arguments: tuple[Open, ...]
@@ -59,18 +59,19 @@ class Payload(FileTable):
     variables: Mapping[str, Variable] = Field(default={})
     at: Mapping[str, Mapping[str, Any]] = Field(default={})
     exit_codes: Mapping[str, ExitMeaning] = Field(default={})
-    """What the exit codes of the payload mean, by their number."""
+    """The meanings of the payload's exit codes."""
     useful_after: float | None = Field(default=None, ge=0, le=LONGEST_LIFE)
-    """Seconds that a pilot must have run to have been of use; none is learnt from its life."""
+    """Seconds that a pilot must have run to have been of use; without it, this time is learnt from
+    how long the VO's pilots live."""
     reports: bool = False
-    """Whether each pilot gets a secret, by which it says what it does."""
+    """Whether each pilot gets a secret, with which it sends pilot reports."""
     grace: float | None = Field(default=None, gt=0, le=LONGEST_GRACE)
-    """Seconds that a pilot has to finish once it is asked to end; none is what its CE gives."""
+    """Seconds that a pilot has to finish after it is asked to end; without it, the CE decides."""
 
     @field_validator("exit_codes", mode="before")
     @classmethod
     def _are_exit_codes(cls, exit_codes: Any) -> Any:
-        """Read the numbers as words, as TOML and JSON write keys."""
+        """Read the exit codes as texts: the keys of TOML and JSON are texts."""
         if not isinstance(exit_codes, Mapping):
             return exit_codes
         for code in exit_codes:
@@ -129,12 +130,12 @@ class Payload(FileTable):
         return self
 
     def values(self, ce: str) -> dict[str, Value]:
-        """Return what the VO's own variables are at a CE."""
+        """Return the values of the VO's own variables at a CE."""
         defaults = {name: variable.default for name, variable in self.variables.items()}
         return {**defaults, **self.at.get(ce, {})}
 
     def fitted(self, *, vo: str, ce: str, backend: str, tags: Sequence[str]) -> Fitted:
-        """Fill in what is the same for all pilots of a VO at a CE."""
+        """Fill in the values that are the same for all pilots of a VO at a CE."""
         system = {"vo": vo, "ce": ce, "backend": backend, "tags": ",".join(tags)}
         values = {**self.values(ce), **system}
         return Fitted(
@@ -154,7 +155,7 @@ class Payload(FileTable):
 
 
 def read(values: Mapping[str, Any]) -> Payload:
-    """Read a payload from plain values, or refuse what it cannot be."""
+    """Read a payload from plain values; refuse invalid ones."""
     return validation.read(Payload, values, "payload")
 
 
@@ -162,14 +163,14 @@ def plain(payload: Payload) -> dict[str, Any]:
     """Write a payload as the plain values that `read` reads."""
     values: dict[str, Any] = payload.model_dump(mode="json", by_alias=True, exclude_none=True)
     if not payload.exit_codes:
-        del values["exit_codes"]  # What was stored before there were any is the same.
+        del values["exit_codes"]  # so that it equals a payload stored before this key existed
     if not payload.reports:
         del values["reports"]
     return values
 
 
 def summary(payload: Mapping[str, Any] | None) -> str | None:
-    """Describe the plain values of a payload in a few words that differ from those of another."""
+    """Describe a payload in a few words, with a hash that distinguishes it from others."""
     if payload is None:
         return None
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""A person as an issuer of OpenID Connect describes one: the name, and what the person may do.
+"""A person who signs in by OpenID Connect: the name, and what the person may do.
 
-The claims are the text of others: the issuer has signed them, but people choose some of them.
+The claims are untrusted text: the issuer has signed them, but people choose some of them.
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from worker.domain.texts import one_line
 
 LONGEST_NAME = 128
 MOST_SHOWN = 10
-"""Values of a claim that an error names."""
+"""The most values of a claim that an error names."""
 
 Claims = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody who has signed in at the issuer."""
+    """A person who has signed in at the issuer."""
 
     name: str
     access: Access
 
 
 def person_of(claims: Claims, claim: str, roles: Mapping[str, Access]) -> Person:
-    """Return who the claims are about. One value of `claim` at least must have a role."""
+    """Return the person of the claims. At least one value of `claim` must have a role."""
     name = _name(claims)
     values = _values(claims, claim)
     access = highest(access for value, access in roles.items() if value in values)
@@ -54,7 +54,7 @@ def _name(claims: Claims) -> str:
 
 
 def _values(claims: Claims, claim: str) -> list[str]:
-    """Return the values of a claim; an e-mail address counts if the issuer has verified it."""
+    """Return the values of a claim; an e-mail address counts only if the issuer verified it."""
     if claim == "email" and claims.get("email_verified") is not True:
         return []
     value = claims.get(claim)

@@ -1,7 +1,7 @@
 """What a pilot is: its statuses, the causes of its failures, and the moves it may make.
 
-Nothing here knows a database or a clock. `MOVES` is the only statement of which status may
-follow which; the WHERE clause of the mover and the picture in the documentation are made from it.
+Nothing here uses a database or a clock. `MOVES` is the only place that says which status may follow
+which; the WHERE clause of the mover and the picture in the documentation are made from it.
 """
 
 import re
@@ -56,7 +56,7 @@ class Cause(Described):
 
 
 class Use(Described):
-    """What a pilot that ended well did, as far as its end shows."""
+    """What a pilot that ended well did, as far as its exit code, its report and its life show."""
 
     USEFUL = "useful", "It ran for as long as pilots do that have work."
     SHORT = "short", "It ended too soon to have been of use."
@@ -64,7 +64,7 @@ class Use(Described):
 
 
 class ExitMeaning(Described):
-    """What a payload may say by an exit code."""
+    """What an exit code of a payload may mean."""
 
     USEFUL = "useful", "The pilot was of use."
     EMPTY = "empty", "The pilot had no work; nobody is to blame."
@@ -72,20 +72,20 @@ class ExitMeaning(Described):
 
 
 OF_NO_USE = frozenset({Use.SHORT, Use.EMPTY})
-"""What a pilot did that ended well for nothing."""
+"""The uses of a pilot that ended well for nothing."""
 
 
 OCCUPYING = frozenset({Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING})
-"""A pilot in one of these holds a slot of its CE."""
+"""The statuses in which a pilot holds a slot of its CE."""
 
 WAITING = OCCUPYING - {Status.RUNNING}
-"""A pilot in one of these counts against the CE's waiting limit."""
+"""The statuses in which a pilot counts against the CE's waiting limit."""
 
 AT_CE = (Status.SUBMITTED, Status.RUNNING)
-"""The CE has the pilot: a check asks about it."""
+"""The statuses in which the CE has the pilot, so a check asks the CE about it."""
 
 FINAL = frozenset(Status) - OCCUPYING
-"""A pilot in one of these is over, but for a lost one that turns up after all."""
+"""The statuses in which a pilot is over. Only a lost pilot may turn up again."""
 
 MOVES = MappingProxyType(
     {
@@ -131,23 +131,24 @@ RAN_BADLY = frozenset(
         Cause.UNKNOWN,
     }
 )
-"""The causes of pilots that began what they were to do, and failed by themselves."""
+"""The causes of pilots that began their work and failed by themselves."""
 
 NOT_SENT = "not sent"
-"""What stands beside a lost pilot in the place of the word of a CE that got nothing."""
+"""Stands in place of the CE's word for a lost pilot that was never sent to its CE."""
 
 STAMP_LENGTH = 32
 """A stamp is this many lower-case hexadecimal characters."""
 
 GROUP_LENGTH = 24
-"""The characters that name the group of pilots reserved together; the rest is a number."""
+"""The first characters of a stamp name the group of pilots reserved together; the rest is a
+number."""
 
 GROUP_SIZE = 1000
 """The most pilots of a group, numbered from 0."""
 
 
 class Pilot(NamedTuple):
-    """One job on one CE for one VO. A tuple, for they are read by the thousand."""
+    """One job on one CE for one VO. A tuple, because pilots are read by the thousand."""
 
     id: int
     stamp: str
@@ -177,24 +178,24 @@ class Pilot(NamedTuple):
     updated_at: datetime
 
     def age(self, now: datetime) -> timedelta:
-        """Return the time since its slot was reserved."""
+        """Return the time since the pilot's slot was reserved."""
         return now - self.reserved_at
 
     def wait(self, now: datetime) -> timedelta | None:
-        """Return how long it has waited at its CE, or waited until it started or ended."""
+        """Return how long the pilot has waited at its CE, or waited until it started or ended."""
         if self.submitted_at is None:
             return None
         return max((self.started_at or self.ended_at or now) - self.submitted_at, timedelta())
 
     def run_time(self, now: datetime) -> timedelta | None:
-        """Return how long it has run, or ran."""
+        """Return how long the pilot has run, or ran until it ended."""
         if self.started_at is None:
             return None
         return max((self.ended_at or now) - self.started_at, timedelta())
 
 
 class PilotToCheck(NamedTuple):
-    """A pilot as a check needs it: its CE may have it, and is asked about it."""
+    """The values of a pilot that a check needs. Its CE may have it, and is asked about it."""
 
     id: int
     stamp: str
@@ -231,9 +232,9 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """The move of one pilot to another status, with what the CE said. The rest stays `None`.
+    """The move of one pilot to another status, with what the CE said. Other values stay `None`.
 
-    With `was`, it happens only if the pilot still has this status.
+    With `was`, the move is made only if the pilot still has this status.
     """
 
     pilot_id: int
@@ -261,7 +262,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """A number of new pilots for a VO on a CE, if the limits allow them."""
+    """How many new pilots a VO gets on a CE, if the limits allow them."""
 
     vo: str
     ce: str
@@ -277,8 +278,9 @@ _WRITTEN = f"%s%0{STAMP_LENGTH - GROUP_LENGTH}x"
 def numbered(group: str, number: int) -> str:
     """Make the stamp of one pilot of a group.
 
-    A CE that runs arrays can name the group once and tell a pilot by its index, and the stamp
-    follows from both: nothing has to be written down for it to be recognised after a crash.
+    A CE that runs job arrays can name the whole array by the group, and identify a pilot by its
+    index: the stamp follows from both. So nothing has to be stored to recognise a pilot after a
+    crash.
     """
     return _WRITTEN % (group, number)
 
@@ -292,7 +294,7 @@ _STAMP = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}")
 
 
 def check_stamps(stamps: Collection[str]) -> None:
-    """Refuse what is not 32 lower-case hexadecimal characters, before a CE sees it."""
+    """Refuse a stamp that is not 32 lower-case hexadecimal characters, before it reaches a CE."""
     if all(map(_STAMP.fullmatch, stamps)):
         return
     for stamp in stamps:
@@ -310,7 +312,7 @@ def is_stamp(word: str) -> bool:
 
 
 class Check(NamedTuple):
-    """What a check said about a pilot whose status stays."""
+    """The result of a check of a pilot whose status does not change."""
 
     pilot_id: int
     next_check_at: datetime | None

@@ -1,4 +1,4 @@
-"""Which pilots somebody means: the same for a list and for what is done to all of them."""
+"""A filter of pilots: the same for a list and for an action on all pilots that it selects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ from worker.domain.values import Seconds
 
 @dataclass(frozen=True, kw_only=True)
 class PilotFilter:
-    """Each value narrows which pilots are meant; one that is not given narrows nothing."""
+    """Each value narrows the selection of pilots; a value that is not given does not."""
 
     search: str | None = None
     handle: str | None = None
@@ -22,13 +22,13 @@ class PilotFilter:
     causes: Sequence[Cause] = ()
     ce: str | None = None
     tag: str | None = None
-    """Of the CE."""
+    """A tag of the CE."""
     vo: str | None = None
     older_than: Seconds | None = None
-    """Only active pilots, whose slot was reserved longer ago."""
+    """Only pilots that are not over, and whose slot was reserved longer ago than this."""
 
     def __post_init__(self) -> None:
-        """Refuse a value of nothing: a script whose variable is empty does not mean all pilots."""
+        """Refuse an empty value: a script whose variable is empty does not mean all pilots."""
         for name, value in self.values().items():
             if value == "":
                 raise Invalid(name, "it is empty")
@@ -36,7 +36,7 @@ class PilotFilter:
             raise Invalid("older than", "it is below zero")
 
     def values(self) -> dict[str, Any]:
-        """Return the values that narrow. A search for nothing is none."""
+        """Return the values that narrow the selection. An empty search does not."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["search"] = self.search or None
         return {
@@ -47,4 +47,4 @@ class PilotFilter:
 
 
 ALL_PILOTS = PilotFilter()
-"""Means every pilot."""
+"""Selects every pilot."""

@@ -1,4 +1,4 @@
-"""A pilot report: what a pilot says of itself. Nobody has to believe more of it than is written."""
+"""A pilot report: what a pilot says of itself. It is a claim of the pilot, and may be false."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,12 +7,12 @@ from worker.domain.pilot import Use
 from worker.domain.words import Described
 
 LONGEST_REASON = 200
-"""Characters of the reason for which a pilot ends."""
+"""The longest reason for the end of a pilot, in characters."""
 MOST_PAYLOADS = 1_000_000_000
 
 
 class PilotState(Described):
-    """What a pilot says that it does."""
+    """What a pilot says it is doing."""
 
     BUSY = "busy", "It runs a payload."
     IDLE = "idle", "It has nothing to run, and waits for some."
@@ -21,23 +21,23 @@ class PilotState(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class PilotReport:
-    """The last that a pilot said. What it never said is `None`."""
+    """The last values that a pilot reported. A value that it never reported is `None`."""
 
     state: PilotState | None = None
     payloads: int | None = None
-    """Payloads that it has run."""
+    """How many payloads it has run."""
     reason: str | None = None
     """Why it ends."""
     at: datetime
-    """When it said anything last."""
+    """The time of its last report."""
     idle_since: datetime | None = None
-    """Since when it says idle, and nothing else."""
+    """Since when all its reports have said idle."""
 
     @property
     def use(self) -> Use | None:
-        """What it was for by its own word, if it ends well; `None` if that does not say it.
+        """The use of the pilot by its own report, if it ends well; `None` if that does not show it.
 
-        One that runs its first payload has run none yet.
+        A pilot that is busy with its first payload still reports 0 payloads.
         """
         if self.payloads is None or (self.payloads == 0 and self.state is PilotState.BUSY):
             return None
@@ -45,7 +45,7 @@ class PilotReport:
 
     @property
     def idle_for(self) -> timedelta:
-        """How long it says that it is idle, as far as it said so again."""
+        """For how long it has reported idle, up to its last report."""
         return timedelta() if self.idle_since is None else self.at - self.idle_since
 
 
@@ -57,11 +57,11 @@ def following(
     payloads: int | None = None,
     reason: str | None = None,
 ) -> PilotReport:
-    """Return what is known of a pilot after it said something; what it leaves out stays."""
+    """Return the report of a pilot after a new one; values that the new one leaves out stay."""
     old = before or PilotReport(at=now)
     new_state, idle_since = state or old.state, None
     if new_state is PilotState.IDLE:
-        # Not in the future, where the clock was set back since.
+        # If the clock was set back meanwhile, the old moment may be in the future.
         idle_since = min(old.idle_since or now, now)
     return PilotReport(
         state=new_state,

@@ -1,7 +1,7 @@
 """The secret of a pilot: derived from a key of the installation and its stamp, so none is stored.
 
-Whoever has the key derives the secret of any pilot, and knows a right one without a look-up. A
-secret says nothing of the key, nor of the secret of another pilot.
+With the key, the secret of any pilot can be derived and checked without the database. A secret
+reveals neither the key nor the secret of another pilot.
 """
 
 import hmac
@@ -14,14 +14,16 @@ from hashlib import sha256
 from worker.domain.token import PREFIX
 
 LEAST_KEY = 32
-"""Characters of a key at the least."""
+"""The shortest key, in characters."""
 
 _SECRET = re.compile(rf"{PREFIX}pilot_([0-9a-f]{{8}})_([0-9a-f]{{32}})_([A-Za-z0-9_-]{{43}})")
 
 
 @dataclass(frozen=True)
 class PilotKeys:
-    """The keys of an installation: secrets are derived from the first, and known by any."""
+    """The keys of an installation. New secrets are derived from the first; a secret of any key is
+    accepted.
+    """
 
     keys: Sequence[str] = field(default=(), repr=False)
 
@@ -33,7 +35,7 @@ class PilotKeys:
         return _derive(self.keys[0], stamp)
 
     def stamp_of(self, secret: str) -> str | None:
-        """Return the stamp of the pilot whose secret this is; `None` if it is nobody's."""
+        """Return the stamp of the pilot whose secret this is; `None` if it is no valid secret."""
         parts = _SECRET.fullmatch(secret)
         if parts is None:
             return None
@@ -52,7 +54,9 @@ def is_pilot_secret(text: str) -> bool:
 
 
 def read_keys(text: str) -> PilotKeys:
-    """Read keys, one a line, the newest first; `ValueError` for one that could be guessed."""
+    """Read keys, one a line, the newest first. A key so short that it could be guessed is a
+    `ValueError`.
+    """
     keys = text.split()
     if any(len(key) < LEAST_KEY for key in keys):
         raise ValueError(f"a key has {LEAST_KEY} characters at the least")
@@ -60,7 +64,7 @@ def read_keys(text: str) -> PilotKeys:
 
 
 def _derive(key: str, stamp: str) -> str:
-    # The number of the key shows which one made a secret, and nothing of the key.
+    # The number shows which key made a secret, and reveals nothing of the key itself.
     number = sha256(b"number of " + key.encode()).hexdigest()[:8]
     mac = hmac.digest(key.encode(), b"pilot " + stamp.encode(), "sha256")
     return f"{PREFIX}pilot_{number}_{stamp}_{urlsafe_b64encode(mac).decode().rstrip('=')}"

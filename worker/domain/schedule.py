@@ -9,7 +9,7 @@ from worker.domain.words import Described
 
 
 class Scope(Described):
-    """What one execution of a task is for."""
+    """Whether one execution of a task is for one VO, for one CE, or for all."""
 
     VO = "vo", "One VO."
     CE = "ce", "One CE."
@@ -41,7 +41,7 @@ class VOSchedule(FileTable):
 
 
 class ScheduleSetting(VOSchedule):
-    """When a task fires, for all VOs and for some in a way of their own."""
+    """When a task fires: for all VOs, and for single VOs with a schedule of their own."""
 
     vo: Mapping[str, VOSchedule] = Field(default={})
     """The same for one VO: [schedules.submit_pilots.vo.lhcb] every = 10."""

@@ -1,11 +1,11 @@
-"""Secrets that a text may hold by accident: whatever looks like one is replaced by `***`.
+"""Removal of secrets from texts: whatever looks like a secret is replaced by `***`.
 
-This is the one place that knows how secrets look. Whatever is kept, logged or shown of what a
-pilot, a CE or another program wrote goes through here, before it is cut: half a secret looks like
-none. A name before the secret stays, so that one can see what was there.
+This is the only module that knows what secrets look like. Every text of a pilot, a CE or another
+program passes through it before it is stored, logged or shown, and before it is cut: half a secret
+would not be recognised. A name before the secret stays, so that a reader can see what was there.
 
-The work grows with the length of the text and no faster, whatever the text is: no pattern begins
-within a run of characters that it has read already, or it reads a bounded number of them.
+The run time is at most linear in the length of the text, for any text: a pattern never begins
+within a run of characters that it has already read, or it reads a bounded number of characters.
 """
 
 import re
@@ -25,8 +25,8 @@ _NOT_ABOUT_IT = r"(?![_-](?:file|path|dir|folder|url|type|name|length|lifetime|e
 _REST_OF_NAME = r"(?:[_-]?key)?(?:[_-][\w-]{0,40})?"
 _BETWEEN = r"""(?:\\{0,3}["'`]?\]?[ \t]{0,20}(?::=|=>|[:=])[ \t]{0,20}|>)"""
 _NO_PROSE = r"""(?!(?<=token:\ )[a-z]{1,15}(?![^\s.,;:!?)\]]) | (?<=:\ )No\ such\ file\b)"""
-"""After "token: " a plain word is one: the token is expired, or unexpected. After any name a file
-may be missing that is called so.
+"""What follows the name of a secret and is plain text, not a secret: a plain word after "token: ",
+as in "token: expired"; and "No such file" after any name, which is then the name of a file.
 """
 _VALUE = r"""(?:
     \\{0,3}"(?:[^"\\\r\n]|\\[^\r\n])*"?
@@ -50,7 +50,7 @@ def _hidden(match: re.Match[str]) -> str:
 
 _Instead = str | Callable[[re.Match[str]], str]
 _FAMILIES: tuple[tuple[tuple[str, ...], str, _Instead], ...] = (
-    # What a text in small letters must hold, how the secret looks, and what it is replaced by.
+    # Strings of which the text in small letters must contain one; the pattern; the replacement.
     (
         ("-----begin ",),
         r"-----BEGIN\ [A-Z0-9\ ]{1,40}-----.*?(?:-----END\ [A-Z0-9\ ]{1,40}-----|\Z)",
@@ -90,7 +90,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], str, _Instead], ...] = (
         REMOVED,
     ),
     (
-        # Our own: whole wherever it stands, and what a cut has left of it.
+        # Secrets of Pilotage: a whole one anywhere, or the part of one that a cut has left.
         ("pilotage_",),
         rf"""(?-i:pilotage_(?: [A-Za-z0-9_-]{{43,}}
               | (?=[^A-Z]{{0,42}}[A-Z])(?=[^a-z]{{0,42}}[a-z])[A-Za-z0-9_-]{{12,42}}{_CUT} ))""",
@@ -130,7 +130,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], str, _Instead], ...] = (
         rf"({_NAME}{_NOT_ABOUT_IT}{_REST_OF_NAME}{_BETWEEN}){_NO_PROSE}(?P<value>{_VALUE})",
         _hidden,
     ),
-    # The second half of what was cut where the middle was left out.
+    # The second half of a secret from whose text the middle was left out.
     (("\n[...", "\n[…"), r"(\n\[(?:\.\.\.|…)[^\]\n]{0,80}\]\n)(?!-----)\S{8,}", rf"\1{REMOVED}"),
 )
 _COMPILED = tuple(
@@ -150,12 +150,14 @@ def without_secrets(text: str) -> str:
 
 
 def without_long_words(line: str) -> str:
-    """Return a line of a program that handles credentials: any long word could be one."""
+    """Return a line without its long words. For a program that handles credentials: each long word
+    could be one.
+    """
     return _LONG_WORD.sub(REMOVED, without_secrets(line))
 
 
 def hidden_url(url: str) -> str:
-    """Return a URL in which what its query may hold of secrets is replaced, value by value."""
+    """Return a URL in which each value of the query that may be a secret is replaced."""
     place, mark, query = url.partition("?")
     pairs = (_hidden_pair(pair) for pair in query.split("&"))
     return f"{without_secrets(place)}{mark}{'&'.join(pairs)}"
@@ -170,7 +172,7 @@ def _hidden_pair(pair: str) -> str:
 
 
 def end_of(text: str, longest: int) -> str:
-    """Return the end of a text without secrets, none of them cut in half."""
+    """Return the end of a text without secrets. No secret is cut in half, which would hide it."""
     if len(text) > 8 * longest:
         _, _, text = text[-8 * longest :].partition("\n")
     return without_secrets(text)[-longest:]
@@ -185,11 +187,11 @@ def _clean(text: str) -> str:
 
 
 _cached = lru_cache(maxsize=2048)(_clean)
-"""CEs say the same few words of thousands of pilots."""
+"""Cached, because CEs give the same few texts for thousands of pilots."""
 
 
 def _without_ends_of_keys(text: str) -> str:
-    """Take out the ends of keys whose beginning is not in the text."""
+    """Remove the ends of PEM keys whose beginning is not in the text."""
     pieces = []
     position = 0
     for end in _END.finditer(text):

@@ -14,5 +14,5 @@ class Sending(Described):
 
 
 def is_held(sending: Sending, until: datetime | None, now: datetime) -> bool:
-    """Return whether an operator holds a CE, and the time is not over."""
+    """Return whether an operator holds a CE now; the time of a hold may be over."""
     return sending is Sending.HELD and (until is None or now < until)

@@ -1,11 +1,11 @@
-"""Values as people read them, wherever they are written."""
+"""Values written as text for people."""
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 REASON = "reason"
-"""The value of a change that says why it was made."""
+"""The name of the value of a change that says why it was made."""
 
 
 def word(value: object) -> str:
@@ -22,7 +22,7 @@ def word(value: object) -> str:
 
 
 def settings(values: Mapping[str, Any], write: Callable[[object], str] = word) -> str:
-    """Write values in a sentence; what is empty or false is left out."""
+    """Write values as a list in words; empty and false values are left out."""
     parts = (
         spaced(name) if value is True else f"{spaced(name)} {write(value)}"
         for name, value in values.items()
@@ -32,7 +32,7 @@ def settings(values: Mapping[str, Any], write: Callable[[object], str] = word) -
 
 
 def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """Write each value that differs; of what was made or removed, the values that it had."""
+    """Write each value that differs; for a new or removed object, write all its values."""
     if before is None or after is None:
         values = after or before or {}
         return settings({name: values[name] for name in values if name != "name"})
@@ -40,7 +40,7 @@ def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
 
 
 def _step(name: str, was: Any, becomes: Any) -> str:
-    """Write one value that differs. A reason is of this change alone: there was none before."""
+    """Write one value that differs. A reason belongs to one change, so it has no value before."""
     if name == REASON and was is None:
         return f"{REASON} '{word(becomes)}'"
     return f"{spaced(name)} {word(was)} → {word(becomes)}"
@@ -51,7 +51,7 @@ def spaced(name: str) -> str:
 
 
 def _option(value: object) -> str:
-    """Write the value of an option as one may give it back."""
+    """Write the value of an option so that it can be typed as an option again."""
     if isinstance(value, str) and " " not in value:
         try:
             json.loads(value)

@@ -1,4 +1,4 @@
-"""What is counted, by minute, hour and day; here of the moves of pilots."""
+"""Tallies by minute, hour and day, and the counts of the moves of pilots."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -22,13 +22,13 @@ LENGTHS = {
 
 
 def begin_of(grain: Grain, moment: datetime) -> datetime:
-    """Return when the minute, hour or day began that a moment is in."""
+    """Return the beginning of the minute, hour or day that contains a moment."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + (moment - midnight) // LENGTHS[grain] * LENGTHS[grain]
 
 
 class MoveCounts(NamedTuple):
-    """How many pilots made a move, how many of them started, and their seconds."""
+    """How many pilots made a move, how many of them started, and their waiting and run times."""
 
     pilots: int
     starts: int
@@ -42,8 +42,8 @@ class MoveCounts(NamedTuple):
 class Tally(NamedTuple):
     """The pilots of a VO at a CE that made one move in a minute, hour or day.
 
-    A pilot that is new was nothing before. Where both statuses are the same, a cause was replaced:
-    the old one is counted less often, and the new one more often.
+    For a new pilot, `was` is empty. If both statuses are the same, a cause was replaced by another:
+    the count of the old cause goes down, and that of the new cause goes up.
     """
 
     grain: Grain
@@ -56,10 +56,10 @@ class Tally(NamedTuple):
 
 
 class TotalCounts(NamedTuple):
-    """What of a move is counted for ever: it only grows, and its sums are exact.
+    """The counts of a move that are kept for ever: they only grow, and their sums are exact.
 
-    Of a pilot that waited, the start is counted, and of one that was not over, its end. What is
-    corrected later is left out, and so is a cause that took the place of another.
+    A start is counted for a pilot that waited before, an end for a pilot that was not over before.
+    Later corrections are left out, and so is a cause that replaces another.
     """
 
     pilots: int

@@ -3,7 +3,7 @@
     @{queue}   stands for the value of queue
     @@{        stands for @{
 
-No shell, and hardly any other language, has this sign, so a script may be taken as it is.
+No shell, and hardly any other language, uses this sign, so an existing script needs no change.
 """
 
 import re
@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 Value = str | int | float | bool
 
 Open = tuple[str, ...]
-"""A text that is filled in but for one value, taken apart where that one goes."""
+"""A text in which all values but one are filled in, split at the places of the missing value."""
 
 _PLACE = re.compile(r"@(?:(@\{)|\{([A-Za-z0-9_.-]{0,80})\})")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]*", re.ASCII)
 
 
 def names_in(texts: Iterable[str]) -> Iterator[str]:
-    """Name the values that texts have a place for."""
+    """Return the names of the values that texts have a place for."""
     for text in texts:
         for place in _PLACE.finditer(text):
             if place[2] is not None:
@@ -27,7 +27,7 @@ def names_in(texts: Iterable[str]) -> Iterator[str]:
 
 
 def fill(text: str, values: Mapping[str, Value], left_open: str) -> Open:
-    """Put values in their places, but one."""
+    """Put values in their places, except the one that is left open."""
     parts, end = [""], 0
     for place in _PLACE.finditer(text):
         parts[-1] += text[end : place.start()]
@@ -43,17 +43,17 @@ def fill(text: str, values: Mapping[str, Value], left_open: str) -> Open:
 
 
 def complete(parts: Open, value: str) -> str:
-    """Put the last value in its places. A text without one is the same for all, and not copied."""
+    """Put the last value in its places. A text without such a place is returned uncopied."""
     return parts[0] if len(parts) == 1 else value.join(parts)
 
 
 def written(value: object) -> str:
-    """Write a value as it stands in a text."""
+    """Write a value for a text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
 def is_plain(value: object) -> bool:
-    """Return whether no shell reads a value as anything but itself, bare or in any quotes."""
+    """Return whether every shell reads a value literally, bare or in any quotes."""
     return _PLAIN.fullmatch(written(value)) is not None

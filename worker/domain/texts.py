@@ -1,4 +1,4 @@
-"""Texts of others: they may hold anything, and they are stored, sent and shown."""
+"""Untrusted texts: they may contain any character, and they are stored, sent and shown."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 def legible(text: str, longest: int | None = None) -> str:
-    """Replace what cannot be shown; lines and tabs stay."""
+    """Replace characters that cannot be shown; ends of lines and tabs stay."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c in "\n\t" else _UNKNOWN for c in text)
     return text[:longest]
@@ -14,7 +14,10 @@ def legible(text: str, longest: int | None = None) -> str:
 
 @lru_cache(maxsize=4096)
 def one_line(text: str, longest: int | None = None) -> str:
-    """Write a text in one line, and replace what cannot be shown. CEs say the same few words."""
+    """Write a text in one line, and replace characters that cannot be shown.
+
+    The results are cached, because CEs give the same few texts for many pilots.
+    """
     text = text.strip()
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " if c.isspace() else _UNKNOWN for c in text)

@@ -10,7 +10,7 @@ from worker.domain.pilot import Status
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """The time-outs of one CE or VO; one that is `None` is off. The owner is a word and a name."""
+    """The time-outs of one CE or VO; `None` is off. The owner is its kind and name: "CE lyon"."""
 
     owner: str
     wait_at_most: timedelta | None = None
@@ -19,10 +19,10 @@ class Timeouts:
 
 
 class LatePilot(NamedTuple):
-    """A pilot that may be past a time-out: the times that decide it.
+    """A pilot that may be past a time-out, with the times that decide it.
 
-    `since` is when it began to wait or to run, `answered_at` the last answer about it, and
-    `silent_since` the same if its CE was asked in vain after that.
+    `since` is when it began to wait or to run. `answered_at` is the time of the last answer about
+    it. `silent_since` is the same time if its CE has not answered checks of it since.
     """
 
     pilot_id: int
@@ -35,14 +35,14 @@ class LatePilot(NamedTuple):
 
 
 NAMES = ("wait_at_most", "run_at_most", "silent_at_most")
-"""What they are called wherever a CE or a VO has them."""
+"""The names of the time-outs, the same for a CE and a VO."""
 
 
 def check(owner: Any) -> None:
-    """Refuse a time-out of a CE or VO that cannot be."""
+    """Refuse an invalid time-out of a CE or VO."""
     for name in NAMES:
         length(name.replace("_", " "), getattr(owner, name))
 
 
 LEAST_UNANSWERED = 3
-"""Checks in vain, one after the other, that it takes before a CE is silent about a pilot."""
+"""After this many checks in a row without an answer, a CE counts as silent about a pilot."""

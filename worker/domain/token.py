@@ -1,4 +1,4 @@
-"""Tokens: what lets a program or a person in at the API. Only a hash of the secret is kept."""
+"""Tokens, by which a program or a person may use the API. Only a hash of the secret is kept."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from worker.domain.lengths import as_option
 from worker.domain.words import Described
 
 USUAL_LIFE = timedelta(days=90)
-"""How long a token for a program lasts, if nothing else is said."""
+"""How long a token for a program is valid by default."""
 LONGEST_LIFE = timedelta(days=730)
-"""How long a token for a program lasts at the most."""
+"""The longest time for which a token for a program is valid."""
 LIFE_OF_LINK = timedelta(minutes=10)
 LIFE_OF_SESSION = timedelta(hours=12)
 
 PREFIX = "pilotage_"
-"""How every secret begins, so that whoever finds one knows what it is for."""
+"""The beginning of every secret, so that a person who finds one knows what it is for."""
 _BYTES = 32
 _SECRET = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
 
@@ -35,10 +35,10 @@ class TokenKind(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """Who may come in by a secret, what they may do, and for how long; never the secret.
+    """Who may use the API with a secret, with which role, and until when; not the secret itself.
 
-    A link is revoked when it is used, a session when the person signs out. `used_at` is the last
-    use, not to the minute.
+    A link is revoked when it is used, a session when the person signs out. `used_at` is the time of
+    the last use; it is not exact to the minute.
     """
 
     name: str
@@ -59,16 +59,16 @@ class Token:
 
     @property
     def access(self) -> Access:
-        """What its holder may do."""
+        """What the holder of the token may do."""
         return Access(role=self.role, vo=self.vo)
 
     def is_valid(self, now: datetime) -> bool:
-        """Return whether it lets somebody in at this moment."""
+        """Return whether the token is accepted at this moment."""
         return self.revoked_at is None and now < self.expires_at
 
 
 def check_life(life: timedelta) -> None:
-    """Refuse a length of life that no token may have."""
+    """Refuse a life that is too long for a token, or not a valid length of time."""
     length("life of a token", life)
     if life > LONGEST_LIFE:
         raise Invalid("life of a token", f"{as_option(life)} is above {as_option(LONGEST_LIFE)}")
@@ -80,7 +80,9 @@ def make_secret() -> str:
 
 
 def hash_of(secret: str) -> str:
-    """Return what is kept of a secret. It is long and random, so a plain hash hides it."""
+    """Return the hash of a secret, which is stored. A secret is long and random, so a plain hash is
+    enough to hide it.
+    """
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""Models of what comes from outside as keys and values, and one line for a value that is wrong.
+"""Models of keys and values that come from outside, and errors of one line for wrong values.
 
-The line has the name of the value, and a plain sentence in place of the validator's own words. The
-value is not in it: it may be a secret.
+The line has the name of the value, and a plain sentence instead of the validator's message. The
+value itself is not in the line: it may be a secret.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from worker.domain.nearest import nearest
 UNKNOWN_KEY = "unknown_key"
 
 LONGEST = 120
-"""Characters of the name of a value."""
+"""The longest name of a value, in characters."""
 
 _SENTENCES = {
     "int": "it must be a whole number",
@@ -54,11 +54,11 @@ _SENTENCES = {
     UNKNOWN_KEY: "unknown key {key!r}: {meant}",
     "value_error": "{error}",
 }
-"""By the validator's name of the mistake, or by the beginning of that name."""
+"""Sentences by the validator's name of the mistake, or by the beginning of that name."""
 
 
 class Table(BaseModel):
-    """Values by their keys. An unknown key is an error that names the one that was meant."""
+    """Values by their keys. An unknown key is an error that suggests the nearest known key."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -71,13 +71,13 @@ class Table(BaseModel):
         for key in values if isinstance(values, Mapping) else ():
             if key not in keys and key not in cls.model_fields:
                 meant = nearest(str(key), keys)
-                # Before all else: a key that is missing may be the one that is mistyped.
+                # This error comes first: a mistyped key would otherwise be reported as missing.
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown", {"key": key, "meant": meant})
         return values
 
 
 class FileTable(Table):
-    """A table of a TOML file, where each value is of its kind and none is made of another."""
+    """A table of a TOML file. Each value must have the right type; no value is converted."""
 
     model_config = ConfigDict(strict=True)
 
@@ -93,7 +93,7 @@ Read = TypeVar("Read", bound=Table)
 
 
 def read(kind: type[Read], values: object, where: str = "") -> Read:
-    """Make a table of plain values, or say which of them cannot be used, and why."""
+    """Make a table of plain values. An error names the value that cannot be used, and says why."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -105,7 +105,7 @@ def read(kind: type[Read], values: object, where: str = "") -> Read:
 def read_options(
     kind: type[Read], values: Mapping[str, Any], owner: str, word: str = "option"
 ) -> Read:
-    """Make the options of a plain mapping; the error names the option and its owner."""
+    """Make options from a plain mapping. An error names the option and its owner."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -119,7 +119,7 @@ def read_options(
 
 @contextmanager
 def naming_place(place: str) -> Iterator[None]:
-    """Name the place in a file of whatever is refused meanwhile."""
+    """Add the place in a file to every `Invalid` error that is raised in the block."""
     try:
         yield
     except Invalid as error:

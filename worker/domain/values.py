@@ -1,6 +1,6 @@
-"""The values of VOs, CEs and credentials that somebody gives: of a new one, and to be changed.
+"""The values of VOs, CEs and credentials in requests that add or change one of them.
 
-A value that is left out has its default in a new one, and stays as it is in a change.
+A value that is left out has its default in a new object, and stays as it is in a change.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from worker.domain.credential import CredentialKind
 
 
 def _number(value: object) -> object:
-    """Read a number that stands in a query as one, and not as a time of a clock."""
+    """Read a text from a query as a number, so that it is not taken as a time of day."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -160,6 +160,6 @@ class NewCredential(TypedDict, total=False):
 
 
 OF_ONE_VO = frozenset({"demand", "enabled", "draining", "reason"})
-"""The values that somebody may change who operates for this VO alone."""
+"""The values of a VO that may be changed with the role operate for this VO only."""
 OF_STEERING = frozenset({"enabled", "draining", "drain_by", "end_running", "reason"})
-"""The values of a CE that somebody may change who operates for all VOs."""
+"""The values of a CE that may be changed with the role operate for all VOs."""

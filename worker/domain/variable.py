@@ -1,4 +1,4 @@
-"""A variable of a payload: of which kind its values are, and what it is by default."""
+"""A variable of a payload: the kind of its values, its bounds and its default."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from worker.domain.validation import FileTable
 from worker.domain.words import Described
 
 LONGEST = 8 * 1024
-"""Characters that a value may have."""
+"""The longest value, in characters."""
 
 
 class Kind(Described):
-    """What the values of a variable are."""
+    """The kind of the values of a variable."""
 
     TEXT = "text", "A line of text."
     WHOLE = "whole", "A whole number."
@@ -33,7 +33,7 @@ _FITS: Mapping[Kind, Callable[[Any], bool]] = {
 
 
 class Variable(FileTable):
-    """What a variable may be, and what it is where nothing else is said."""
+    """Which values a variable may have, and its default."""
 
     kind: Kind = Field(default=Kind.TEXT, alias="type", strict=False)
     default: Any
@@ -51,7 +51,7 @@ class Variable(FileTable):
         return self
 
     def check(self, value: Any) -> None:
-        """Refuse a value that does not fit by a `ValueError`."""
+        """Raise `ValueError` for a value that does not fit."""
         self._fit(value)
         if self.kind in _NUMBERS:
             if self.least is not None and value < self.least:

@@ -11,20 +11,20 @@ from worker.domain.demand import DemandBounds
 from worker.domain.errors import Invalid
 
 DEFAULT_VO = "default"
-"""The VO that is meant wherever none is named."""
+"""The VO that is used where none is named."""
 
 
 ALL_VOS = "all"
-"""What a CE that is open to every VO is said to be for."""
+"""The word that stands for every VO, for a CE that is open to all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VO:
     """An owner of pilots, with a share, a limit and a demand. `None` is without limit.
 
-    A budget bounds what one tick may add. The demand may come from a source instead, whose
-    settings belong to its kind. A time-out of `None` is off. The bounds of the demand are in
-    pilots altogether.
+    A budget bounds how many pilots one tick may add. The demand may come from a source instead;
+    which settings `source` has depends on the kind of the source. A time-out of `None` is off. The
+    bounds of the demand are in pilots altogether.
     """
 
     name: str
@@ -61,7 +61,7 @@ class VO:
 
     @property
     def bounds(self) -> DemandBounds:
-        """Return what bounds its demand."""
+        """Return the bounds of its demand."""
         return DemandBounds(
             least=self.demand_min, most=self.demand_max, delay=self.scale_down_delay
         )

@@ -1,4 +1,6 @@
-"""The webhook: which events are sent to a receiver, how they are signed, and when again."""
+"""The webhook: which events are sent to a receiver, how they are signed, and when sending is
+repeated.
+"""
 
 import hmac
 import json
@@ -13,7 +15,7 @@ from worker.domain.credential import Credential, State, called, problem_of, stat
 from worker.domain.words import Described
 
 LEAST_SECRET = 32
-"""Characters of the secret at the least."""
+"""The shortest secret, in characters."""
 MOST_ATTEMPTS = 32
 MOST_WAITING = 10_000
 MOST_AGE = timedelta(days=1)
@@ -59,7 +61,7 @@ class Webhook:
 
     @property
     def place(self) -> str:
-        """The host of the receiver, which is all that is shown of the URL."""
+        """The host of the receiver; other parts of the URL are never shown."""
         return urlsplit(self.url).hostname or "the receiver"
 
 
@@ -83,7 +85,7 @@ def signature(secret: str, body: bytes, at: datetime) -> str:
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:
-    """Return when an event is tried again after so many attempts, or `None` if it is not."""
+    """Return when an event is sent again after so many attempts; `None` if it is given up."""
     if attempts >= MOST_ATTEMPTS:
         return None
     pause: timedelta = min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE)
@@ -93,7 +95,7 @@ def next_attempt(attempts: int, now: datetime) -> datetime | None:
 def credential_event(
     before: Credential, after: Credential, now: datetime
 ) -> tuple[WebhookEventKind, dict[str, Any]] | None:
-    """Return what happened to a credential between two looks, if it is worth an event."""
+    """Return the event for what happened to a credential between two looks, if there is one."""
     kind = _credential_kind(before, after, now)
     if kind is None:
         return None

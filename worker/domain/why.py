@@ -1,4 +1,4 @@
-"""Why a pilot became what it is, each thing said once."""
+"""Why a pilot has its status, in a few words without repetitions."""
 
 from worker.domain.pilot import Cause, Status
 
@@ -9,14 +9,14 @@ ECHOES = {
     Status.FAILED: {"failed"},
     Status.CANCELLED: {"cancelled", "canceled"},
 }
-"""Raw words that say of a pilot what its status says already."""
+"""Raw words of CEs that only repeat the status of a pilot."""
 
 
 def why(became: Status, cause: Cause | None, raw: str | None, reason: str | None) -> list[str]:
-    """Return its cause, what the CE said and the reason, without what another of them says.
+    """Return the cause, the CE's word and the reason of a pilot, without repetitions.
 
-    A reason that spells the cause out makes it needless, and so does one that has all words of
-    what the CE said.
+    The cause is left out if the reason begins with it. The CE's word is left out if the reason
+    contains all its words, or if it only repeats the status or the cause.
     """
     spoken = set((reason or "").lower().split())
     is_echo = raw is not None and (

@@ -9,12 +9,12 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 class Described(StrEnum):
-    """Words that carry their own sentence."""
+    """An enumeration in which each word has a sentence that explains it."""
 
     sentence: str
 
     def __new__(cls, word: str, sentence: str = "") -> "Described":
-        """Make a word with its sentence; looking one up takes the word alone."""
+        """Make a word with its sentence. To look up a word, the word alone is enough."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.sentence = sentence
@@ -22,7 +22,7 @@ class Described(StrEnum):
 
 
 def read_words(kind: type[Word], option: str, text: str) -> list[Word]:
-    """Read the words of an option, with commas between them; each counts once."""
+    """Read the words of an option, separated by commas; repeated words are dropped."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     wrong = [word for word in words if word not in set(kind)]
     if wrong or not words:

@@ -1,1 +1,1 @@
-"""The processes that `pilotage up` starts and keeps alive."""
+"""The processes that `pilotage up` starts, keeps running and stops."""

@@ -1,8 +1,8 @@
 """The processes of `pilotage up`: two workers, a beat and a server, each in a session of its own.
 
-One worker only plans, one only calls CEs, so that a slow CE holds back no allocation. A child that
-ends is started again, ever more slowly while it keeps ending. When the parent dies, in whatever
-way, the kernel tells the children to stop.
+One worker takes only the queue `plan`, the other only `call`, so that a slow CE does not delay
+allocations. A child that ends is started again, after a longer time with each end. If the parent
+dies in any way, the kernel sends the children a signal to stop.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ from worker.domain.errors import AlreadyUp
 from worker.services import log_files, private_files
 
 CELERY = (sys.executable, "-P", "-m", "pilotage.celery", "-A", "pilotage")
-"""Celery's command. Nothing in the working directory is taken for a part of it."""
+"""Celery's command. With `-P`, modules in the working directory are not imported."""
 
 WORKER = ("worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -33,14 +33,14 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "web": (sys.executable, "-P", "-m", "pilotage.web"),
 }
 STOPS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0))
-"""What the children are told when all is to end, and how long they have for it."""
+"""The signals that stop the children, one after the other, and how long to wait after each."""
 LONGEST = sum(patience for _, patience in STOPS)
 
 PR_SET_PDEATHSIG = 1
 
 
 class Children:
-    """Starts the children, keeps them alive, and stops them."""
+    """Starts the children, keeps them running, and stops them."""
 
     def __init__(self, logs: Path, log_size: int) -> None:
         self._logs = logs
@@ -64,7 +64,7 @@ class Children:
         self._stop()
 
     def revive(self) -> list[str]:
-        """Start again what has ended; return a sentence for each end and each new start."""
+        """Start children that have ended again; return a sentence for each end and each start."""
         events = []
         for name, child in list(self._running.items()):
             if child.poll() is None:
@@ -82,9 +82,9 @@ class Children:
 
     def _start(self, name: str) -> None:
         path = self._log(name)
-        # What ends again and again before it logs anything has nobody else to do it.
+        # A child that ends again and again before it sets up its log never rotates the file itself.
         log_files.begin_anew(path, self._log_size)
-        # Celery puts names in the place of signs like %h, in a worker's file.
+        # In the name of a worker's log file Celery replaces signs like %h.
         is_worker = "worker" in COMMANDS[name]
         written = str(path).replace("%", "%%") if is_worker else str(path)
         with private_files.open_file(path, "ab") as log:
@@ -99,9 +99,9 @@ class Children:
         self._started[name] = time.monotonic()
 
     def _stop(self) -> None:
-        """Ask all to stop and finish what they are at, then to stop at once, then make them.
+        """Ask the children to finish their work and stop, then to stop at once, then kill them.
 
-        What is cut short is in the database, and is found again.
+        Work that is interrupted is in the database, and is found again.
         """
         for number, patience in STOPS:
             for child in self._running.values():
@@ -120,7 +120,10 @@ class Children:
 
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """Hold the state folder, or tell who does. The lock goes when its holder dies."""
+    """Hold the lock of the state folder; if it is taken, raise an error that names the holder.
+
+    The lock is released if its holder dies.
+    """
     private_files.make_folder(home)
     with private_files.open_file(home / "up.lock", "a+") as lock:
         try:
@@ -152,4 +155,4 @@ def _die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when its parent ends; runs in the child."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
-        os._exit(0)  # it ended before we could ask
+        os._exit(0)  # the parent ended before the kernel was asked

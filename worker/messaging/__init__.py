@@ -1,1 +1,1 @@
-"""The door for Celery: a message comes in, one service is called, nothing else."""
+"""The door for Celery: each message calls one service."""

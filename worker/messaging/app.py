@@ -1,7 +1,7 @@
 """The Celery application and its tasks, made from the catalogue.
 
-A task is executed once for each message. It is repeated by itself only when another execution has
-the turn or the lock that it needs; whatever else goes wrong, the next tick finds it.
+A task is executed once for each message. It is retried only if another execution has the turn or
+the lock that it needs. After any other error, the next tick finds the work again.
 """
 
 import logging
@@ -43,37 +43,38 @@ from worker.services.tasks.catalogue import Task
 log = logging.getLogger(__name__)
 
 RETRIES = 5
-"""One that finds another at work is tried again after 1, 2, 4, 8 and 16 s; then its tick comes."""
+"""An execution that finds another one at work is retried after 1, 2, 4, 8 and 16 s; after that its
+next tick does the work."""
 
 BROKER_COOLDOWN = 5.0
-"""Seconds in which nothing is sent after the broker took no message."""
+"""Seconds in which nothing is sent after the broker did not accept a message."""
 
 
 _OF_THE_BROKER = ("celery.bootsteps", "celery.worker", "kombu")
-"""The loggers of those who speak to it."""
+"""The loggers of the modules that speak to the broker."""
 
 
 BY = "pilotage_by"
-"""The header of a message that says what triggered it, for the log."""
+"""The header of a message with what triggered it; it is written to the log."""
 
 
 class _Broker:
-    """What this process knows of its broker."""
+    """The state of this process's connection to the broker."""
 
     skip_sends_until = 0.0
 
 
 _broker = _Broker()
 
-# What a worker has fetched and not begun when it loses its broker is lost, as any nudge may be. To
-# put it back, kombu 5.7 asks the connection that is gone, and the worker ends.
+# If a worker loses its broker, messages that it has fetched and not begun are lost; any nudge may
+# be. To put them back, kombu 5.7 would use the lost connection, and the worker would end.
 Channel.do_restore = False
 survive_garbage(Channel)
 free_what_cannot_be_acknowledged(QoS)
 watch_living_only(AsynPool)
 
-# A process of a pool that ends waits until its parent has taken what it said. A parent that is
-# stopping no longer does, and all of it is in the database: two seconds instead of half a minute.
+# A process of a pool that ends waits until its parent has read its results. A stopping parent reads
+# them no longer, and all results are in the database: two seconds are enough, not half a minute.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
 
 app = Celery("pilotage")
@@ -81,10 +82,10 @@ app.config_from_object("celeryconfig")
 
 
 def send(task: Task, subject: str | None, *, expires: float, by: Trigger = Trigger.TICK) -> None:
-    """Send a message. One that cannot be sent is a lost nudge, not an error.
+    """Send a message. If it cannot be sent, that is a lost nudge and not an error.
 
-    After one that the broker did not take, the next ones are not tried for a while: where it does
-    not even refuse, each would keep a scheduler waiting for seconds.
+    After a message that the broker did not accept, no message is sent for a while: if the broker
+    does not answer at all, each attempt would keep a scheduler waiting for seconds.
     """
     if time.monotonic() < _broker.skip_sends_until:
         return
@@ -94,7 +95,8 @@ def send(task: Task, subject: str | None, *, expires: float, by: Trigger = Trigg
         app.tasks[task.name].apply_async(arguments, headers=headers)
     except (OperationalError, OSError, AttributeError) as error:
         _broker.skip_sends_until = time.monotonic() + BROKER_COOLDOWN
-        # Where a broker begins to refuse, kombu 5.7 may go on with a channel that it has closed.
+        # AttributeError: when a broker begins to refuse, kombu 5.7 may use a channel that it has
+        # already closed.
         why = "it refuses" if isinstance(error, AttributeError) else error
         log.warning("the broker took no message for %s %s: %s", task.name, subject or "", why)
 
@@ -104,13 +106,13 @@ def _until(expires: float) -> str:
 
 
 def nudge(name: str, subject: str) -> None:
-    """Send a message that a task has something to do."""
+    """Send a message which says that a task has something to do."""
     task = catalogue.get(name)
     send(task, subject, expires=task.every or 60, by=Trigger.NUDGE)
 
 
 def _trigger(request: Any) -> str | None:
-    """Return what triggered a message. Whoever can send one may write anything there."""
+    """Return what triggered a message. A sender may write anything there, so it is checked."""
     by = request.get(BY)
     return by if isinstance(by, str) and by in set(map(str, Trigger)) else None
 
@@ -118,7 +120,8 @@ def _trigger(request: Any) -> str | None:
 def _register(task: Task) -> None:
     name = task.name
 
-    # What is meant for a person is one line of ours; Celery shows where our own mistakes are.
+    # Errors in `throws` are meant for people: we log them in one line. For other errors, which are
+    # mistakes in our code, Celery logs the traceback.
     @app.task(name=name, bind=True, max_retries=RETRIES, throws=(PilotageError,))
     def body(self: Any, subject: str | None = None) -> None:
         logs.follow_level()
@@ -173,7 +176,9 @@ def _refuse_a_wrong_schema(**_: object) -> None:
 
 @celeryd_after_setup.connect
 def _warn_of_long_calls(**_: object) -> None:
-    """Name each CE whose calls may outlast a task; only now is there a log to write to."""
+    """Warn of each CE whose calls may take longer than a task may. Before this signal there is no
+    log.
+    """
     for line in call_timeouts.warnings(wiring.runtime()):
         log.warning(line)
     # The pool's processes must not inherit this connection.
@@ -189,9 +194,10 @@ def _log(loglevel: int | str = logging.INFO, logfile: str | None = None, **_: ob
 
 
 def _shorten_errors_of_the_broker(record: logging.LogRecord) -> bool:
-    """Write in one line what Redis refused or did not answer, in place of a traceback of Celery."""
+    """Write an error of Redis in one line, instead of Celery's traceback."""
     error = record.exc_info[1] if record.exc_info else None
-    # Celery stumbles over a broker that is gone, too: its gossip is closed twice.
+    # The error of Redis may be the cause of another one: if the broker is lost, for example,
+    # Celery closes its gossip twice and fails.
     while error is not None and not isinstance(error, RedisError):
         error = error.__cause__ or error.__context__
     if error is not None and record.name.startswith(_OF_THE_BROKER):
@@ -207,14 +213,14 @@ def _send_the_last_spans(**_: object) -> None:
 
 @heartbeat_sent.connect
 def _follow_the_log(**_: object) -> None:
-    """Let the parent of a pool, which logs rarely, write its last words where they are read."""
+    """Let the parent of a pool, which logs rarely, follow a log file that was rotated."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LogFile):
             handler.follow()
 
 
 def _name_the_execution(record: logging.LogRecord) -> bool:
-    """Put the id of the execution, as 'celery inspect' shows it, beside the name of the logger."""
+    """Add the id of the execution, as 'celery inspect' shows it, to the name of the logger."""
     execution = current_task.request.id if current_task else None
     if execution and not record.name.endswith("]"):
         record.name = f"{record.name}[{execution}]"

@@ -1,7 +1,7 @@
-"""The scheduler that `celery -A worker beat` runs: its entries and their ticks are in the database.
+"""The scheduler of `celery -A worker beat`: its schedules and their ticks are in the database.
 
-Run as many as there are hosts. A tick is claimed by one statement, so one of them fires it; the
-death of any costs nothing, and no ticks pile up while none is running.
+There may be one on every host. A tick is claimed by one statement, so only one scheduler fires it.
+If a scheduler dies, the others go on; and no ticks pile up while none is running.
 """
 
 import logging
@@ -18,11 +18,11 @@ from worker.services.tasks import ticks
 log = logging.getLogger(__name__)
 
 AFTER_ERROR = 5.0
-"""Seconds until the next try when the database could not be asked."""
+"""Seconds until the next try if the database could not be used."""
 
 
 class DatabaseScheduler(Scheduler):  # type: ignore[misc]
-    """Fires what the database says is due."""
+    """Fires the ticks that are due according to the database."""
 
     def setup_schedule(self) -> None:
         """Store the schedules that are missing."""
@@ -33,7 +33,7 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
             raise SystemExit(f"pilotage: {error}") from None
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Claim what is due and send it; tell how long to sleep."""
+        """Claim the ticks that are due and send their messages; return how long to sleep."""
         logs.follow_level()
         try:
             firings, wait = ticks.claim_due(
@@ -49,5 +49,5 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
 
     @property
     def info(self) -> str:
-        """Return where the entries are kept."""
+        """Return where the schedules are stored."""
         return f"    . schedules -> {wiring.database()}"

@@ -1,7 +1,8 @@
-"""What a worker takes from its queue; what Pilotage did not send is dropped with one line.
+"""Checks of the messages that a worker takes from its queue.
 
-Whoever can write to the broker can write anything. Celery trusts what it finds in the headers of a
-message, and a worker that meets the wrong type there ends.
+A message that Pilotage did not send is dropped with one line in the log. Everybody who can write to
+the broker can write anything, and Celery trusts the headers of a message: a wrong type in them ends
+the worker.
 """
 
 import logging
@@ -24,23 +25,23 @@ from worker.services.tasks import catalogue
 log = logging.getLogger(__name__)
 
 UNTIL = "pilotage_until"
-"""The header that says until when a message is worth reading. Celery's own would compare the clocks
-of two hosts, and one that is wrong would throw every message away."""
+"""The header that says until when a message is valid. Celery's own header would compare the clocks
+of two hosts: if one of them were wrong, every message would be thrown away."""
 
 LARGEST = 100_000
-"""Bytes of a message and its headers."""
+"""The largest message with its headers, in bytes."""
 SECONDS = 86_400
-"""The longest limit of a task that a message may say."""
+"""The longest time limit of a task that a message may set."""
 AFTER_REFUSAL = 1.0
-"""Seconds until the next try where the broker can be reached and refuses what is asked of it."""
+"""Seconds until the next try if the broker can be reached but refuses."""
 _GARBAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """Celery's consumer, which looks at a message before anything is made of it."""
+    """Celery's consumer, which checks a message before it makes a request of it."""
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
-        """Return what is called for each message."""
+        """Return the function that is called for each message."""
         handle: Callable[[Any], None] = super().create_task_handler(*arguments, **options)
 
         def look_and_handle(message: Any) -> None:
@@ -54,8 +55,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         return look_and_handle
 
     def on_connection_error_after_connected(self, error: Exception) -> None:
-        """Connect again; a broker that only refuses would be asked many times a second."""
-        with warnings.catch_warnings():  # of a setting that celeryconfig.py sets
+        """Connect again; if the broker refuses, pause first, not to ask many times a second."""
+        with warnings.catch_warnings():  # a warning about a setting that celeryconfig.py sets
             warnings.simplefilter("ignore", CPendingDeprecationWarning)
             super().on_connection_error_after_connected(error)
         if isinstance(error, self.channel_errors):
@@ -64,7 +65,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
 
 def problem(message: Any) -> str | None:
-    """Return what is wrong with a message, or nothing."""
+    """Return what is wrong with a message, or `None`."""
     try:
         if len(message.body) + len(str(message.headers)) > LARGEST:
             return f"it is longer than {LARGEST} bytes"
@@ -125,7 +126,7 @@ def _check_subject(name: str, arguments: list[Any], options: Mapping[str, Any]) 
 
 
 def survive_garbage(channel: type[Channel]) -> None:
-    """Have kombu's channel for Redis drop an entry of a list that is no message."""
+    """Patch kombu's channel for Redis: an entry of a list that is not a message is dropped."""
     read = channel._brpop_read  # noqa: SLF001 - there is no other place between Redis and JSON
 
     def read_and_survive(self: Channel, **options: Any) -> bool:
@@ -139,10 +140,11 @@ def survive_garbage(channel: type[Channel]) -> None:
 
 
 def free_what_cannot_be_acknowledged(qos: type[QoS]) -> None:
-    """Have kombu count a message as done though Redis refuses to be told so.
+    """Patch kombu: a message counts as done even if Redis refuses its acknowledgement.
 
-    A worker holds as many messages as it has processes. Each that it could not acknowledge would
-    be held for ever, and with the last of them it would take nothing any longer.
+    A worker holds at most as many messages as it has processes. A message that could not be
+    acknowledged would be held for ever; with as many of them as processes, the worker would take no
+    message any more.
     """
     acknowledge = qos.ack
 

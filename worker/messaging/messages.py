@@ -1,8 +1,8 @@
-"""The embedded broker: messages as files in a folder, each whole before it can be seen.
+"""The embedded broker: messages as files in a folder. A file is complete before it is visible.
 
-Kombu's own transport writes into the files that others read. A reader may get half a message, and
-the worker that reads it ends. Here a file is written under another name and then renamed, and a
-file that holds no message is removed with a line in the log.
+Kombu's own transport writes into files that others may already read. A worker that reads half a
+message ends. Here a file is written under another name and then renamed, and a file that holds no
+message is removed with a line in the log.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ Table = list[Binding]
 
 
 class Channel(filesystem.Channel):  # type: ignore[misc]
-    """Puts whole files, takes each once, and changes a table of bindings under a lock."""
+    """A channel that writes complete files, takes each once, and changes bindings under a lock."""
 
     def get_table(self, exchange: str) -> Table:
         """Return the bindings of an exchange."""
@@ -82,7 +82,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         raise Empty
 
     def _message(self, name: str, content: bytes) -> dict[str, Any] | None:
-        """Return the message that was in a file, or nothing if it was none."""
+        """Return the message in the content of a file; `None` if it holds no message."""
         try:
             payload: dict[str, Any] = loads(content.decode())
             self.Message(payload, channel=self)
@@ -95,18 +95,18 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
 
 
 class Transport(filesystem.Transport):  # type: ignore[misc]
-    """Kombu's transport with these channels."""
+    """Kombu's transport for folders, with the channels of this module."""
 
     Channel = Channel
 
 
 def all_but(table: Table, binding: Binding) -> Table:
-    """Return the other bindings."""
+    """Return the bindings of a table without this one."""
     return [other for other in table if other != binding]
 
 
 def replace(file: Path, content: object) -> None:
-    """Write a file under another name, and give it its name when it is whole."""
+    """Write a file under another name, and rename it when it is complete."""
     part = file.with_name(f"{uuid4()}.part")
     try:
         with private_files.open_file(part, "wb") as draft:
@@ -119,7 +119,7 @@ def replace(file: Path, content: object) -> None:
 
 
 def take(file: Path) -> bytes | None:
-    """Read and remove a file; return nothing if another process was faster."""
+    """Read and remove a file; return `None` if another process was faster."""
     try:
         content = file.read_bytes()
         file.unlink()
@@ -130,7 +130,7 @@ def take(file: Path) -> bytes | None:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold the lock of this file, which ends with the process that holds it."""
+    """Hold the lock of this file during the block. It is released if the process dies."""
     with private_files.open_file(file, "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,8 +1,8 @@
-"""A worker's pool of processes: one that has ended does not end the worker, and none leaves files.
+"""Patches of a worker's pool: an ended process does not stop the worker, and none leaves files.
 
-When a worker has its broker again, Celery 5.7 watches all processes of the pool anew. It means to
-watch one whose end it has noticed already, too, which has no descriptor any longer: that is an
-error, and the whole worker stops its work and hangs.
+When a worker is connected to its broker again, Celery 5.7 begins anew to watch all processes of the
+pool, also those whose end it has already noticed. These have no file descriptor any more: that is
+an error, and the whole worker stops working and hangs.
 """
 
 from functools import wraps
@@ -20,7 +20,7 @@ class Pool(Protocol):
 
 
 def watch_living_only(pool: type[Pool]) -> None:
-    """Have a pool watch no process whose end it has noticed; its timers replace that one."""
+    """Patch a pool: it does not watch a process whose end it has noticed; its timers replace it."""
     watch = pool._track_child_process  # noqa: SLF001 - there is no other place to say it
 
     @wraps(watch)
@@ -32,10 +32,10 @@ def watch_living_only(pool: type[Pool]) -> None:
 
 
 def keep_files_in(folder: Path) -> None:
-    """Have the pools of this process make their files in a folder, which stays.
+    """Have the pools of this process make their files in a permanent folder.
 
-    Each would make a temporary folder of its own, which whoever is killed leaves behind. A file has
-    no name any longer once it is made.
+    Otherwise each process makes a temporary folder of its own, and leaves it behind if it is
+    killed. The files themselves are unlinked as soon as they are made.
     """
     private_files.make_folder(folder)
     vars(current_process())["_config"]["tempdir"] = str(folder)

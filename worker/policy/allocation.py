@@ -1,7 +1,7 @@
-"""The policy: three chances, pauses, worth, need, preference. `three_chances` is the default.
+"""The default policy, `three_chances`: how many pilots of a VO each CE gets in one tick.
 
-For each VO and tick: which CEs are usable; how many pilots are needed in all; who gets them. A CE
-that is paused or not worth its price gets a probe now and then, and nothing else.
+It decides which CEs are usable, how many pilots are needed in all, and which CEs get them. A CE
+that is paused, or whose pilots cost more than they are worth, gets only a probe now and then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,41 +22,41 @@ NO_SLOT = "no free slot"
 
 @dataclass(kw_only=True)
 class Line:
-    """The numbers of one CE in one tick, which become its decision."""
+    """The numbers of one CE in one tick, from which its decision is made."""
 
     ce: CEFacts
     chances: Chances
     chance: float
     value: float
     probes: timedelta | None = None
-    """Time between its probes, if it gets nothing else."""
+    """The time between two probes, if the CE gets only probes."""
     barred: str | None = None
-    """Why it gets nothing at all."""
+    """Why the CE gets nothing at all; `None` if it may get pilots or probes."""
     room: int = 0
     granted: int = 0
     numbers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
-        """Whether it gets more than probes."""
+        """Whether the CE may get pilots other than probes."""
         return self.barred is None and self.probes is None
 
     @property
     def is_full(self) -> bool:
-        """Whether it would be usable if a slot were free."""
+        """Whether the CE would be usable if it had a free slot."""
         return self.barred == NO_SLOT and self.probes is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """How many pilots a VO gets at most, by which caps."""
+    """How many pilots a VO gets at most, and the caps that limit this number."""
 
     caps: Mapping[str, int]
-    """What limits it, and to how many."""
+    """The name of each cap, and the number of pilots that it allows."""
     sentences: Mapping[str, str]
-    """How each of them is written where it decides."""
+    """For each cap, the sentence that is shown if this cap decides."""
     share: int | None
-    """How many it gets at most where others want slots too; `None` is as many as it needs."""
+    """The most pilots where other VOs want slots too; `None` is as many as the VO needs."""
 
     @cached_property
     def all_caps(self) -> Mapping[str, int]:
@@ -64,7 +64,9 @@ class Need:
 
     @cached_property
     def count(self) -> int:
-        """The least of the caps. The share is apart: it holds only where others want slots."""
+        """The least of the caps. The share is not among them: it applies only to CEs where other
+        VOs want slots.
+        """
         return min(self.caps.values())
 
     @cached_property
@@ -110,7 +112,7 @@ def chances_of(ce: CEFacts) -> Chances:
 
 
 def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
-    """Return what a pilot of one hour is worth at a CE, in hours, after its prices."""
+    """Return the expected worth of a pilot of one hour at a CE, in hours, less the prices."""
     accept, start, finish = chances.accept, chances.start, chances.finish
     good = start * finish
     taken = (
@@ -120,7 +122,7 @@ def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
 
 
 def probe_interval(now: datetime, since: datetime, parameters: Parameters = DEFAULTS) -> timedelta:
-    """Return the time between two probes of a CE that has been paused since then."""
+    """Return the time between two probes of a CE that has been paused since `since`."""
     part = (now - since) / parameters.probe_part
     return min(max(part, parameters.probe_soonest), parameters.probe_latest)
 
@@ -144,7 +146,7 @@ def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Li
 
 
 def _drain_limit(line: Line, now: datetime, oldest: datetime, parameters: Parameters) -> None:
-    """Keep a slow queue as short as the number of pilots that began in the last hour."""
+    """Limit a slow queue: no more pilots may wait than began to run in the last hour."""
     if now - oldest > parameters.drain_after:
         line.numbers["drain"] = line.ce.drained
         line.room = min(line.room, max(0, line.ce.drained - line.ce.waiting))
@@ -156,7 +158,7 @@ def _need(vo: VOFacts, budget: int, lines: Sequence[Line]) -> Need:
     if vo.closed:
         caps["closed"], sentences["closed"] = 0, vo.closed
     if vo.demand is not None:
-        # Those that wait at a paused CE count for nothing, so that it cannot swallow the demand.
+        # Pilots that wait at a paused CE are not subtracted: such a CE must not use up the demand.
         worth = sum(line.ce.vo_waiting * line.chance for line in lines if line.ce.pause is None)
         waiting = sum(line.ce.vo_waiting for line in lines)
         caps["demand"], sentences["demand"] = needed.of_demand(vo, vo.demand, waiting, worth)
@@ -175,7 +177,7 @@ def _usable(lines: Iterable[Line]) -> set[str]:
 
 
 def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
-    """Grant the probes that are due, as long as pilots are needed; return how many."""
+    """Grant the probes that are due, at most as many as are needed, and return their number."""
     sent = 0
     for line in lines:
         if line.barred is not None or line.probes is None:
@@ -189,7 +191,7 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
 
 
 def _leave_out_the_poor(vo: VOFacts, lines: Sequence[Line], parameters: Parameters) -> None:
-    """Let finite work wait for a better slot, if all of it will find one."""
+    """Give no pilots to poor CEs if the demand is finite and fits the slots of better CEs."""
     open_to_it = [line for line in lines if line.usable or line.is_full]
     if vo.demand is None or not open_to_it:
         return
@@ -206,12 +208,13 @@ def _leave_out_the_poor(vo: VOFacts, lines: Sequence[Line], parameters: Paramete
 def _share_out(
     vo: VOFacts, need: int, share: int | None, lines: Sequence[Line], parameters: Parameters
 ) -> None:
-    """Fill all CEs, or share out by room and preference where pilots are scarce."""
+    """Fill all CEs; if there are not enough pilots, share them out by room and preference."""
     grants = _preferred(need, lines, parameters)
     if share is not None:
         contested = [line for line in lines if is_contested(vo, line.ce)]
         if sum(grants[line.ce.name] for line in contested) > share:
-            # Good slots and poor alike: whoever comes first must not leave the poor to the others.
+            # Shared out by room alone: the first VO must not take all good slots and leave only
+            # the poor ones to the others.
             grants |= _shared(min(need, share), {line.ce.name: line.room for line in contested})
             names = {line.ce.name for line in contested}
             alone = [line for line in lines if line.ce.name not in names]

@@ -1,4 +1,4 @@
-"""Simpler policies, to compare others with, and for those who want one."""
+"""Simpler policies: for comparison with others, and for installations that prefer one."""
 
 from collections.abc import Callable, Sequence
 from math import inf
@@ -13,12 +13,12 @@ from worker.policy.sharing import scarce
 
 
 def fill_all(**arguments: Unpack[PolicyArguments]) -> list[Decision]:
-    """Fill every free slot; where pilots are scarce, by room."""
+    """Fill every free slot; if there are not enough pilots, share them out by room."""
     return _by_weight("fill_all", lambda ce: 1.0, arguments)
 
 
 def proportional(**arguments: Unpack[PolicyArguments]) -> list[Decision]:
-    """Weigh each CE by its room times its chance; pauses are ignored."""
+    """Share pilots out by the room of each CE times its chance; pauses are ignored."""
     return _by_weight("proportional", _chance, arguments)
 
 

@@ -1,28 +1,28 @@
-"""Cohorts: the pilots that began in the same minute and started well, and how many died young.
+"""Cohorts: the pilots that began in the same minute and started well, and how many died early.
 
-A CE may let every pilot pass its first minutes and kill it then. The good ends of pilots that began
-before hide it for an hour. Looking at pilots by their beginning shows it at once: of those that
-could have reached some age by now, none has.
+A CE may let every pilot survive its first minutes and kill it after that. Meanwhile pilots that
+began before still end well, and hide this for an hour. Grouping pilots by their beginning shows it
+at once: none of the pilots that could have reached a certain age by now has reached it.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 MARKS = (7.5, 10.0, 15.0, 20.0, 30.0, 45.0)
-"""Ages in minutes at which survivors are counted. Older pilots than the last are forgotten."""
+"""The ages in minutes at which survivors are counted. Pilots older than the last are dropped."""
 
 MINUTE = 60.0
 
 
 class Cohorts:
-    """The pilots of one CE that started well within the time of the last mark."""
+    """The pilots of one CE that started well, as far back as the last mark."""
 
     def __init__(self, stored: Sequence[Sequence[Any]] = ()) -> None:
         # minute -> [started, dead at each mark ...]
         self._cohorts = {cohort[0]: list(cohort[1:]) for cohort in stored}
 
     def stored(self) -> list[list[int]]:
-        """Return the state to store: a cohort in which nobody died is two numbers."""
+        """Return the state to store: a cohort in which no pilot died is stored as two numbers."""
         return [
             [minute, *(cohort if any(cohort[1:]) else cohort[:1])]
             for minute, cohort in sorted(self._cohorts.items())
@@ -45,9 +45,10 @@ class Cohorts:
                 cohort[number] += 1
 
     def dead_in_a_row(self, mark: int, now: float) -> tuple[int, float]:
-        """Count pilots in a row that died before a mark, the latest that could reach it first.
+        """Count how many of the latest pilots in a row died before a mark.
 
-        Return also when the first of them began.
+        Only pilots that could have reached the mark by now count. Return also when the first of the
+        pilots in this row began.
         """
         dead, since = 0, now
         for began, started, died in self._of_age(mark, now):
@@ -59,8 +60,8 @@ class Cohorts:
     def outliver(self, mark: int, since: float, now: float) -> float | None:
         """Return when the latest pilot that outlived the next mark began, or `None`.
 
-        One that began before `since` does not count. It is the next mark and not this one, for a
-        death may be known some minutes late.
+        A pilot that began before `since` does not count. The next mark is used instead of this one
+        because a death may become known some minutes late.
         """
         after = min(mark + 1, len(MARKS) - 1)
         for began, started, died in self._of_age(after, now):

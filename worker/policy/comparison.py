@@ -1,8 +1,8 @@
-"""The jobs of a CE against the pilots of the database, stamp by stamp.
+"""Comparison of the jobs of a CE with the pilots of the database, by their stamps.
 
-Several CEs may be at one place, and the listing of each may show the jobs of all. A job belongs to
-the CE of its pilot; a job without a pilot belongs to the CE that it names, or to the CE that lists
-it. Only that CE adopts it or ends it.
+Several CEs may be at the same place, and the listing of each may show the jobs of all. A job
+belongs to the CE of its pilot; a job without a pilot belongs to the CE that it names, or else to
+the CE that lists it. A job is adopted or ended only for the CE to which it belongs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,13 @@ from worker.domain.vo import DEFAULT_VO
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A listing, sorted.
+    """The jobs of a listing, sorted into groups.
 
-    `returning`: in doubt or lost here, and the CE knows it. `strangers`: no pilot has the stamp.
-    `leftovers`: over here, and still alive there. `doubles`: a second job of a stamp. `foreign`: of
-    another CE that has no living pilot for it; that CE deals with it. Only jobs that are alive
-    count as one of the last four.
+    `returning`: the pilot is in doubt or lost in the database, and the CE knows its job.
+    `strangers`: no pilot has the stamp. `leftovers`: the pilot is over in the database, and its job
+    is alive at the CE. `doubles`: a second job with the stamp. `foreign`: the job belongs to
+    another CE and has no living pilot; it is dealt with for that CE. The last four groups hold only
+    jobs that are alive.
     """
 
     listed: frozenset[str]
@@ -62,21 +63,21 @@ def compare(ce: str, listing: Listing, pilots: Mapping[str, Pilot]) -> Compariso
 
 
 def _owner(ce: str, job: Observed, pilot: Pilot | None) -> str:
-    """Return the CE that a job belongs to: the database knows it better than the job."""
+    """Return the CE that a job belongs to: that of its pilot, else that which the job names."""
     return pilot.ce if pilot is not None else job.ce or ce
 
 
 def _is_double(ce: str, job: Observed, pilot: Pilot | None) -> bool:
     """Return whether a job is a second one of its stamp.
 
-    As long as a pilot has no id of its CE, each of the jobs with its stamp may be the pilot.
+    As long as a pilot has no handle, each of the jobs with its stamp may be the pilot.
     """
     is_settled = pilot is None or pilot.handle is not None
     return job.status in AT_CE and _owner(ce, job, pilot) == ce and is_settled
 
 
 def _is_over(pilot: Pilot, as_of: datetime) -> bool:
-    """Return whether a pilot was over here already when the CE was asked."""
+    """Return whether a pilot was already over in the database when the CE was asked."""
     return pilot.ended_at is not None and pilot.ended_at < as_of
 
 
@@ -88,7 +89,10 @@ def covers(listing: Listing, pilot: AnyPilot) -> bool:
 def _first_of_each(
     jobs: Iterable[Observed], pilots: Mapping[str, Pilot]
 ) -> tuple[dict[str, Observed], Sequence[Observed]]:
-    """Separate the job of each stamp, the recorded one if it is there, from its others."""
+    """Return one job for each stamp, and the other jobs.
+
+    Of several jobs with a stamp, the one with the pilot's handle is taken, or else the first.
+    """
     first: dict[str, Observed] = {}
     others = []
     for job in jobs:

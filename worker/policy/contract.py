@@ -1,4 +1,7 @@
-"""What a policy is: a pure function from facts to decisions. Any other policy is held to that."""
+"""The contract of a policy: a pure function from facts to decisions.
+
+`Bounded` makes a policy of a plug-in keep the contract.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ DEFAULT_POLICY = "three_chances"
 
 
 class PolicyArguments(TypedDict):
-    """What a policy is called with, each by its name."""
+    """The keyword arguments of a policy."""
 
     now: datetime
     vo: VOFacts
@@ -26,9 +29,10 @@ class PolicyArguments(TypedDict):
 class Policy(Protocol):
     """Decide how many pilots of a VO each CE gets.
 
-    One decision for each CE, whatever it is, in the order of their names; nothing granted exceeds
-    `free`, the budget, or the VO's room. The same facts give the same decisions, in whatever order
-    they come. A decision's trace holds the facts (`traces.writer`), so that it can be made again.
+    A policy returns one decision for every CE, in the order of their names. No grant exceeds
+    `free`, the budget or the VO's room. The same facts give the same decisions, in whatever order
+    the CEs are given. A decision's trace holds the facts (`traces.writer`), so that the decision
+    can be made again.
     """
 
     def __call__(self, **arguments: Unpack[PolicyArguments]) -> list[Decision]:
@@ -37,16 +41,16 @@ class Policy(Protocol):
 
 
 def decide(policy: Policy, facts: traces.Facts, parameters: Parameters) -> list[Decision]:
-    """Let a policy decide over the facts of one tick of a VO."""
+    """Call a policy with the facts of one tick of a VO."""
     return policy(
         now=facts.now, vo=facts.vo, budget=facts.budget, ces=facts.ces, parameters=parameters
     )
 
 
 class Bounded:
-    """A policy of somebody else, kept within the promises of a policy.
+    """A policy of a plug-in, made to keep the contract.
 
-    Grants that are too large are cut, and a CE that it leaves out gets a decision.
+    Grants that are too large are cut, and a CE that the policy leaves out gets a decision.
     """
 
     def __init__(self, name: str, policy: Policy) -> None:
@@ -54,7 +58,7 @@ class Bounded:
         self._policy = policy
 
     def __call__(self, **arguments: Unpack[PolicyArguments]) -> list[Decision]:
-        """Decide as the policy does, within the facts."""
+        """Return the decisions of the policy, with grants that fit the facts."""
         decided = self._policy(**arguments)
         vo, budget, ces = arguments["vo"], arguments["budget"], arguments["ces"]
         by_ce = {decision.ce: decision for decision in decided}

@@ -1,4 +1,4 @@
-"""Counts that fade: what a CE did lately, and what it did before.
+"""Counts of outcomes whose weight fades with time: a recent count and a long-term count.
 
 Moments are seconds since the epoch, as they are stored.
 """
@@ -17,7 +17,8 @@ GOOD, BAD = range(2)
 MINUTE = 60.0
 
 LEAST_DEATHS, DEATHS_PER_END = 5, 3
-"""Deaths of one minute that count: so many, and so many for each end that a minute usually has."""
+"""How many deaths in one minute count: the first number, plus the second for each end that a minute
+usually has."""
 
 TELLS = {
     EventKind.ACCEPTED: (ACCEPT, GOOD),
@@ -27,7 +28,7 @@ TELLS = {
     EventKind.FINISHED: (FINISH, GOOD),
     EventKind.FAILED_LATE: (FINISH, BAD),
 }
-"""The chance that each outcome is about, and whether it is a good one."""
+"""For each outcome, the chance that it is about, and whether it is good or bad."""
 
 
 NOTHING: Any = ((0.0, 0.0),) * 3
@@ -35,9 +36,9 @@ NOTHING: Any = ((0.0, 0.0),) * 3
 
 
 class Counts:
-    """Good and bad outcomes of each of the three chances, with the weight that is left of them.
+    """Good and bad outcomes for each of the three chances, with their remaining weight.
 
-    What counts on gets a state of its own (`own`): pairs are changed in place.
+    Pairs are changed in place: before new outcomes are added, the state must be copied (`own`).
     """
 
     def __init__(self, state: Mapping[str, Any], configured: float, parameters: Parameters) -> None:
@@ -60,25 +61,27 @@ class Counts:
         }
 
     def add(self, kind: EventKind, at: float) -> None:
-        """Count one outcome. A late one has the weight that would be left of it by now."""
+        """Count one outcome. An outcome that is counted late gets the weight that it would have now
+        if it had been counted in time.
+        """
         chance, which = TELLS[kind]
         self._add(self._lately, chance, which, 1.0, at)
         self._add(self._before, chance, which, 1.0, at)
 
     def add_end(self, at: float) -> None:
-        """Count a good end of a pilot whose life was counted while it ran."""
+        """Count a good end of a pilot whose run time was already counted while it ran."""
         self._add(self._before, FINISH, GOOD, 1.0, at)
 
     def add_lives(self, lives: float, at: float) -> None:
-        """Count what running pilots lived, in whole lives. A life counts as a good end."""
+        """Count the run time of running pilots, in whole lives. A life counts as a good end."""
         if lives:
             self._add(self._lately, FINISH, GOOD, lives, at)
 
     def add_death(self, ended: float, at: float) -> None:
         """Count a late failure, unless too many died in that minute.
 
-        Pilots that die together died of one cause. However many they are, they say no more about
-        new pilots than a few would.
+        Pilots that die together died of the same cause. However many they are, they tell no more
+        about new pilots than a few deaths do.
         """
         minute, died = int(ended // MINUTE), 1
         if minute == self._deaths[0]:
@@ -127,8 +130,8 @@ class Counts:
     def _chance(self, chance: int, left: tuple[float, float]) -> float:
         good, bad = self._lately[chance]
         if chance == FINISH:
-            # A pilot that failed late has lived half of its life on average, and a part of that
-            # was counted.
+            # A pilot that failed late had lived half of its life on average, and a part of that
+            # was already counted as good.
             good = max(0.0, good - bad * self._parameters.lived_part / 2)
         prior, part = self._parameters.prior, left[0]
         return (prior * self._base(chance, left) + good * part) / (prior + (good + bad) * part)
@@ -154,7 +157,7 @@ class Counts:
         self._at = at
 
     def _left(self, elapsed: float) -> tuple[float, float]:
-        """Return which part of the recent and of the long-term counts is left after a time."""
+        """Return the part of the recent and of the long-term counts that is left after a time."""
         return 0.5 ** (elapsed / self._half_life), 0.5 ** (elapsed / self._memory)
 
     def _elapsed(self, now: float) -> float:
@@ -162,6 +165,6 @@ class Counts:
 
 
 def own(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a state whose counts are copies."""
+    """Return a state with copies of the counts, which may be changed in place."""
     pairs = {part: [list(p) for p in state.get(part) or NOTHING] for part in ("lately", "before")}
     return {**state, **pairs}

@@ -7,10 +7,11 @@ from cronsim import CronSim, CronSimError
 from worker.domain.errors import Invalid
 
 DRIFT = timedelta(minutes=30)
-"""A stopped scheduler may lag behind the others by this; more means that a clock was set back."""
+"""A scheduler whose process was stopped for a while may act on a time that is older by this; if a
+tick is further ahead, a clock was set back."""
 
 CRON_DRIFT = timedelta(hours=2)
-"""The same of a cron line, which does not fire again for the hour that it fired for."""
+"""The same for a cron line. It is longer, so that a line does not fire twice for the same hour."""
 
 
 def check_cron(line: str) -> None:
@@ -22,7 +23,7 @@ def check_cron(line: str) -> None:
 
 
 def is_due(every: float | None, cron: str | None, next_at: datetime | None, now: datetime) -> bool:
-    """Return whether a tick is to fire now, also after the clock was set back."""
+    """Return whether a tick is to fire now; it is also due if the clock was set back."""
     return next_at is None or next_at <= now or was_set_back(every, cron, next_at, now)
 
 
@@ -42,7 +43,7 @@ def next_tick(
 ) -> datetime:
     """Return the first firing after now.
 
-    An interval keeps its beat: firings that were missed are skipped, not made up for.
+    An interval keeps its phase: firings that were missed are skipped and not repeated later.
     """
     if cron is not None:
         following: datetime = next(CronSim(cron, now))

@@ -10,7 +10,7 @@ from worker.policy.traces import facts_of
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:
-    """Return what was known and what followed from it, step by step, the result last."""
+    """Return what was known and what followed from it, step by step; the result is last."""
     trace = decision.trace
     if "ce" not in trace or "vo" not in trace:
         return [(name, str(value)) for name, value in trace.items() if value is not None]

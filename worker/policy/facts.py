@@ -1,7 +1,7 @@
 """The facts of an allocation: everything that a policy may know, and nothing else.
 
-Every policy gets the same facts. They are plain values, so that the traces of stored decisions
-give them back (`traces.facts_from`) and a decision can be made again by another policy.
+Every policy gets the same facts. They are plain values, so that they can be rebuilt from the traces
+of stored decisions (`traces.facts_from`), and another policy can decide on the same facts.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.domain.closing import ClosedBy
 
 @dataclass(frozen=True, kw_only=True)
 class Chances:
-    """How likely a pilot is to be accepted, then to start, then to end well."""
+    """The probabilities that a pilot is accepted, that it then starts, and that it ends well."""
 
     accept: float
     start: float
@@ -20,15 +20,16 @@ class Chances:
 
     @property
     def all(self) -> float:
-        """How likely a pilot is to do all three."""
+        """The product: the probability that a pilot is accepted, starts and ends well."""
         return self.accept * self.start * self.finish
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
-    """How many good and bad outcomes of each step still count, in whole numbers, the bad second.
+    """How many outcomes of each step still count, in whole numbers: first the good, then the bad.
 
-    They fade: one of an hour ago counts less than one of now. They explain the chances.
+    Their weight fades: an outcome of an hour ago counts less than a new one. They explain the
+    chances.
     """
 
     accept: tuple[int, int] = (0, 0)
@@ -38,7 +39,7 @@ class Outcomes:
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """That a CE is paused because its pilots failed: why, and since when."""
+    """The pause of a CE whose pilots failed or ended for nothing: why, and since when."""
 
     reason: str
     since: datetime
@@ -46,38 +47,39 @@ class Pause:
 
 @dataclass(frozen=True, kw_only=True)
 class CEFacts:
-    """What a decision about one CE needs to know. `closed` says why it gets nothing at all.
+    """The facts for a decision about one CE. `closed` says why it gets nothing at all.
 
-    What is said of the CE is of all VOs together, but for the fields that begin with `vo`.
+    The numbers are those of all VOs together; in fields that begin with `vo_`, those of one VO.
     """
 
     name: str
     free: int
-    """How many more pilots fit: free slots, and no more than may wait."""
+    """How many more pilots fit: the free slots, at most what the waiting limit still allows."""
 
     capacity: int | None = None
-    """Pilots that it may hold; `None` in decisions of before it was kept."""
+    """How many pilots may occupy the CE; `None` in old decisions, which did not store it."""
 
     waiting_limit: int | None = None
-    """Pilots that may wait there; `None` is as many as it may hold."""
+    """How many pilots may wait there; `None`: only the capacity limits them."""
 
     success_rate: float = 1.0
-    """The configured one."""
+    """The configured success rate."""
 
     closed: str | None = None
-    """A sentence: disabled, draining, held by hand, in maintenance, for other VOs, ..."""
+    """Why it is closed, in a sentence: disabled, draining, held by hand, in maintenance, for other
+    VOs, ..."""
 
     closed_by: ClosedBy | None = None
-    """What closes it; `None` in decisions of before it was kept, too."""
+    """What closes it; `None` if nothing does, and in old decisions, which did not store it."""
 
     chances: Chances | None = None
-    """What was learnt (`learning.evaluate`); `None` is what the configured rate says."""
+    """The learnt chances (`learning.evaluate`); if `None`, they follow from the configured rate."""
 
     outcomes: Outcomes | None = None
-    """What the chances were learnt from (`learning.evaluate`)."""
+    """The outcomes from which the chances were learnt (`learning.evaluate`)."""
 
     pause: Pause | None = None
-    """Whether it is paused, and why (`learning.evaluate`)."""
+    """The pause of the CE, if it is paused (`learning.evaluate`)."""
 
     occupying: int = 0
     waiting: int = 0
@@ -92,10 +94,10 @@ class CEFacts:
     """How many pilots began to run here in the last hour."""
 
     last_sent_at: datetime | None = None
-    """When a pilot was reserved here last: the next probe is timed from then."""
+    """When a pilot was last reserved here; the next probe is due one interval later."""
 
     vos: frozenset[str] | None = None
-    """The VOs that may use it; `None` is all."""
+    """The VOs that may use it; `None` is all VOs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,45 +114,45 @@ class Rival:
 
 @dataclass(frozen=True, kw_only=True)
 class VOFacts:
-    """What a decision for one VO needs to know. `None` is unlimited."""
+    """The facts for a decision for one VO. `None` is unlimited."""
 
     name: str
     demand: int | None = None
     """How many more pilots it could use, including those that already wait."""
 
     room: int | None = None
-    """How many more its limit allows."""
+    """How many more pilots its limit allows."""
 
     limit: int | None = None
-    """Pilots that it may have at once."""
+    """How many pilots it may have at once."""
 
     has_budget: bool = False
-    """Whether the budget is its own, and not that of all VOs."""
+    """Whether the VO has a budget of its own; otherwise the budget is that of the settings."""
 
     share: float = 1.0
     closed: str | None = None
-    """A sentence: disabled, draining."""
+    """Why it is closed, in a sentence: disabled, draining."""
 
     closed_by: ClosedBy | None = None
-    """What closes it; `None` in decisions of before it was kept, too."""
+    """What closes it; `None` if nothing does, and in old decisions, which did not store it."""
 
     note: str | None = None
-    """How the demand came about, if it was not set: an answer of its source, or a rule."""
+    """The origin of the demand, if it was not set by hand: an answer of its source, or a rule."""
 
     asked_at: datetime | None = None
-    """When its source was asked for the demand last."""
+    """When its source was last asked for the demand."""
 
     answered_at: datetime | None = None
-    """When the source answered last."""
+    """When the source last answered."""
 
     answered: int | None = None
-    """The number of its source or of its settings, before anything was counted off or bounded."""
+    """The number of its source or of its own demand, before subtractions and bounds."""
 
     wanted: int | None = None
-    """How many pilots it wants altogether, where that was counted; the demand is what is left."""
+    """How many pilots it wants altogether, if that was counted; the demand follows from it."""
 
     has: int | None = None
-    """How many it had when that was counted: those that wait or run."""
+    """How many pilots waited or ran when `wanted` was counted."""
 
     rivals: tuple[Rival, ...] = ()
     """Every other open VO."""

@@ -1,8 +1,8 @@
-"""Why a pilot failed.
+"""The cause of a pilot's failure.
 
-The cause that the CE gives counts. Where it gives none, or only an exit code or a signal, its own
-words beside it are read, and the lines that batch systems write into a pilot's
-output when they end it; only then the exit code, and at last how long the pilot ran.
+The cause that the CE gives counts. If it gives none, or only an exit code or a signal, the cause is
+taken from the CE's own words, or from the lines that batch systems write into the output of a pilot
+that they end; then from the exit code; and last from how long the pilot ran.
 """
 
 import re
@@ -14,10 +14,10 @@ from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.pilot import Cause
 
 FAST = timedelta(minutes=5)
-"""A pilot that ran for less has failed fast: whatever it says, the CE is to blame."""
+"""A pilot that failed within this time has failed fast: that counts against the CE."""
 
 VAGUE = frozenset({Cause.UNKNOWN, Cause.EXIT_CODE, Cause.SIGNAL})
-"""These say how a pilot ended and not why."""
+"""Causes that say how a pilot ended, but not why."""
 
 Patterns = tuple[tuple[Cause, re.Pattern[str]], ...]
 
@@ -71,7 +71,7 @@ WORDS: Patterns = (
         ),
     ),
 )
-"""What the CE's own words tell, the first that fits."""
+"""The causes that the CE's own words show; the first pattern that matches decides."""
 
 LINES: Patterns = (
     (Cause.OUT_OF_MEMORY, _any_of(r"^slurmstepd: error: .*(oom[ _-]?kill|out of memory)")),
@@ -81,8 +81,8 @@ LINES: Patterns = (
     (Cause.WALLTIME, _any_of(r"^=>> PBS: job killed: (wall|cpu)time ")),
     (Cause.OUT_OF_MEMORY, _any_of(r"^=>> PBS: job killed: v?mem ")),
 )
-"""What batch systems write into the output of a job that they end. The job's own words count for
-nothing: it may write what it likes."""
+"""The lines that batch systems write into the output of a job that they end. Lines that the job
+itself writes are no evidence: it may write anything."""
 
 
 def cause_of(
@@ -119,7 +119,7 @@ def cause_of_refusal(error: BackendError) -> Cause | None:
 
 
 def refined(cause: Cause, ce_cause: Cause | None, written: str) -> Cause:
-    """Return the cause of a failure when the end of the pilot's output is known, too.
+    """Return a better cause of a failure, if the end of the pilot's output names one.
 
     A cause that the CE gave, or that its words name, stays as it is.
     """
@@ -132,7 +132,7 @@ _BY_TIME = frozenset({Cause.NEVER_STARTED, Cause.FAILED_FAST, Cause.FAILED_LATE}
 
 
 def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
-    """Return the first cause that one of some texts names."""
+    """Return the first cause whose pattern matches one of the texts."""
     beginnings = [text[:2000] for text in texts]
     for cause, pattern in patterns:
         if any(pattern.search(text) for text in beginnings):

@@ -1,7 +1,7 @@
-"""What an answer of a CE means for the pilots in question.
+"""The meaning of a CE's answer for the pilots that it is about.
 
-Pure: recorded pilots, answers and a moment go in; moves and notes come out. An error, a silence, or
-an answer that leaves a pilot out changes no status.
+Pure functions: they take recorded pilots, answers and a moment, and return moves and notes. An
+error, no answer, or an answer that leaves a pilot out changes no status.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ from worker.policy.use import NO_RULES, UseRules, meaning_of, use_of
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The moves that an answer means, and the notes on pilots that stay where they are."""
+    """The moves that an answer means, and the notes on pilots whose status stays."""
 
     moves: Sequence[Move]
     checks: Sequence[Check]
@@ -57,7 +57,7 @@ def judge_receipts(
 ) -> list[Move]:
     """Return the moves that receipts mean for claimed pilots, whose ids are given by stamp.
 
-    A receipt that says neither yes nor no leaves its pilot in doubt.
+    A receipt that neither accepts nor refuses leaves its pilot in doubt.
     """
     return [
         receipt_move(ids[stamp], handle, refused, raw, reason, next_check_at, not_sent=not_sent)
@@ -69,7 +69,7 @@ def judge_receipts(
 def judge_failed_submission(ids: Iterable[int], error: BackendError) -> list[Move]:
     """Return the moves of claimed pilots whose submission failed as a whole.
 
-    They stay in doubt, unless the CE refused them or surely got none.
+    They stay in doubt, unless the CE refused them or certainly got none of them.
     """
     refused, not_sent = cause_of_refusal(error), isinstance(error, NotSent)
     if refused is None and not not_sent:
@@ -92,8 +92,8 @@ def receipt_move(
 ) -> Move:
     """Return the move that a receipt means for a claimed pilot.
 
-    A pilot with a handle is submitted; one that was refused has failed with the cause; one that was
-    not sent is lost, for its CE surely has not got it.
+    A pilot with a handle is submitted. A pilot that was refused has failed with the cause. A pilot
+    that was not sent is lost, because its CE certainly does not have it.
     """
     to = Status.FAILED if refused else Status.LOST if not_sent else Status.SUBMITTED
     return Move(
@@ -127,7 +127,7 @@ def judge(
 def judge_failed_call(
     pilots: Iterable[AnyPilot], now: datetime, *, soonest: timedelta
 ) -> list[Check]:
-    """Return the notes on pilots whose CE did not answer: the checks of each become rarer."""
+    """Return the notes on pilots whose CE did not answer. Each is checked less and less often."""
     return [
         Check(
             pilot_id=pilot.id,
@@ -141,7 +141,7 @@ def judge_failed_call(
 def judge_missing(
     in_doubt: Iterable[AnyPilot], listing: Listing, *, visibility_delay: timedelta
 ) -> Judgement:
-    """Judge the pilots in doubt that a listing lacks though it is complete and young enough."""
+    """Judge the pilots in doubt that are missing in a complete and recent enough listing."""
     listed = {job.stamp for job in listing.jobs}
     return Judgement.of(
         _given_up_or_missed(pilot)
@@ -159,8 +159,8 @@ def move_to(
 ) -> Move:
     """Return the move that an answer means.
 
-    A job that was cancelled was cancelled by us if we asked for it, and for our reason; else
-    somebody removed it.
+    If we asked for a cancellation, a cancelled job was cancelled by us, with our reason. Otherwise
+    somebody else removed it at the CE.
     """
     answer = _since_it_was_sent(pilot, answer)
     status = answer.status or pilot.status
@@ -169,7 +169,7 @@ def move_to(
         status = Status.FAILED
     status, cause, use = _what_it_became(pilot, answer, status, rules, now)
     if is_ours and cause in _OF_ITS_PROGRAM:
-        # It was asked to end, and so it did.
+        # The pilot was asked to end, and its program ended: that is no failure.
         status, cause = Status.CANCELLED, None
     ours = pilot.cancel_reason if status is Status.CANCELLED else None
     return Move(
@@ -194,7 +194,7 @@ def _what_it_became(
 ) -> tuple[Status, Cause | None, Use | None]:
     """Return the status of a pilot, with the cause of a failure or the use of a good end.
 
-    What its VO means by an exit code counts where nothing else is known of its end.
+    The meaning that its VO gives to the exit code counts only if nothing else is known of the end.
     """
     cause = _cause(pilot, answer, now) if status is Status.FAILED else None
     if status is not Status.DONE and cause not in _BY_EXIT_CODE:
@@ -208,22 +208,22 @@ def _what_it_became(
 
 
 _BY_EXIT_CODE = (Cause.EXIT_CODE, Cause.FAILED_FAST, Cause.FAILED_LATE, Cause.UNKNOWN)
-"""The causes of a failure of which nobody knows more than how the program ended."""
+"""The causes of a failure of which only the exit code or the run time is known."""
 
 _OF_ITS_PROGRAM = (*_BY_EXIT_CODE, Cause.SIGNAL)
 
 
 def _ran(pilot: AnyPilot, answer: Observed, now: datetime) -> timedelta | None:
-    """Return how long a pilot has run, if its beginning is known."""
+    """Return how long a pilot has run; `None` if its start is not known."""
     began = answer.started_at or pilot.started_at
     ended = answer.ended_at or now
     return None if began is None else max(ended - began, timedelta())
 
 
 def _since_it_was_sent(pilot: AnyPilot, answer: Observed) -> Observed:
-    """Leave out a start or an end before the pilot was sent, for its age decides what is kept.
+    """Leave out a start or an end before the pilot was sent: the run time decides the outcome.
 
-    One that was taken in was not sent by us, and may have run for long.
+    A pilot without `claimed_at` was taken in and not sent by us; it may have run for long already.
     """
     if pilot.claimed_at is None:
         return answer
@@ -294,5 +294,5 @@ def _cause(pilot: AnyPilot, answer: Observed, now: datetime) -> Cause:
 
 
 def _since(pilot: AnyPilot) -> datetime:
-    """Return when the pilot came to its status."""
+    """Return when the pilot reached its status."""
     return pilot.started_at or pilot.submitted_at or pilot.reserved_at

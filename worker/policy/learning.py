@@ -1,11 +1,11 @@
-"""What outcomes teach about a CE: its three chances, and whether it is paused.
+"""What is learnt about a CE from outcomes: its three chances, and whether it is paused.
 
     state = learn(state, events, now=..., configured=...).state
     evaluation = evaluate(state, now=..., configured=...)
 
 The state is a fold over outcomes, one by one: the same events in the same order give the same
-state, in whatever batches they came. It is plain JSON, so that it can be stored, and it has a
-version: one that is unknown counts as nothing learnt.
+state, however they are divided into batches. It is plain JSON, so that it can be stored, and it has
+a version: a state of an unknown version counts as nothing learnt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ from worker.policy.record import Record, of_this_version, pause_in
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What waits at a CE now, and what began there lately.
+    """The queue of a CE: how long pilots wait there now, and which began lately.
 
-    It is read, not learnt: no outcome shows that nothing happens.
+    It is read from the database, because no outcome shows that nothing happens.
     """
 
     oldest_waiting_since: datetime | None = None
     """When the pilot that has been waiting for longest was submitted."""
 
     last_began: datetime | None = None
-    """When a pilot began to run there last."""
+    """When a pilot last began to run there."""
 
     drained: int = 0
     """How many pilots began to run there in the last hour."""
@@ -41,9 +41,10 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class Hole:
-    """That a CE lets pilots end well for nothing: why we think so, and since when.
+    """A CE at which pilots end well for nothing: the evidence, and since when.
 
-    It is read, not learnt: only a comparison with other CEs shows it (`work.judge`).
+    It is not learnt from the CE's own outcomes: only a comparison with other CEs shows it
+    (`work.judge`).
     """
 
     reason: str
@@ -52,7 +53,7 @@ class Hole:
 
 @dataclass(frozen=True, kw_only=True)
 class PauseChange:
-    """That a CE was paused, or its pause ended."""
+    """The beginning or the end of a pause of a CE."""
 
     was: Sending
     became: Sending
@@ -62,7 +63,7 @@ class PauseChange:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedState:
-    """What is known after new outcomes, and the pauses that began or ended meanwhile."""
+    """The state after new outcomes, and the pauses that began or ended with them."""
 
     state: dict[str, Any]
     changes: tuple[PauseChange, ...] = ()
@@ -70,7 +71,7 @@ class LearnedState:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a state means now: chances and pause, for an allocation."""
+    """The chances and the pause of a CE now, for an allocation."""
 
     chances: Chances
     pause: Pause | None = None
@@ -90,7 +91,7 @@ def learn(
     hole: Hole | None = None,
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
-    """Fold new outcomes of one CE into what is known of it; the cost is that of the new ones."""
+    """Fold new outcomes of one CE into its state. The cost depends on the new outcomes only."""
     record = Record(state, configured, parameters)
     for event in events:
         record.add(event)
@@ -108,7 +109,7 @@ def end_pause(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
-    """End a pause by hand. Old failures are forgiven as if a probe had survived."""
+    """End a pause by hand. The weight of old failures is reduced as if a probe had survived."""
     record = Record(state, configured, parameters)
     record.end_pause(reason, now.timestamp())
     return _learned(record)
@@ -121,9 +122,9 @@ def evaluate(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> Evaluation:
-    """Return what a state means now; without one, what the configured success rate says.
+    """Return the chances and the pause now. Without a state, the configured success rate decides.
 
-    Every tick of every VO asks this of every CE, so only what it needs of the state is read.
+    This is called for every CE in every tick of every VO, so it reads only a part of the state.
     """
     values = of_this_version(state)
     pause = pause_in(values)

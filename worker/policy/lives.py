@@ -1,8 +1,9 @@
-"""Lives: what running pilots show about how pilots end.
+"""Lives: running pilots as evidence of how pilots end.
 
-A good end is known an hour later than a bad one. Counting ends alone would trust a CE for an hour
-after it broke, and doubt it for an hour after it began or was repaired. But a pilot that has run
-for half of its life has survived half of it: that half is counted while it runs.
+A good end is known about an hour later than a bad end. If only ends were counted, a CE would be
+trusted for an hour after it broke, and distrusted for an hour after it began or was repaired. But a
+pilot that has run for half of its usual life has survived that half, so this half is counted while
+the pilot runs.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,12 @@ from worker.policy.parameters import Parameters
 
 HOUR = 3600.0
 WORTH, MEMORY = 4.0, 50.0
-"""Weight of the first guess of the length of a life, one hour, and of all that was learnt."""
+"""The weight, in ends, of the initial guess that a life is one hour long; and the most weight of
+all that was learnt."""
 
 
 class Lives:
-    """The pilots of one CE that started well and run."""
+    """The pilots of one CE that started well and are running."""
 
     def __init__(self, state: Mapping[str, Any], parameters: Parameters) -> None:
         self._survival = parameters.survival.total_seconds()
@@ -37,7 +39,7 @@ class Lives:
         }
 
     def go_on(self, at: float) -> float:
-        """Return the lives lived since the last count, in whole lives, with their weight now."""
+        """Return the run time since the last count, in whole lives, with the weight it has now."""
         until, self._until = self._until, max(at, self._until or at)
         if until is None or at <= until or not self._running:
             return 0.0
@@ -45,12 +47,12 @@ class Lives:
         return self._running * self._half_life / log(2) * (1 - left) / self._length
 
     def begin(self, lived: float) -> float:
-        """Add a pilot; return what it lived before it was known to have started well, in lives."""
+        """Add a pilot that started well. Return its run time since it survived, in lives."""
         self._running += 1
         return max(0.0, lived - self._survival) / self._length
 
     def end(self, lived: float | None) -> None:
-        """Remove a pilot; one that ended well shows how long a life is."""
+        """Remove a pilot. `lived` is its run time if it ended well, and corrects the usual life."""
         self._running = max(0, self._running - 1)
         if lived is not None:
             self._ends = min(self._ends + 1, MEMORY)

@@ -1,13 +1,13 @@
-"""What is still needed of a demand, once the pilots that a VO has are counted off."""
+"""The need of a VO: its demand less the pilots that it has."""
 
 from worker.policy.facts import VOFacts
 
 
 def of_demand(vo: VOFacts, demand: int, waiting: int, worth: float) -> tuple[int, str]:
-    """Return how many pilots a demand still needs, and a sentence about it.
+    """Return how many pilots are still needed for a demand, and a sentence about it.
 
-    Of those that wait, as many count as are expected to end well. Where pilots are wanted
-    altogether, all of them count, so that there are never more.
+    Of the waiting pilots, only as many are subtracted as are expected to end well. But if the
+    number of pilots altogether is given, all of them are subtracted, so that it is never exceeded.
     """
     need = max(0, int(demand - worth + 0.5))
     sentence = f"demand is {demand}"
@@ -20,5 +20,5 @@ def of_demand(vo: VOFacts, demand: int, waiting: int, worth: float) -> tuple[int
 
 
 def in_all(vo: VOFacts) -> int | None:
-    """Return how many more are needed where pilots are wanted altogether, or `None`."""
+    """Return how many more pilots are needed if their number altogether is given; else `None`."""
     return None if vo.wanted is None else max(0, vo.wanted - (vo.has or 0))

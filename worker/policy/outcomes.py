@@ -1,7 +1,7 @@
-"""Outcomes: what a CE did with pilots, as events in the order in which we knew of them.
+"""Outcomes: what a CE did with pilots, as events in the order in which they became known.
 
 An end that is neither merit nor fault of the CE (cancelled by us, preempted, a quota, a credential,
-the time limit) shows only that a pilot runs no longer.
+the time limit) shows only that the pilot runs no longer.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from worker.policy.polling import next_check
 from worker.policy.use import UseRules, meaning_of, use_of
 
 SOONEST, LATEST = timedelta(seconds=30), timedelta(minutes=10)
-"""Bounds of the time until a start that could not be judged is looked at again."""
+"""Bounds of the time until a start that could not be judged yet is judged again."""
 
 
 class EventKind(Described):
@@ -32,10 +32,10 @@ class EventKind(Described):
 
 
 class Event(NamedTuple):
-    """One outcome at one CE. A tuple, for they come by the thousand.
+    """One outcome at one CE. A tuple, because outcomes come by the thousand.
 
-    `at` is when we knew of it, or could have. `began` is when the pilot began to run and `ran` how
-    long it did, both as the CE says; `None` if it never began.
+    `at` is when it became known, or could have become known. `began` is when the pilot began to
+    run, and `ran` how long it ran, both as the CE says; `None` if it never began.
     """
 
     at: datetime
@@ -45,32 +45,33 @@ class Event(NamedTuple):
 
 
 class PilotOutcome(NamedTuple):
-    """One transition of a pilot, and where the pilot is now, as the database has it."""
+    """One transition of a pilot, and the pilot's present status, as the database has them."""
 
     was: Status | None
     became: Status
     cause: Cause | None
     at: datetime
     status: Status
-    """What the pilot is now; the fields below are its own, too."""
+    """The pilot's present status; the next fields are its present values, too."""
     started_at: datetime | None
     ended_at: datetime | None
     checked_at: datetime | None
     id: int = 0
-    """The key of the transition, where it is stored."""
+    """The key of the transition in the database; 0 if it is not stored."""
     ce: str = ""
     raw: str | None = None
     vo: str = ""
     use: Use | None = None
-    """What the pilot did, if it has ended well by now."""
+    """The use of the pilot, if it has ended well by now."""
     exit_code: int | None = None
 
 
 def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
-    """Return what one transition teaches. `None` is "not yet"; `look_again` says when to ask again.
+    """Return the events of one transition. `None`: not known yet; `look_again` says when to try
+    again.
 
-    The start of a pilot is known to be good when it was seen running after `survival`, or when it
-    has ended well; until then its transition to running stays unlearned.
+    The start of a pilot is known to be good if the pilot was seen running after `survival`, or if
+    it has ended well. Until then nothing is learnt from its transition to running.
     """
     if outcome.became is Status.LOST and outcome.raw == NOT_SENT:
         return ()  # nothing was sent to its CE
@@ -88,10 +89,10 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
 
 
 def without_report(outcome: PilotOutcome, rules: UseRules) -> PilotOutcome:
-    """Return what the outcome would be, had the pilot said nothing.
+    """Return the outcome without the influence of the pilot's own report.
 
-    What is learnt of a CE counts for every VO, so the word of one VO's pilots must not change it.
-    The rules are those of now; its end was judged by those of some seconds ago.
+    What is learnt of a CE counts for every VO, so reports of one VO's pilots must not change it.
+    The present rules are used; the end itself was judged some seconds ago, by the rules of then.
     """
     if not rules.reports or outcome.status is not Status.DONE:
         return outcome
@@ -100,10 +101,10 @@ def without_report(outcome: PilotOutcome, rules: UseRules) -> PilotOutcome:
 
 
 def look_again(outcome: PilotOutcome, now: datetime, *, survival: timedelta = FAST) -> datetime:
-    """Return when to look again at a start that cannot be judged yet.
+    """Return when to judge again a start that cannot be judged yet.
 
-    It cannot be judged before the pilot could have survived. After that it depends on the next
-    check, which may be late if a CE does not answer.
+    A start cannot be judged before the pilot could have survived. After that it depends on the next
+    check of the pilot, which may be late if a CE does not answer.
     """
     began = outcome.started_at or outcome.at
     return max(began + survival, next_check(now, began, soonest=SOONEST, latest=LATEST))
@@ -121,12 +122,14 @@ def _began(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...] | No
 
 
 def _accepted(outcome: PilotOutcome) -> tuple[Event, ...]:
-    """Return the acceptance: any step from submitting but a refusal shows that the CE took it."""
+    """Return the acceptance: any move from submitting, except a refusal, shows that the CE
+    accepted the pilot.
+    """
     return (Event(outcome.at, EventKind.ACCEPTED),) if outcome.was is Status.SUBMITTING else ()
 
 
 def _left(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
-    """Return the end of a pilot that had started well."""
+    """Return the end of a pilot, if it had started well; else nothing."""
     ran = _ran(outcome) if outcome.was is Status.RUNNING else None
     return (_ended(EventKind.ENDED, outcome),) if ran is not None and ran >= survival else ()
 
@@ -140,7 +143,7 @@ def _for_nothing(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...
 
 
 def _unseen_start(outcome: PilotOutcome) -> tuple[Event, ...]:
-    """Return the start of a pilot that was never seen running."""
+    """Return the start of a pilot, if it was never seen running; else nothing."""
     return () if outcome.was is Status.RUNNING else (_ended(EventKind.STARTED, outcome),)
 
 
@@ -157,7 +160,7 @@ def _ran(outcome: PilotOutcome) -> timedelta | None:
 def _failed(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
     ran = _ran(outcome)
     if ran is None and (outcome.cause is Cause.REFUSED or outcome.was is Status.SUBMITTING):
-        # Lost from submitting: the CE never had it.
+        # A pilot that is lost from submitting was never at the CE.
         return (Event(outcome.at, EventKind.REFUSED),)
     if ran is None or ran < survival:
         return (*_accepted(outcome), _ended(EventKind.FAILED_START, outcome))

@@ -1,6 +1,7 @@
-"""The numbers of the policy, each with the default that simulation found good.
+"""The parameters of the policy, with defaults that did well in simulations.
 
-They are flat: twice or half of each changes little. Prices are in hours of one slot.
+None is critical: twice or half of a default changes the results little. Prices are in hours of one
+slot.
 """
 
 from dataclasses import dataclass, fields
@@ -12,7 +13,7 @@ from worker.policy.failures import FAST
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """How quickly the policy learns and pauses, and what it finds worth its price."""
+    """How quickly the policy learns and pauses CEs, and the prices of failures."""
 
     half_life: timedelta = timedelta(minutes=30)
     """Recent outcomes count half after this time."""
@@ -30,33 +31,34 @@ class Parameters:
     """A pilot that has run for this time has started well."""
 
     surprise: float = 0.001
-    """A run of failures that is less probable than this by chance pauses a CE."""
+    """A CE is paused after a run of failures whose probability by chance is below this."""
 
     least_run: int = 3
     """Fewest consecutive failures, refusals among them, that can pause a CE."""
 
     stuck_after: timedelta = timedelta(minutes=30)
-    """A CE is stuck when its oldest pilot waits for this time and none began in this time."""
+    """A CE is stuck when its oldest pilot has waited for this time and none began in this time."""
 
     short_part: float = 0.1
-    """A pilot that ends well within this part of what pilots of its VO usually live was short; 0 is
-    never."""
+    """A pilot that ends well within this part of the usual life of its VO's pilots was short; with
+    0 none is."""
 
     least_short: int = 5
     """Fewest short pilots in a row that can pause a CE, or show that a VO has no work."""
 
     known_after: timedelta = timedelta(minutes=2)
-    """So long after it has survived, a pilot is known to have; until then it is not compared."""
+    """After the survival time, this long is allowed until it is known whether a pilot survived;
+    until then it is not compared with others."""
 
     trickle: int = 2
-    """Demand of a VO whose pilots find no work: so many wait at a time."""
+    """Demand of a VO whose pilots find no work: how many wait at a time."""
 
     lived_part: float = 0.75
-    """What a running pilot has lived counts by this part; the rest counts when it ends well."""
+    """A running pilot's life counts by this part; the rest counts when the pilot ends well."""
 
     better_part: float = 0.25
-    """Finite work that fits the slots of CEs worth this part of the best waits for one of them; 0
-    is never."""
+    """If a finite demand fits the slots of the CEs whose worth is at least this part of the best
+    CE's, it waits for them; with 0 it never waits."""
 
     probe_soonest: timedelta = timedelta(minutes=4)
     """Shortest time between two probes of a paused CE."""
@@ -65,7 +67,7 @@ class Parameters:
     """Longest time between two probes of a paused CE."""
 
     probe_part: float = 4.0
-    """In between, the time between two probes is the length of the pause divided by this."""
+    """Within these two, the time between probes is the length of the pause divided by this."""
 
     forgiven: float = 0.25
     """Weight that old failures keep when the pause of a CE ends."""
@@ -74,7 +76,7 @@ class Parameters:
     """Price of a failed pilot: the work it makes, and the slot that it blocks."""
 
     price_late: float = 0.33
-    """Further price of a pilot that fails late: it used half the time of its slot."""
+    """Additional price of a pilot that fails late: it used half the time of its slot."""
 
     price_refused: float = 0.05
     """Price of a refused submission."""
@@ -86,7 +88,8 @@ class Parameters:
     """Where slots are scarce, the weight of a CE is its room times its chance to this power."""
 
     drain_after: timedelta = timedelta(minutes=20)
-    """When the oldest pilot waits this long, the queue grows to no more than starts in an hour."""
+    """When the oldest pilot has waited this long, no more pilots may wait than began in the last
+    hour."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -109,6 +112,7 @@ NEVER_ZERO = frozenset(
         *("probe_part", "least_short", "trickle"),
     }
 )
-"""What is divided by, would pause every CE, or would let a VO wait for ever."""
+"""The parameters that must not be 0: they are divisors, or 0 would pause every CE or would let a VO
+wait for ever."""
 
 DEFAULTS = Parameters()

@@ -3,24 +3,28 @@
 from datetime import datetime, timedelta
 
 LOST_MISSES = 3
-"""Answers that the CE has not got it that it takes, at least, before a pilot is lost."""
+"""A pilot is lost only after at least so many answers in which the CE does not know it."""
 
 LOST_AFTER = timedelta(minutes=10)
-"""The least time since the first such answer."""
+"""A pilot is lost only if the first such answer is at least so old."""
 
 DOUBT_MISSES = 2
-"""Complete listings without its stamp that it takes before a pilot in doubt is given up."""
+"""A pilot in doubt is given up after so many complete listings without its stamp."""
 
 
 def next_check(
     now: datetime, since: datetime, *, soonest: timedelta, latest: timedelta
 ) -> datetime:
-    """Return the next check: after a fifth of the time without change, within bounds."""
+    """Return the time of the next check: after a fifth of the time since the last change, within
+    the bounds.
+    """
     return now + min(max((now - since) / 5, soonest), latest)
 
 
 def after_failures(now: datetime, failures: int, *, soonest: timedelta) -> datetime:
-    """Return the next try: the delay doubles with each failure in a row, up to ten minutes."""
+    """Return the time of the next try. The delay doubles with each failure in a row, up to ten
+    minutes.
+    """
     delay: timedelta = soonest * int(2 ** min(failures - 1, 16))
     return now + min(delay, timedelta(minutes=10))
 

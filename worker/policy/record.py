@@ -1,8 +1,8 @@
 """The record of one CE: counts, runs of failures, cohorts, and the pause that they lead to.
 
-Whatever an outcome changes it changes by itself and at its own moment, never by when it was learnt.
-Pilots are looked at in the order in which they began: one that began before the trouble and lives
-says nothing of what happens to those that begin now.
+The effect of an outcome depends only on itself and its own moment, never on when it was learnt.
+Pilots are considered in the order in which they began: a pilot that began before the trouble and
+still lives says nothing about pilots that begin now.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ VERSION = 1
 OF_NO_USE = (EventKind.SHORT, EventKind.EMPTY)
 
 AT_ONCE_FACTOR = 3
-"""A run of this many times its limit counts at once, before survivors could be known."""
+"""A run of failures this many times longer than its limit counts at once, although survivors may
+not be known yet."""
 
 
 @dataclass
@@ -31,31 +32,31 @@ class Series:
 
     failed: int = 0
     since: float = 0.0
-    """When the first of them began."""
+    """When the first of these pilots began, or the first refusal came."""
     limit: int = 0
-    """More than luck explains, from what was known before the first."""
+    """The length from which chance does not explain it, by what was known before the first."""
 
 
 @dataclass(frozen=True)
 class PauseRecord:
-    """Why a CE is paused."""
+    """A pause of a CE, and why."""
 
     by: str
     reason: str
     at: float
     since: float
-    """When the first pilot that shows it began."""
+    """When the first pilot that shows the trouble began."""
     mark: int | None = None
-    """The mark that no pilot outlives, where they die late."""
+    """The mark that no pilot outlives, if the pilots die late."""
 
 
 def of_this_version(state: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return what is stored of a CE; of another version it counts as nothing."""
+    """Return the stored state of a CE; a state of another version counts as empty."""
     return state if state and state.get("version") == VERSION else {}
 
 
 def pause_in(values: Mapping[str, Any]) -> PauseRecord | None:
-    """Return the pause that is stored, as `trouble`, if there is one."""
+    """Return the pause in a state, which is stored as `trouble`, if there is one."""
     return PauseRecord(**values["trouble"]) if values.get("trouble") else None
 
 
@@ -95,7 +96,7 @@ class Record:
         if event.kind in (EventKind.ACCEPTED, EventKind.REFUSED):
             self._submitted(event.kind, at)
         else:
-            # An event of one pilot was seen when all of them were looked at.
+            # When an event of one pilot was seen, all pilots of the CE were checked.
             self._add_lives(self._lives.go_on(at), at)
             if event.kind in (EventKind.STARTED, EventKind.FAILED_START):
                 self._begun(event.kind, began, at)
@@ -115,11 +116,11 @@ class Record:
             self._begin_pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 
     def swallows(self, reason: str, since: datetime, now: datetime) -> None:
-        """Pause a CE whose pilots end well for nothing while others of their VO have work."""
+        """Pause a CE whose pilots end for nothing while their VO's pilots elsewhere have work."""
         self._begin_pause("swallowed", reason, now.timestamp(), since.timestamp())
 
     def end_pause(self, reason: str, at: float, *, healed: bool = True) -> None:
-        """End a pause. Old failures are forgiven only if the CE has healed."""
+        """End a pause. The weight of old failures is reduced only if the CE has recovered."""
         if self.pause is None:
             return
         self.pause = None
@@ -154,7 +155,8 @@ class Record:
         luck = 1 - self._counts.chance(START, at)
         run = self._starts = self._longer(self._starts, luck, began)
         self._counts.add(EventKind.FAILED_START, at)
-        # Failures are known before survivors: those that began together must have had the time.
+        # Failures are known before survivals, so pilots that began with the first failure must have
+        # had the time to survive.
         waited = at - run.since >= self._survival
         if run.failed >= run.limit * (1 if waited else AT_ONCE_FACTOR):
             reason = f"{run.failed} failed starts in a row (limit {run.limit})"
@@ -175,9 +177,9 @@ class Record:
         self, kind: EventKind, began: float | None, ran: timedelta | None, at: float
     ) -> None:
         if kind in OF_NO_USE and (ran is None or _seconds(ran) < self._survival):
-            return  # It was not counted as one that runs, and alone says nothing of the CE.
+            return  # It was never counted as running, and alone it says nothing about the CE.
         if began is None:
-            # Its beginning is not known, so its life was not counted while it ran.
+            # Its start is not known, so its run time was not counted while it ran.
             if kind in TELLS:
                 self._counts.add(kind, at)
             if kind is EventKind.FAILED_LATE:
@@ -192,7 +194,7 @@ class Record:
             self._failed_late(began, ended, at)
 
     def _add_lives(self, lives: float, at: float) -> None:
-        """Count what running pilots lived: less than all of it, for each may still fail."""
+        """Count the run time of running pilots, but only a part, because each may still fail."""
         self._counts.add_lives(lives * self._parameters.lived_part, at)
 
     def _failed_late(self, began: float, ended: float, at: float) -> None:
@@ -218,7 +220,7 @@ class Record:
         return Series(failed=run.failed + 1, since=min(run.since, began), limit=run.limit)
 
     def _limit(self, luck: float) -> int:
-        """Return how many failures in a row luck does not explain."""
+        """Return the number of failures in a row from which chance does not explain them."""
         if not 0 < luck < 1:
             return self._parameters.least_run
         return max(self._parameters.least_run, ceil(log(self._parameters.surprise) / log(luck)))

@@ -1,4 +1,4 @@
-"""Sharing out: between VOs by max-min shares, between CEs by weight and largest remainder."""
+"""Sharing out: slots to VOs by max-min fairness, pilots to CEs by weight and largest remainder."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a VO claims: its share, and how many slots it would take at most."""
+    """The claim of a VO: its share, and the most slots that it would take."""
 
     share: float
     wants: float
 
 
 def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
-    """Share slots out: nobody gets more than it wants, and what one leaves goes to the others.
+    """Share slots out between VOs: no VO gets more than it wants, and the rest goes to the others.
 
-    Those who want more get slots in proportion to their shares.
+    VOs that want more than they get have slots in proportion to their shares.
     """
     grants = dict.fromkeys(claims, 0.0)
     left = float(slots)
-    # A share of 0 gets what the others leave, and needs some weight for that.
+    # A VO with a share of 0 gets what the others leave; for that it needs a small weight.
     weight = {name: max(claim.share, 1e-9) for name, claim in claims.items()}
-    # Whoever wants least for its share is satisfied first.
+    # The VO that wants least relative to its share is satisfied first.
     by_want = sorted(claims, key=lambda name: (claims[name].wants / weight[name], name))
     shares = sum(weight.values())
     for name in by_want:
@@ -36,7 +36,7 @@ def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
 def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> int | None:
     """Return how many slots a VO may occupy while others want more; `None` is all that it wants.
 
-    All occupied slots count, and the free ones of usable CEs.
+    The slots that are shared out are all occupied slots, and the free slots of usable CEs.
     """
     if not any(wants_more(rival) for rival in vo.rivals):
         return None
@@ -50,7 +50,7 @@ def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> 
         waiting=sum(ce.vo_waiting for ce in ces),
         room=vo.room,
     )
-    # A CE that is open to some only offers nothing to the others.
+    # A CE that is open to some VOs only offers nothing to the other VOs.
     closed = [ce for ce in ces if ce.vos is not None]
     claims = {}
     for party in (own, *vo.rivals):
@@ -68,13 +68,14 @@ def is_contested(vo: VOFacts, ce: CEFacts) -> bool:
 
 
 def scarce(total: int, rooms: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, int]:
-    """Share out fewer pilots than there is room for, by weight, nobody more than its room.
+    """Share out fewer pilots than there is room for, by weight; no CE gets more than its room.
 
-    What one cannot take goes to the others. The rest goes by largest remainder, then by name.
+    What one CE cannot take goes to the others. The rest is given by largest remainder, then by
+    name.
     """
     exact: dict[str, float] = {}
     left, weight = float(total), sum(weights.values())
-    # Whoever is full first for its weight comes first.
+    # The CE with the least room relative to its weight comes first.
     for name in sorted(rooms, key=lambda name: (_fullness(rooms[name], weights[name]), name)):
         part = left * weights[name] / weight if weight > 0 else left
         exact[name] = min(float(rooms[name]), part)

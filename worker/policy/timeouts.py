@@ -1,6 +1,4 @@
-"""Why a pilot is to be cancelled: which time-out it is past, and who set it. And until when it may
-finish.
-"""
+"""Time-outs: which one a pilot is past and whose it is, and until when a pilot may finish."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -30,15 +28,18 @@ def reason(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> str |
 
 
 def may_finish_until(pilot: AnyPilot, grace: timedelta | None, now: datetime) -> datetime | None:
-    """Return until when a pilot may finish whose end was asked for, or is asked for now."""
+    """Return until when a pilot may finish after its end was asked for.
+
+    Without an earlier request, its end is asked for now. Without a grace, return `None`.
+    """
     return None if grace is None else (pilot.cancel_requested_at or now) + grace
 
 
 def _lengths(pilot: LatePilot, now: datetime) -> Iterator[tuple[str, timedelta]]:
     """Return how long a pilot has waited or run, and how long its CE has been silent about it.
 
-    It has surely waited until the last answer that said so. Since then it may have begun, and a
-    pilot that runs well must not be ended because nobody looked.
+    The wait counts only until the last answer about it, which said that it waits. Since then it may
+    have begun to run, and a pilot that runs well must not be ended because it was not checked.
     """
     if pilot.status is Status.SUBMITTED and pilot.since and pilot.answered_at:
         yield "wait_at_most", pilot.answered_at - pilot.since

@@ -1,9 +1,10 @@
-"""Traces: the facts and the numbers of a decision, compact, and the way back to the facts.
+"""Traces: the facts and the numbers of a decision in a compact form, and how the facts are rebuilt.
 
     {"budget": 16, "vo": {"demand": 20, ...}, "ce": {"free": 58, ...}, "policy": ..., ...}
 
-`vo` and `ce` hold the facts that are not their defaults; beside them stand the numbers that the
-policy found. The rivals of the VO are in the first trace of a tick only (first by name of the CE).
+`vo` and `ce` hold the facts that differ from their defaults; the numbers that the policy computed
+stand beside them. The rivals of the VO are only in the first trace of a tick (first by the name of
+the CE).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ _STEPS = ("accept", "start", "finish")
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The facts of one tick of a VO: what a policy is called with."""
+    """The facts of one tick of a VO, with which a policy is called."""
 
     now: datetime
     vo: VOFacts
@@ -33,7 +34,10 @@ class Facts:
 
 
 def writer(vo: VOFacts, budget: int) -> Callable[[CEFacts], dict[str, Any]]:
-    """Return a function that begins the trace of each decision of a tick, the first CE first."""
+    """Return a function that begins the trace of a decision of a tick.
+
+    It must be called for the first CE by name first: that trace gets the rivals.
+    """
     vo_values = of_vo(vo)
     rivals = [[_non_defaults(rival) for rival in vo.rivals]]
 
@@ -114,9 +118,9 @@ def _ce(name: str, stored: Mapping[str, Any]) -> CEFacts:
 
 
 def _non_defaults(facts: VOFacts | Rival | CEFacts) -> dict[str, Any]:
-    """Return the fields that are not their defaults."""
+    """Return the fields that differ from their defaults."""
     defaults = _DEFAULTS[type(facts)]
-    # To compare a dataclass with None is slow, and there are thousands in a tick.
+    # Comparing a dataclass with None is slow, and this is done thousands of times in a tick.
     return {
         name: value
         for name, value in vars(facts).items()
@@ -133,7 +137,7 @@ def _written(values: dict[str, Any], moments: Sequence[str]) -> dict[str, Any]:
 
 
 def _read(stored: Mapping[str, Any], moments: Sequence[str]) -> dict[str, Any]:
-    """Read moments that were written as seconds, and what closes a CE or a VO."""
+    """Read moments that were written as seconds, and the word for what closes a CE or a VO."""
     values = {
         name: moment_of(value) if name in moments else value for name, value in stored.items()
     }

@@ -1,6 +1,6 @@
-"""Use: what a pilot that ended well did: by its exit code, by its own word, by its life.
+"""The use of a pilot that ended well: by its exit code, by its pilot report, by its run time.
 
-The first of them that says anything counts.
+The first of these that says anything decides.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ from worker.domain.pilot_report import PilotReport
 
 @dataclass(frozen=True, kw_only=True)
 class UseRules:
-    """How the pilots of a VO show what they did."""
+    """The rules by which the use of a VO's pilots is decided."""
 
     exit_codes: Mapping[int, ExitMeaning] = field(default_factory=dict)
     useful_after: timedelta = timedelta()
-    """One that ends well before it has run for this time was short."""
+    """A pilot that ends well before it has run for this time was short."""
     reports: bool = False
-    """Whether they say it themselves."""
+    """Whether the pilots send pilot reports."""
 
 
 NO_RULES = UseRules()
 
 
 def meaning_of(rules: UseRules, exit_code: int | None) -> ExitMeaning | None:
-    """Return what the payload means by an exit code, if it means something."""
+    """Return the meaning that the payload gives to an exit code, if it gives one."""
     return None if exit_code is None else rules.exit_codes.get(exit_code)
 
 
 def use_of(rules: UseRules, meaning: ExitMeaning | None, ran: timedelta | None) -> Use:
-    """Return what a pilot did that ended well."""
+    """Return the use of a pilot that ended well."""
     if meaning is ExitMeaning.EMPTY:
         return Use.EMPTY
     if meaning is None and ran is not None and ran < rules.useful_after:
@@ -42,7 +42,7 @@ def use_of(rules: UseRules, meaning: ExitMeaning | None, ran: timedelta | None) 
 def with_report(move: Move, rules: UseRules, report: PilotReport | None) -> Move:
     """Return a move in which a good end has the use that its pilot reported.
 
-    What the exit code of a pilot means to its VO counts more than its report.
+    If the exit code has a meaning for the VO, that meaning counts, and not the report.
     """
     if report is None or report.use is None or move.to is not Status.DONE:
         return move

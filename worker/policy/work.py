@@ -1,12 +1,13 @@
-"""Work: whether the pilots of a VO find any, and at which CE alone they do not.
+"""Work: whether the pilots of a VO find work, and whether they find none at one CE only.
 
-A pilot that ends well after seconds may have found no work, or a CE may have let it end for
-nothing. Which of both it was shows a comparison of pilots that began in the same minutes:
+If a pilot ends well after seconds, either its VO had no work, or the CE let it end for nothing. A
+comparison with pilots that began in the same minutes shows which:
 
-- its VO's pilots at other CEs are of use: the CE swallows pilots, as any black hole does;
-- none of its VO's is of use, wherever it began: the VO has no work, and no CE is to blame.
+- the VO's pilots at other CEs are of use: the CE swallows pilots (a black hole);
+- no pilot of the VO is of use, wherever it began: the VO has no work, and no CE is to blame.
 
-A good pilot is known later than a short one. So only minutes count whose good pilots are known.
+That a pilot is of use is known later than that it was short. So only those minutes count whose
+useful pilots are already known.
 """
 
 from collections import defaultdict
@@ -23,13 +24,13 @@ from worker.policy.parameters import DEFAULTS, Parameters
 
 MINUTE = timedelta(minutes=1)
 WINDOW = timedelta(hours=1)
-"""How far back beginnings are looked at."""
+"""Only pilots that began within this time are compared."""
 
 LEAST_USEFUL = 2
-"""Useful pilots at other CEs that are enough to compare with."""
+"""At least so many useful pilots at other CEs are needed for a comparison."""
 
 LEAST_ELSEWHERE = 3
-"""Pilots without use beside those of one CE that show that it is not the CE."""
+"""At least so many pilots of no use at other CEs show that the CE is not the reason."""
 
 
 class Cohort(NamedTuple):
@@ -42,7 +43,7 @@ class Cohort(NamedTuple):
     short: int = 0
     empty: int = 0
     served: int = 0
-    """How many were of use whatever they said of it: these alone show that the CE is well."""
+    """How many were of use by more than their own report: only these show that the CE works."""
 
     @property
     def of_no_use(self) -> int:
@@ -52,7 +53,7 @@ class Cohort(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class NoWork:
-    """That the pilots of a VO find no work: why we think so, and since when."""
+    """A VO whose pilots find no work: the evidence, and since when."""
 
     reason: str
     since: datetime
@@ -60,19 +61,19 @@ class NoWork:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """What a comparison of the CEs shows."""
+    """The result of a comparison of the CEs."""
 
     holes: Mapping[str, Hole]
-    """By CE."""
+    """The CEs that swallow pilots, by name."""
     without_work: Mapping[str, NoWork]
-    """By VO."""
+    """The VOs without work, by name."""
 
 
 def counted(vo: str, ce: str, event: Event, *, known_at_start: bool) -> Cohort | None:
-    """Return what one event adds to a cohort, if it says something of a pilot's use.
+    """Return what one event adds to a cohort, if it says something about a pilot's use.
 
-    One that outlives its first minutes has work, and counts then; where a VO asks for a longer
-    life, its end counts.
+    A pilot that survives its first minutes has work, and counts from then on. If its VO asks for a
+    longer life (`known_at_start` is false), the pilot counts when it ends well.
     """
     if event.began is None:
         return None
@@ -85,7 +86,7 @@ def counted(vo: str, ce: str, event: Event, *, known_at_start: bool) -> Cohort |
 
 
 def merged(cohorts: Iterable[Cohort]) -> list[Cohort]:
-    """Add up what is said of the same pilots."""
+    """Add up the cohorts of the same VO, CE and minute."""
     sums: dict[tuple[str, str, datetime], Cohort] = {}
     for one in cohorts:
         sum_ = sums.get(one[:3])
@@ -96,7 +97,7 @@ def merged(cohorts: Iterable[Cohort]) -> list[Cohort]:
 def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEFAULTS) -> Verdicts:
     """Return which CEs swallow pilots, and which VOs have no work."""
     last_known = now - parameters.survival - parameters.known_after - MINUTE
-    # What began in the future began by a clock that was set back since.
+    # A beginning in the future comes from a clock that was set back meanwhile.
     recent = [one for one in cohorts if now - WINDOW < one.minute <= now]
     by_vo: dict[str, list[Cohort]] = defaultdict(list)
     served_at: dict[str, list[Cohort]] = defaultdict(list)
@@ -112,8 +113,8 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
             without_work[vo] = missing
             continue
         for ce, (hole, streak) in _holes(vo, of_vo, last_known, parameters).items():
-            # Whoever else has had work there meanwhile shows that it is not the CE. In the minute
-            # in which it began to swallow, a pilot may have begun just before.
+            # If pilots of any VO have had work at the CE since then, the CE is not the reason. The
+            # first minute is left out: a useful pilot in it may have begun before the trouble.
             since = min(hole.since + MINUTE, streak.latest)
             if not any(one.minute >= since for one in served_at[ce]):
                 holes.setdefault(ce, hole)
@@ -123,7 +124,7 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
 def demand_without(
     missing: NoWork | None, demand: int | None, parameters: Parameters = DEFAULTS
 ) -> int | None:
-    """Return the demand of a VO, which is a trickle while its pilots find no work."""
+    """Return the demand of a VO; while its pilots find no work, at most the trickle."""
     if missing is None:
         return demand
     return parameters.trickle if demand is None else min(demand, parameters.trickle)
@@ -152,7 +153,7 @@ def _no_work(
 
 
 class _Streak(NamedTuple):
-    """Short pilots in a row: how many, and the minutes in which the first and the last began."""
+    """A row of short pilots: how many, and the minutes in which the first and the last began."""
 
     short: int
     first: datetime
@@ -170,7 +171,7 @@ def _holes(
         streak = _short_in_a_row(own, last_known)
         if streak is None or streak.short < parameters.least_short:
             continue
-        # What pilots only say shows nothing: it must not blame a CE.
+        # Uses that are known only from pilot reports are left out: they must not blame a CE.
         others = [
             one._replace(useful=min(one.useful, one.served))
             for one in cohorts
@@ -200,7 +201,7 @@ def _short_in_a_row(cohorts: Sequence[Cohort], last_known: datetime) -> _Streak 
 
 
 def _limit(cohorts: Sequence[Cohort], parameters: Parameters) -> int:
-    """Return how many pilots without use in a row luck does not explain."""
+    """Return the number of pilots of no use in a row from which chance does not explain them."""
     useful = sum(max(0, one.useful) for one in cohorts)
     for_nothing = sum(one.of_no_use for one in cohorts)
     luck = (for_nothing + 1) / (useful + for_nothing + 2)
@@ -208,10 +209,10 @@ def _limit(cohorts: Sequence[Cohort], parameters: Parameters) -> int:
 
 
 class Usual:
-    """How long the pilots of a VO usually live, by the time that they take of slots.
+    """How long the pilots of a VO usually live: a mean that is weighted by their run time.
 
-    So however many short ones there are, they change it little. One that has outlived its first
-    minutes is expected to live for six times as long until its end says more.
+    So even many short pilots change it little. A pilot that has survived its first minutes is
+    expected to live six times as long, until its end shows its real life.
     """
 
     GUESS = 6.0
@@ -240,12 +241,12 @@ class Usual:
 
     @property
     def length(self) -> timedelta | None:
-        """How long they usually live, if any has."""
+        """How long the pilots usually live; `None` if nothing is known yet."""
         return timedelta(seconds=self._sum / self._weight) if self._weight > 0 else None
 
     @property
     def useful_after(self) -> timedelta:
-        """How long a pilot must have run to have been of use, where nobody says it."""
+        """How long a pilot must have run to have been of use, if its payload does not set it."""
         length = self.length or timedelta()
         return min(self._parameters.survival, self._parameters.short_part * length)
 

@@ -1,4 +1,4 @@
-"""A made-up world of CEs that drives the real policy: to choose settings, and to judge policies.
+"""Simulation of the policy in a made-up world of CEs: to choose parameters and compare policies.
 
-Pure as the policy is: a scenario, a seed and a policy give always the same result.
+It is as pure as the policy: the same scenario, seed and policy always give the same result.
 """

@@ -1,4 +1,4 @@
-"""The books: what Pilotage would know of the world, late, as its database has it."""
+"""The books: what Pilotage would know of the world, with delays, as in its database."""
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,8 @@ from worker.simulation.world import HOUR, SimulatedCE, SimulatedPilot, World
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 Young = tuple[SimulatedPilot, datetime]
-"""A pilot that was seen running, and when, until its start is known to be good or bad."""
+"""A pilot that was seen running, and since when. It is kept until its start is known to be good or
+bad."""
 
 
 def moment(seconds: float) -> datetime:
@@ -34,14 +35,14 @@ def moment(seconds: float) -> datetime:
 
 
 class CEBook:
-    """What Pilotage knows of one CE."""
+    """What Pilotage would know of one CE."""
 
     def __init__(self, ce: SimulatedCE) -> None:
         self.ce = ce
         self.occupying: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
         self.events: list[tuple[str, Event]] = []
-        """What happened to the pilots of each VO."""
+        """Events that were not learnt from yet, each with the VO of its pilot."""
         self.state: dict[str, object] | None = None
         self.answers = True
         self.last_sent: float | None = None
@@ -51,7 +52,7 @@ class CEBook:
         self._last_began: float | None = None
 
     def sent(self, vo: str, receipts: list[SimulatedPilot | None], now: float) -> None:
-        """Write down what became of a submission."""
+        """Record the result of a submission."""
         at = moment(now)
         accepted = [pilot for pilot in receipts if pilot is not None]
         kinds = (EventKind.REFUSED if pilot is None else EventKind.ACCEPTED for pilot in receipts)
@@ -62,7 +63,7 @@ class CEBook:
         self.last_sent = now
 
     def look(self, now: float, survival: timedelta, works: "Works") -> None:
-        """Look at all pilots of the CE, if it answers."""
+        """Check all pilots of the CE, if the CE answers."""
         self.answers = not any(
             trouble.silent and trouble.begins * HOUR <= now < trouble.ends * HOUR
             for trouble in self.ce.truth.troubles
@@ -85,7 +86,7 @@ class CEBook:
         self._young = young
 
     def queue(self) -> Queue:
-        """Return the pilots that wait."""
+        """Return the queue of the CE: since when its oldest pilot waits, and the last start."""
         while self._queue and self._queue[0].recorded is not Status.SUBMITTED:
             self._queue.popleft()
         last = self._last_began
@@ -95,7 +96,7 @@ class CEBook:
         )
 
     def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
-        """Return the facts that an allocation reads."""
+        """Return the facts of the CE for an allocation."""
         model = self.ce.truth.model
         occupying, waiting = self.occupying.total(), self.waiting.total()
         free = model.capacity - occupying
@@ -152,7 +153,7 @@ class CEBook:
 
 
 class Works:
-    """What Pilotage knows of the work of the VOs: how long their pilots live, and for what."""
+    """What Pilotage would know of the VOs' work: how long their pilots live, and their use."""
 
     def __init__(self, vos: Iterable[str], parameters: Parameters) -> None:
         self._parameters = parameters
@@ -161,21 +162,21 @@ class Works:
         self.without_work: Mapping[str, NoWork] = {}
 
     def use_of(self, pilot: SimulatedPilot) -> Use:
-        """Return what a pilot did that ended well. Its exit code says nothing."""
+        """Return the use of a pilot that ended well, by its run time: exit codes say nothing."""
         assert pilot.began is not None
         assert pilot.ended is not None
         ran = timedelta(seconds=pilot.ended - pilot.began)
         return Use.SHORT if ran < self._usual[pilot.vo].useful_after else Use.USEFUL
 
     def add(self, ce: str, vo: str, event: Event) -> None:
-        """Count what an event says of the use of a pilot."""
+        """Count an event, if it shows the use of a pilot."""
         self._usual[vo].add(event)
         new = counted(vo, ce, event, known_at_start=True)
         if new is not None:
             self._cohorts.append(new)
 
     def judge(self, now: datetime) -> Verdicts:
-        """Compare the CEs, and forget what is too old to be compared."""
+        """Compare the CEs, and drop cohorts that are too old for it."""
         self._cohorts = merged(one for one in self._cohorts if one.minute > now - WINDOW)
         verdicts = judge(self._cohorts, now, self._parameters)
         self.without_work = verdicts.without_work
@@ -183,7 +184,7 @@ class Works:
 
 
 class Books:
-    """What Pilotage knows of all CEs and VOs."""
+    """What Pilotage would know of all CEs and VOs."""
 
     def __init__(self, world: World, parameters: Parameters) -> None:
         self._world = world
@@ -192,13 +193,13 @@ class Books:
         self.ces = {name: CEBook(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
-        """Return the facts of a VO that an allocation reads, with those of its rivals."""
+        """Return the facts of a VO for an allocation, with those of its rivals."""
         own = self._rival(vo)
         others = tuple(self._rival(name) for name in self._world.work if name != vo)
         return VOFacts(name=vo, demand=own.demand, room=own.room, share=own.share, rivals=others)
 
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
-        """Return the facts of the CEs that an allocation reads."""
+        """Return the facts of all CEs for an allocation."""
         now = self._world.now
         return [book.facts(vo, now, parameters) for book in self.ces.values()]
 

@@ -1,4 +1,4 @@
-"""Drive a world with a policy: look, learn, decide, submit, tick after tick."""
+"""Running a world with a policy: check pilots, learn, decide, submit, tick after tick."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from worker.simulation.scenario import Scenario
 from worker.simulation.world import HOUR, World
 
 MakePolicy = Callable[[World], Policy]
-"""Makes the policy for a world; only the oracle looks into it."""
+"""Makes the policy for a world. Only the oracle uses the world itself."""
 
 
 @dataclass(kw_only=True)
@@ -23,7 +23,7 @@ class Sample:
 
     hours: float
     running: int
-    """Pilots that run and will end well, with work."""
+    """Pilots that run, have work, and will end well."""
     lost: int
     """Pilots that run and will fail."""
     waiting: int
@@ -32,13 +32,14 @@ class Sample:
 
 @dataclass(kw_only=True)
 class Run:
-    """What happened: the world after its last hour, and what was noted on the way."""
+    """The result of a run: the world after its last hour, and what was recorded on the way."""
 
     world: World
     samples: list[Sample] = field(default_factory=list)
     changes: list[tuple[str, PauseChange]] = field(default_factory=list)
     resting: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
-    """For each CE, the moments since which it gets probes only (true), or more again."""
+    """For each CE, the moments from which it gets only probes (true), or more than probes again
+    (false)."""
 
 
 def drive(
@@ -49,7 +50,7 @@ def drive(
     parameters: Parameters = DEFAULTS,
     on_decisions: Callable[[list[Decision]], object] = lambda decided: None,
 ) -> Run:
-    """Run a scenario from its beginning to its end; `on_decisions` is given every decision."""
+    """Run a scenario from its beginning to its end. `on_decisions` is called with all decisions."""
     world = World(scenario, scenario.seed if seed is None else seed)
     books, policy, run = Books(world, parameters), make(world), Run(world=world)
     for number, book in enumerate(books.ces.values()):

@@ -1,4 +1,7 @@
-"""The oracle: it sees what is true now, though not what will be. No policy can know more."""
+"""The oracle: a policy that knows the present truth of the world, but not the future.
+
+No real policy can know more.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -13,11 +16,11 @@ from worker.simulation.scenario import TroubleKind
 from worker.simulation.world import World
 
 FIRST = 1000.0
-"""The oracle's preference: the best first, to the last slot."""
+"""The oracle's preference, so large that the best CE is filled first, to its last slot."""
 
 
 def oracle(world: World) -> Policy:
-    """Make the policy that decides as ours does, with the truth for what is learnt."""
+    """Make a policy that decides as `three_chances`, with the truth instead of learnt chances."""
 
     def decide(**arguments: Unpack[PolicyArguments]) -> list[Decision]:
         """Decide with the truth; a CE in trouble gets nothing, not even a probe."""

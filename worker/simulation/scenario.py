@@ -1,6 +1,6 @@
-"""Scenarios: the truth about a made-up world, which no policy is told.
+"""Scenarios: the truth about a made-up world, which policies do not know.
 
-Times are in hours from the beginning where they are called hours, in minutes where minutes.
+Moments and times are in hours from the beginning, unless their name says minutes or seconds.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 Length = Annotated[float, Field(gt=0)]
 
 ALL = "all"
-"""A trouble or drift of every CE."""
+"""The name of all CEs, for a trouble or a drift."""
 
 
 class TroubleKind(Described):
-    """What may befall a CE."""
+    """What may happen to a CE."""
 
     BLACK_HOLE = "black_hole", "Pilots that begin are dead after some minutes."
     OUTAGE = "outage", "Submissions are refused, and what runs dies at once."
@@ -34,25 +34,25 @@ class TroubleKind(Described):
 
 
 class CEModel(FileTable):
-    """The truth about a CE, or about so many alike."""
+    """The truth about a CE, or about `count` CEs of the same kind."""
 
     name: str
     count: int = Field(default=1, ge=1, le=checks.LARGEST)
     capacity: Count = 40
-    """What we believe it has."""
+    """The configured capacity."""
     slots: Count | None = None
-    """What it gives us; the capacity, unless told."""
+    """The slots that it really has; by default as many as the capacity."""
     waiting_limit: Count | None = None
     configured: Rate = 0.95
     accept: Rate = 1.0
     start: Rate = 0.99
     finish: Rate = 0.97
     never: Rate = 0.0
-    """The part of the failed starts that end without having begun."""
+    """The part of the failed starts in which the pilot never begins to run."""
     queue_minutes: float = Field(default=2.0, ge=0, le=checks.LARGEST)
-    """How long a pilot waits on average where a slot is free."""
+    """How long a pilot waits on average even if a slot is free."""
     vos: tuple[str, ...] = ()
-    """The VOs that may use it; none named is all."""
+    """The VOs that may use it; if none is named, all may."""
 
     @field_validator("name")
     @classmethod
@@ -62,18 +62,18 @@ class CEModel(FileTable):
 
 
 class CETrouble(FileTable):
-    """Something that befalls a CE for a time."""
+    """A trouble of a CE that lasts for a time."""
 
     ce: str
     kind: TroubleKind = Field(strict=False)
     begins: float
     ends: float
     after_minutes: float = 1.0
-    """Where pilots die, or are swallowed: how long one lives."""
+    """How long a pilot lives that dies or is swallowed."""
     part: Rate = 1.0
-    """The part of the pilots or submissions that it hits."""
+    """The part of the pilots or submissions that is affected."""
     silent: bool = False
-    """Whether the CE answers nothing meanwhile, so that nothing is known of its pilots."""
+    """Whether the CE does not answer meanwhile, so that nothing becomes known of its pilots."""
 
     @model_validator(mode="after")
     def _begins_first(self) -> Self:
@@ -90,9 +90,9 @@ class Drift(FileTable):
     low: Rate
     high: Rate
     period: Length = 12.0
-    """Hours from one height to the next."""
+    """Hours from one maximum to the next."""
     phase: float = 0.0
-    """The part of a period by which it is ahead."""
+    """The part of a period by which the swing is ahead."""
 
     @model_validator(mode="after")
     def _low_is_low(self) -> Self:
@@ -102,7 +102,7 @@ class Drift(FileTable):
 
 
 class Owner(FileTable):
-    """A VO and its work. Without any named, its demand is unlimited."""
+    """A VO and its work. If no jobs are given, its demand is unlimited."""
 
     name: str
     share: float = 1.0
@@ -111,11 +111,11 @@ class Owner(FileTable):
     """Jobs that wait at the beginning."""
     jobs_per_hour: float | None = None
     burst: int = 0
-    """Jobs that come at once."""
+    """Jobs that arrive together in a burst."""
     burst_hours: Length = 6.0
-    """Hours from one burst to the next; the first comes after half of them."""
+    """Hours from one burst to the next; the first burst comes after half of this time."""
     idle_from: float | None = None
-    """When it runs out of work, though it goes on asking for pilots."""
+    """When it runs out of work, although it still asks for pilots."""
     idle_until: float = 1e9
     """When it has work again."""
 
@@ -126,7 +126,7 @@ class Owner(FileTable):
 
 
 class Scenario(FileTable):
-    """A world, and for how long it is watched."""
+    """A world, and for how long it is simulated."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -137,10 +137,10 @@ class Scenario(FileTable):
     budget: int = 1000
     tick_seconds: Length = 60.0
     poll_seconds: Length = 60.0
-    """How often the pilots of a CE are looked at: so late is known what happened."""
+    """The time between two checks of a CE's pilots: an event becomes known at most so late."""
     pilot_minutes: Length = 60.0
     spread: float = 0.25
-    """How much the time that a pilot runs differs from pilot to pilot."""
+    """The standard deviation of the run times of pilots, as a part of their mean."""
     sites: tuple[CEModel, ...] = Field(default=(), alias="ce")
     owners: tuple[Owner, ...] = Field(default=(Owner(name="default"),), alias="vo")
     troubles: tuple[CETrouble, ...] = Field(default=(), alias="trouble")
@@ -148,7 +148,7 @@ class Scenario(FileTable):
 
 
 def parse(name: str, values: Mapping[str, Any]) -> Scenario:
-    """Make a scenario of what its file says."""
+    """Make a scenario from the values of its file."""
     where = f"scenario {name}"
     scenario = read(Scenario, {**values, "name": name}, where)
     if not scenario.sites:
@@ -162,7 +162,7 @@ def parse(name: str, values: Mapping[str, Any]) -> Scenario:
 
 
 def names_of(site: CEModel) -> list[str]:
-    """Name the CEs that a site stands for."""
+    """Return the names of the CEs of a model."""
     if site.count == 1:
         return [site.name]
     return [f"{site.name}{number:02d}" for number in range(site.count)]

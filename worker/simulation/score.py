@@ -1,4 +1,4 @@
-"""Scores: what a run was worth, beside what the oracle's was."""
+"""Scores: the worth of a run, to be compared with that of the oracle."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from worker.simulation.drive import Run
 from worker.simulation.world import HOUR, SimulatedPilot
 
 BURNT = 0.5
-"""What a wasted slot-hour costs, in hours."""
+"""The price of a wasted slot-hour, in hours."""
 
 EMPTY = 0.05
-"""What a pilot that found no work costs, in hours."""
+"""The price of a pilot that found no work, in hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What a run was worth. Hours are slot-hours."""
+    """The worth of a run. Hours are slot-hours."""
 
     useful: float
     wasted: float
@@ -28,9 +28,15 @@ class Score:
     fairness: float | None
     """Jain's index of the useful hours of the VOs, each divided by its share."""
     noticed: float | None
-    """Minutes until a CE in trouble got probes only, the longest; `None` if it never did."""
+    """The longest time in minutes until a CE in trouble got only probes.
+
+    `None` if a CE in trouble was never limited to probes, or if there was no trouble.
+    """
     back: float | None
-    """Minutes until a CE got more again after its trouble, the longest."""
+    """The longest time in minutes until a CE got more than probes after its trouble.
+
+    `None` if a CE never did, or if no trouble ended.
+    """
 
     @property
     def waste(self) -> float:
@@ -64,7 +70,7 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 
 def noticed(run: Run) -> list[float | None]:
-    """Return, for each trouble, after how many minutes its CE got probes only."""
+    """Return for each trouble the minutes until its CE got only probes; `None` if it never did."""
     return [
         _minutes(begins, (t for t, rests in _rests(run, ce, begins) if rests and t < ends))
         for ce, begins, ends in _troubles(run)
@@ -72,7 +78,7 @@ def noticed(run: Run) -> list[float | None]:
 
 
 def back(run: Run) -> list[float | None]:
-    """Return, for each trouble that ended, the minutes until its CE got more than probes."""
+    """Return for each trouble that ended the minutes until its CE got more than probes."""
     return [
         _minutes(ends, (t for t, rests in _rests(run, ce, ends) if not rests))
         for ce, _, ends in _troubles(run)
@@ -95,7 +101,7 @@ def _minutes(since: float, times: Iterator[float]) -> float | None:
 
 
 def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
-    """List the changes since a moment, and before them how it was then."""
+    """List the changes since a moment, after the last one before it, which was in effect then."""
     changes = run.resting.get(ce, [(0.0, False)])
     before = [change for change in changes if change[0] <= since]
     return [*before[-1:], *(change for change in changes if change[0] > since)]

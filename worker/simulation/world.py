@@ -1,4 +1,4 @@
-"""The world: CEs that take pilots, start them, lose them, and say so late."""
+"""The world: CEs that accept pilots, start them and end them, and VOs that have work for them."""
 
 import heapq
 import math
@@ -21,7 +21,7 @@ from worker.simulation.scenario import (
 
 MINUTE = 60.0
 EMPTY_RUN = 2 * MINUTE
-"""A pilot that finds no work ends after this."""
+"""The seconds after which a pilot without work ends."""
 HOUR = 3600.0
 
 
@@ -38,12 +38,12 @@ class Truth:
         self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
 
     def rate(self, of: str, at: float) -> float:
-        """Return a rate at a moment, without the troubles."""
+        """Return a rate at a moment, without the effect of troubles."""
         drift = self._drifts.get(of)
         return float(getattr(self.model, of)) if drift is None else _swing(drift, at)
 
     def trouble(self, at: float, *kinds: TroubleKind) -> CETrouble | None:
-        """Return the trouble of one of these kinds that it has at a moment."""
+        """Return the trouble of one of these kinds that the CE has at a moment, if any."""
         for trouble in self.troubles:
             if trouble.kind in kinds and trouble.begins * HOUR <= at < trouble.ends * HOUR:
                 return trouble
@@ -61,7 +61,7 @@ def _swing(drift: Drift, at: float) -> float:
 
 
 class SimulatedPilot:
-    """One pilot: what is true of it, and the status that the books have recorded."""
+    """One pilot: the truth about it, and the status that the books have recorded."""
 
     __slots__ = (
         "began", "cause", "ce", "empty", "end", "ended", "recorded", "reserved", "vo",
@@ -74,9 +74,9 @@ class SimulatedPilot:
         self.began: float | None = None
         self.ended: float | None = None
         self.end = 0.0
-        """When it would end."""
+        """When it ends, unless it is killed before."""
         self.cause: Cause | None = None
-        """Why it will fail; `None` is that it will end well."""
+        """Why it will fail; `None` if it will end well."""
         self.empty = False
         self.recorded = Status.SUBMITTED
 
@@ -88,10 +88,10 @@ class SimulatedCE:
         self.truth = truth
         self.name = truth.name
         self.ready: deque[SimulatedPilot] = deque()
-        """Pilots that would begin if a slot were free."""
+        """Pilots that begin as soon as a slot is free."""
         self.running: set[SimulatedPilot] = set()
         self.changed: list[SimulatedPilot] = []
-        """Pilots that something happened to since the last look."""
+        """Pilots that began or ended since the last check."""
 
 
 class VOWork:
@@ -103,11 +103,11 @@ class VOWork:
 
     @property
     def demand(self) -> int | None:
-        """How many pilots it could use."""
+        """How many pilots the VO could use; `None` is unlimited."""
         return None if self.owner.unlimited else self.jobs
 
     def is_idle(self, at: float) -> bool:
-        """Return whether it has no work, though it asks for pilots."""
+        """Return whether the VO has no work at this moment, although it asks for pilots."""
         begins = self.owner.idle_from
         return begins is not None and begins * HOUR <= at < self.owner.idle_until * HOUR
 
@@ -137,7 +137,7 @@ class World:
         self.work = {owner.name: VOWork(owner) for owner in scenario.owners}
         self.pilots: list[SimulatedPilot] = []
         self.refused: dict[str, int] = dict.fromkeys(self.work, 0)
-        # Each has dice of its own, so that what one does changes no other's luck.
+        # Each CE and VO has its own random numbers, so that events at one do not change another's.
         self._dice = {name: Random(f"{seed} {name}") for name in (*self.ces, *self.work)}  # noqa: S311
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -147,11 +147,11 @@ class World:
             self._plan_work(work)
 
     def at(self, moment: float, happens: Callable[[], None]) -> None:
-        """Let something happen at a moment."""
+        """Plan an event for a moment."""
         heapq.heappush(self._events, (moment, next(self._order), happens))
 
     def run(self, until: float) -> None:
-        """Let everything happen up to a moment."""
+        """Execute all events up to a moment."""
         events = self._events
         while events and events[0][0] < until:
             self.now, _, happens = heapq.heappop(events)
@@ -159,7 +159,7 @@ class World:
         self.now = until
 
     def submit(self, name: str, vo: str, number: int) -> list[SimulatedPilot | None]:
-        """Send pilots to a CE; for one that it refuses there is none."""
+        """Send pilots to a CE; `None` in the result stands for a refused pilot."""
         ce = self.ces[name]
         trouble = ce.truth.trouble(self.now, TroubleKind.OUTAGE, TroubleKind.REFUSING)
         accept = ce.truth.rate("accept", self.now) * (1 - (trouble.part if trouble else 0))
@@ -228,7 +228,7 @@ class World:
         self.at(pilot.end, lambda: self._end(pilot))
 
     def _draw_fate(self, pilot: SimulatedPilot) -> None:
-        """Decide how long a pilot runs and how it ends, as things are when it begins."""
+        """Decide how long a pilot runs and how it ends, by the state of its CE at its start."""
         dice, truth, now = self._dice[pilot.ce.name], pilot.ce.truth, self.now
         hole = truth.trouble(now, TroubleKind.BLACK_HOLE)
         failing = truth.trouble(now, TroubleKind.FAILING)

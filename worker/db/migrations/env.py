@@ -1,4 +1,4 @@
-"""Alembic enters here for the core chain."""
+"""The entry point of Alembic for the core chain."""
 
 from worker.db.environment import run
 

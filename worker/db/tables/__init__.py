@@ -1,4 +1,4 @@
-"""The tables of the core chain: what Pilotage remembers.
+"""The tables of the core chain.
 
     vos ──< ce_vos >── ces ──── ce_health
      │                  ├──< sending_changes
@@ -18,8 +18,9 @@
              ├─── outputs           changes, answered_requests
              └─── pilot_reports        webhook_events, standstills
 
-A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
-What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
+A VO or CE that has pilots cannot be removed (RESTRICT): history must not be lost by accident. Rows
+that only describe another row are deleted with it (CASCADE). No table here refers to a table of a
+back-end.
 """
 
 from worker.db.tables.common import NAMING, metadata

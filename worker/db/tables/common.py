@@ -1,4 +1,4 @@
-"""What every table has in common: names of constraints, keys, and moments."""
+"""Common parts of the tables: names of constraints, keys, moments and time-outs."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
-"""Every constraint has a name, so that a migration can drop it and a message can tell it."""
+"""Every constraint has a name, so that a migration can drop it and an error can name it."""
 
 metadata = MetaData(naming_convention=NAMING)
 

@@ -1,4 +1,4 @@
-"""What triggers and tasks count of pilots and of calls; it outlives them."""
+"""Counts of pilots and of calls, by triggers and tasks. They are kept longer than the pilots."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ from worker.domain.tally import Grain, TotalCounts
 
 
 def _counted_moves(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
-    """Make the columns of a move and of what is counted of it. No status and no cause are ''.
+    """Make the columns of a move and of its counts. No status and no cause are stored as ''.
 
-    In the place of the cause of a failure, a good end has its use.
+    For a good end, the column `cause` holds its use.
     """
     move = ("was", "became", "cause")
     return (
@@ -41,7 +41,7 @@ def _counted_moves(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
 
 
 def _totals(place: str, table: Table) -> tuple[Column[Any], ...]:
-    """Make the columns of what has ever moved. Microseconds are whole: their sum is exact."""
+    """Make the columns of totals of moves. Microseconds are whole numbers, so sums are exact."""
     return (
         Column(f"{place}_id", ForeignKey(table.c.id, ondelete="CASCADE"), primary_key=True),
         *(Column(n, String(16), primary_key=True) for n in ("was", "became", "cause")),
@@ -60,7 +60,7 @@ new_tallies = Table(
     Index("ix_new_tallies_ce_id", "ce_id"),
     comment="What has moved since the tallies were folded; triggers on pilots write it.",
 )
-# Whoever empties both begins with the pilots, and so leaves no tally of it.
+# When all tables are emptied, pilots come first: their deletion writes new tallies.
 pilots.add_is_dependent_on(new_tallies)
 follows(pilots)
 
@@ -114,7 +114,7 @@ vo_totals = Table(
     comment="What has ever moved of each VO, without what new_tallies says; it never goes down.",
 )
 
-# It points at no CE, so that the sums of a back-end stay when one of its CEs is removed.
+# No foreign key to the CE, so that the sums of a back-end stay when one of its CEs is removed.
 call_totals = Table(
     "call_totals",
     metadata,

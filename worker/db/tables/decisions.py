@@ -1,4 +1,4 @@
-"""Why each CE got so many pilots for a VO in each cycle."""
+"""Decisions: why each CE got how many pilots for a VO in each cycle."""
 
 from sqlalchemy import (
     CheckConstraint,
@@ -53,7 +53,7 @@ decisions = Table(
     metadata,
     id_key(),
     Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), nullable=False),
-    Column("list_id", KEY, nullable=False),  # that of its base, for the index
+    Column("list_id", KEY, nullable=False),  # the same as that of its base; here for the index
     Column("base_id", ForeignKey(decision_bases.c.id, ondelete="CASCADE"), nullable=False),
     Column("at", UtcDateTime(), nullable=False),
     Column("until", UtcDateTime(), nullable=False),

@@ -1,4 +1,4 @@
-"""Who may come in, who changed what, and which requests were answered."""
+"""Tokens of the API, changes by people and programs, and answered requests."""
 
 from sqlalchemy import (
     JSON,
@@ -22,7 +22,7 @@ from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.token import TokenKind
 
 LONGEST_KEY = 255
-"""Characters of an idempotency key."""
+"""The longest idempotency key, in characters."""
 
 changes = Table(
     "changes",
@@ -75,7 +75,7 @@ answered_requests = Table(
     Column("who", plain_text(), primary_key=True),
     Column("key", plain_text(LONGEST_KEY), primary_key=True),
     Column("request", String(64), nullable=False),
-    # Not JSONB: the same answer is given again, in the same order of its names.
+    # Not JSONB, which would change the order of names: exactly the same answer is given again.
     Column("answer", JSON(none_as_null=True)),
     Column("at", UtcDateTime(), nullable=False),
     Index("ix_answered_requests_at", "at"),

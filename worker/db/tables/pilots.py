@@ -1,4 +1,4 @@
-"""Pilots, their history, what they said and wrote, and the conditions of their indexes."""
+"""Pilots, their history, reports and outputs, and the conditions that match their indexes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -35,10 +35,10 @@ from worker.domain.pilot import (
 from worker.domain.pilot_report import LONGEST_REASON, PilotState
 
 NOT_ACCEPTED = frozenset({Status.RESERVED, Status.SUBMITTING})
-"""What a pilot is before its CE has said anything: nothing is learnt from it."""
+"""The statuses before the CE has answered: nothing is learnt from moves to them."""
 
 RARE = frozenset({Status.CANCELLED, Status.LOST})
-"""How so few pilots end that they are looked for in a long history of others."""
+"""Final statuses of so few pilots that an index is needed to find these in a long history."""
 
 pilots = Table(
     "pilots",
@@ -79,23 +79,25 @@ pilots = Table(
     CheckConstraint("use IS NULL OR status = 'done'", name="use_of_good_end"),
     CheckConstraint(f"(status IN ({quoted(FINAL)})) = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("attempts >= 0 AND misses >= 0 AND requeues >= 0", name="counts"),
-    sqlite_autoincrement=True,  # the id of a pruned pilot is never given to another
-    # A pilot about doubles in size during its life: with room beside it, its changes stay there.
+    sqlite_autoincrement=True,  # the id of a deleted pilot is never used again
+    # The row of a pilot about doubles in size during its life: with free room on its page, updated
+    # versions stay on the same page.
     postgresql_with={"fillfactor": 50},
     comment="One row, one job on one CE for one VO.",
 )
 keeps_updated_at(pilots)
-# A move that changes no column of any index and no word of a condition writes no index at all. So
-# the conditions ask whether a pilot has ended, not which status it has: a claim changes neither.
+# An update that changes no column of an index or of an index's condition writes no index. So the
+# conditions use `ended_at` and `started_at` and not the status: a claim, for example, changes
+# neither of them.
 _ACTIVE = "ended_at IS NULL"
 _WAITS = f"started_at IS NULL AND {_ACTIVE}"
 _HAS_CAUSE = "cause IS NOT NULL"
 _OF_NO_USE = "use IN ('short', 'empty')"
 _HANDLE_NOW = f"handle IS NOT NULL AND {_ACTIVE}"
 _HANDLE_BEFORE = "handle IS NOT NULL AND ended_at IS NOT NULL"
-# These two hold active pilots alone, however long the history: those of a CE by when they are due,
-# and those that have not begun. Of these the ones come last that the CE has not accepted yet, the
-# oldest first, as they are claimed.
+# These two indexes hold only active pilots, however long the history is: the pilots of a CE by when
+# their check is due, and those that have not begun. In the second, pilots that the CE has not
+# accepted yet come last, the oldest first, which is the order in which they are claimed.
 Index(
     "ix_pilots_occupying",
     pilots.c.ce_id,
@@ -111,7 +113,7 @@ Index(
     postgresql_where=text(_WAITS),
     sqlite_where=text(_WAITS),
 )
-# Few are of no use, and they are looked for in a long history of those that are.
+# Few pilots are of no use, and they must be found in a long history of useful ones.
 Index(
     "ix_pilots_of_no_use",
     pilots.c.use,
@@ -119,7 +121,7 @@ Index(
     postgresql_where=text(_OF_NO_USE),
     sqlite_where=text(_OF_NO_USE),
 )
-# Written for failures alone: the cause of others stays as it is.
+# This index is written for failures only: other pilots have no cause.
 Index(
     "ix_pilots_cause_id",
     pilots.c.cause,
@@ -133,9 +135,9 @@ Index(
     postgresql_where=pilots.c.ended_at.is_not(None),
     sqlite_where=pilots.c.ended_at.is_not(None),
 )
-# Two pilots that a CE has never share its id, so no job is taken for another. It may be given
-# again in time: some CEs begin to count anew. A pilot is looked for by what a batch system says:
-# its id there, in these two indexes, and the node.
+# Two active pilots of a CE never have the same handle, so no job is taken for another. A handle may
+# be used again later: some CEs begin to count anew. People search for a pilot by what the batch
+# system shows: its handle, in these two indexes, and its node.
 Index(
     "uq_pilots_handle_ce_id",
     pilots.c.handle,
@@ -160,7 +162,7 @@ Index(
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
 
-# Written by pilots, and of them alone: nothing but the key is in an index, and no pilot is changed.
+# Only pilot reports write this table: only its key is indexed, and no row of `pilots` is changed.
 pilot_reports = Table(
     "pilot_reports",
     metadata,
@@ -196,8 +198,9 @@ transitions = Table(
     Column("learned_at", UtcDateTime()),
     Column("learn_after", UtcDateTime()),
     Index("ix_transitions_pilot_id_id", "pilot_id", "id"),
-    # What learn has yet to fold: as few rows as there are new outcomes, however long the history;
-    # those that could not be judged yet stand apart, by when they are looked at again.
+    # The transitions that `learn` has yet to fold: only as many rows as there are new outcomes,
+    # however long the history is. Postponed transitions are in the second index, by the moment when
+    # they are judged again.
     Index(
         "ix_transitions_unlearned",
         "id",
@@ -216,7 +219,7 @@ transitions = Table(
         postgresql_where=text(f"became IN ({quoted(FINAL)})"),
         sqlite_where=text(f"became IN ({quoted(FINAL)})"),
     ),
-    # An index of pilots by their status would be written by each of their moves.
+    # On transitions, since an index of pilots by status would be written by each of their moves.
     Index(
         "ix_transitions_rare",
         "became",
@@ -224,7 +227,7 @@ transitions = Table(
         postgresql_where=text(_BECAME_RARE),
         sqlite_where=text(_BECAME_RARE),
     ),
-    sqlite_autoincrement=True,  # whoever follows the history goes on from an id
+    sqlite_autoincrement=True,  # a reader of the feed goes on from an id, so none is used again
     comment="The history of each pilot; its birth and its claim stand in the pilot itself.",
 )
 
@@ -241,9 +244,9 @@ outputs = Table(
 def has_status(
     statuses: Iterable[Status], column: ColumnElement[Any] = pilots.c.status
 ) -> ColumnElement[bool]:
-    """Match statuses, as words in the statement, beside the conditions of their indexes.
+    """Match statuses, as words in the statement, and repeat the conditions of partial indexes.
 
-    A database uses an index with a condition only for a statement that repeats it.
+    A database uses a partial index only for a statement that repeats the index's condition.
     """
     members = frozenset(statuses)
     condition = _in(column, members)
@@ -259,18 +262,18 @@ def has_status(
 
 
 def waits_at_ce() -> ColumnElement[bool]:
-    """Match submitted pilots by what the index of those that have not begun says of them alone."""
+    """Match submitted pilots only by the columns of the index of pilots that have not begun."""
     begun, ended = pilots.c.started_at, pilots.c.ended_at
     return pilots.c.submitted_at.is_not(None) & begun.is_(None) & ended.is_(None)
 
 
 def became_rare(status: Status) -> ColumnElement[bool]:
-    """Match the steps of the history to a rare status, likewise."""
+    """Match the transitions to a rare status, and repeat the condition of their index."""
     return _in(transitions.c.became, RARE) & _in(transitions.c.became, frozenset({status}))
 
 
 def has_use(uses: Iterable[Use]) -> ColumnElement[bool]:
-    """Match what pilots did that ended well, as words in the statement, likewise."""
+    """Match uses, as words in the statement, and repeat the condition of their index."""
     members = frozenset(uses)
     condition = _one_of_uses(members)
     return condition & _one_of_uses(OF_NO_USE) if members < OF_NO_USE else condition

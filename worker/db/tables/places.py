@@ -1,4 +1,4 @@
-"""Owners of pilots, places that run them, and what is known of each."""
+"""VOs, CEs, and what is known of each."""
 
 from sqlalchemy import (
     DDL,

@@ -1,4 +1,4 @@
-"""What keeps tasks running: schedules, leases, summaries, and events that wait to be sent."""
+"""Tables of the running tasks: schedules, leases, reports, and events that wait to be sent."""
 
 from sqlalchemy import (
     Boolean,
