@@ -107,7 +107,7 @@ class TinySite(Site):
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
-        jobs = [job["id"] for job in batch.listed(self.place) if job["name"][9:41] in stamps]
+        jobs = [job["id"] for job in batch.list_jobs(self.place) if job["name"][9:41] in stamps]
         hidden = self.place.with_name("hidden")
         if trouble is Trouble.SLOW:
             for driver in self.drivers:
