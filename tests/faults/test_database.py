@@ -1,4 +1,4 @@
-"""The database is not there, or lets nobody in, while processes work on it."""
+"""The database is missing or refuses connections while processes work on it."""
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.postgresql
 
 
 def do(world: World, *statements: str) -> None:
-    """Do something to the server, as its owner."""
+    """Execute statements as the owner of the server."""
     with psycopg.connect(world.postgresql.dsn, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
