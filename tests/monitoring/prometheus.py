@@ -1,7 +1,6 @@
 """Debian's Prometheus. Tests install it if they may; otherwise they say that it is missing."""
 
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from tests.patience import PATIENCE
+from tests.redis_server import free_port
 from tests.servers import Plan
 from tests.testbeds.packages import NotToBeHad, program, require
 
@@ -62,9 +62,7 @@ class Prometheus:
 @contextmanager
 def running(folder: Path, configuration: Path) -> Iterator[Prometheus]:
     """Run a Prometheus while the block runs; its data is in `tsdb` of the folder."""
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+    port = free_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             [

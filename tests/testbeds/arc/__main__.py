@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.redis_server import free_port
 from tests.testbeds.arc import service
 from tests.testbeds.arc.jobs import jobs
 from tests.testbeds.arc.service import Testbed
@@ -63,13 +63,6 @@ def keep(folder: Path, alive: Path, version: str) -> None:
             (folder / PROBLEM).write_text(" ".join(str(error).split()), encoding="utf-8")
         fcntl.flock(session, fcntl.LOCK_EX)
     down(folder)
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def say_up(folder: Path, version: str = "6") -> None:

@@ -12,7 +12,6 @@ import os
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.redis_server import free_port
 from tests.testbeds.condor import credentials
 from tests.testbeds.condor.configuration import DOMAIN, SCHEDD, WORKERS, Plan
 from tests.testbeds.condor.files import tree
@@ -187,7 +187,7 @@ def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     root, slots = arguments
     os.environ["PATH"] = SYSTEM_PATH
     job_user()
-    plan = Plan(folder=keeper.folder, port=_free_port(), slots=int(slots))
+    plan = Plan(folder=keeper.folder, port=free_port(), slots=int(slots))
     condor = Condor(kept=Kept(keeper.folder), root=Path(root))
     _make_folders(condor)
     credentials.make(condor.kept.folder / "credentials", JOB_USER)
@@ -250,12 +250,6 @@ def _command(root: Path, program: str) -> str:
 def _write_program(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def remove(folder: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.redis_server import free_port
 from tests.testbeds.keeper import DidNotStart, Keeper, Kept, descendants
 from tests.testbeds.packages import program, require
 from tests.testbeds.users import job_user
@@ -67,7 +68,7 @@ def up(folder: Path, *, port: int = 0, with_parent: bool = False) -> LoginNode:
 def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     """Write keys and settings, and then start sshd."""
     folder, user = keeper.folder, job_user()
-    port = int(arguments[0]) or _free_port()
+    port = int(arguments[0]) or free_port()
     folder.chmod(0o755)
     host, key = _key(folder / "host_key"), _key(folder / "key")
     public = key.with_name("key.pub").read_text()
@@ -115,9 +116,3 @@ def _answers(port: int) -> bool:
             return probe.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
