@@ -152,7 +152,7 @@ class CondorSite(Site):
         ).returncode
 
     @contextmanager
-    def replaced(self, **programs: str) -> Iterator[None]:
+    def replacing(self, **programs: str) -> Iterator[None]:
         """Replace programs by scripts while the block runs; `$real` is the original program."""
         for tool, script in programs.items():
             path = self.folder / "bin" / f"condor_{tool}"
@@ -167,24 +167,26 @@ class CondorSite(Site):
             path.symlink_to(self.condor.programs / path.name)
 
     def _reply_lost(self, _: str) -> Any:
-        return self.replaced(submit='"$real" "$@" > /dev/null 2>&1; kill -9 $$')
+        return self.replacing(submit='"$real" "$@" > /dev/null 2>&1; kill -9 $$')
 
     def _half(self, _: str) -> Any:
-        return self.replaced(submit='"$real" "$@" | sed -E "s/^([0-9]+)[.]0 - .*/\\1.0 - \\1.4/"')
+        return self.replacing(submit='"$real" "$@" | sed -E "s/^([0-9]+)[.]0 - .*/\\1.0 - \\1.4/"')
 
     def _empty(self, _: str) -> Any:
         tools = ("submit", "q", "history", "rm", "status", "transfer_data")
-        return self.replaced(**dict.fromkeys(tools, "cat > /dev/null < /dev/null"))
+        return self.replacing(**dict.fromkeys(tools, "cat > /dev/null < /dev/null"))
 
     def _truncated(self, _: str) -> Any:
-        return self.replaced(**dict.fromkeys(("q", "history"), '"$real" "$@" | head -c 700'))
+        return self.replacing(**dict.fromkeys(("q", "history"), '"$real" "$@" | head -c 700'))
 
     def _unreadable(self, _: str) -> Any:
-        return self.replaced(**dict.fromkeys(("submit", "q", "history"), "echo '<html>503</html>'"))
+        return self.replacing(
+            **dict.fromkeys(("submit", "q", "history"), "echo '<html>503</html>'")
+        )
 
     def _strange_word(self, _: str) -> Any:
         words = '"$real" "$@" | sed -E \'s/"JobStatus": [0-9]+/"JobStatus": 9/\''
-        return self.replaced(q=words, history=words)
+        return self.replacing(q=words, history=words)
 
     @contextmanager
     def _down(self, _: str) -> Iterator[None]:

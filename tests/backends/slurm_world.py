@@ -117,7 +117,7 @@ class World:
         return self.until_status(job, *FINAL)
 
     @contextmanager
-    def spoilt(self, script: str, *programs: str) -> Iterator[None]:
+    def replacing(self, script: str, *programs: str) -> Iterator[None]:
         """Replace programs by a script while the block runs; `real "$@"` calls the original."""
         paths = [self.folder / "spoilt" / name for name in programs or PROGRAMS]
         for path in paths:

@@ -30,7 +30,7 @@ LIVES: dict[Life, dict[str, Any]] = {
     Life.CHATTY: {"command": "yes | head -c 3000000"},
 }
 
-SPOILT = {
+SCRIPTS = {
     Trouble.REPLY_LOST: (
         'case $0 in */sbatch) real "$@" >/dev/null; echo "sbatch: error: Batch job submission'
         ' failed: Socket timed out on send/recv operation" >&2; exit 1;; esac'
@@ -104,12 +104,12 @@ class SlurmSite(Site):
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
-        if trouble in SPOILT:
+        if trouble in SCRIPTS:
             if trouble is Trouble.SLOW:
                 for driver in self.drivers:
                     impatient = {"call_timeout": self.time_limit}
                     driver.options = driver.options.model_copy(update=impatient)
-            with self.world.spoilt(SPOILT[trouble]):
+            with self.world.replacing(SCRIPTS[trouble]):
                 yield
         else:
             with getattr(self, f"_{trouble}")(stamps):
@@ -122,14 +122,14 @@ class SlurmSite(Site):
         script = (
             f'[ -f "{mark}" ] && {{ real "$@" >/dev/null; echo accepted; exit 0; }}; touch "{mark}"'
         )
-        with self.world.spoilt(script, "sbatch"):
+        with self.world.replacing(script, "sbatch"):
             yield
 
     @contextmanager
     def _garbage(self, stamps: Sequence[str]) -> Iterator[None]:
         change = "s/None  /\\x01\\xff\\xfe\\x1b[2J/; s/RUNNING/\\x02\\xffRUNNING/"
         script = f'real "$@" | sed "{change}"; exit 0'
-        with self.world.spoilt(script, "squeue", "sacct"):
+        with self.world.replacing(script, "squeue", "sacct"):
             yield
 
     @contextmanager
@@ -152,7 +152,7 @@ class SlurmSite(Site):
         # Elements of an array that wait share one line of squeue.
         apart = 'case $0 in */squeue) set -- "$@" --array;; esac\n'
         script = f"{apart}real \"$@\" | grep -avP '{lines}'; exit 0" if pairs else ""
-        with self.world.spoilt(script, *programs):
+        with self.world.replacing(script, *programs):
             yield
 
     @contextmanager

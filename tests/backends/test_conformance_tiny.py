@@ -26,7 +26,7 @@ LIVES: dict[Life, str] = {
     Life.FAILING: "exit 3",
     Life.CHATTY: "yes | head -c 3000000",
 }
-SPOILT: dict[Trouble, str] = {
+SCRIPTS: dict[Trouble, str] = {
     Trouble.REPLY_LOST: 'real "$@" >/dev/null; echo "the line broke" >&2; exit 1',
     Trouble.HALF: 'real "$@" | python "import json; print(json.dumps(json.load(sys.stdin)[:-1]))"',
     Trouble.DOWN: 'echo "nobody answers" >&2; exit 1',
@@ -112,8 +112,8 @@ class TinySite(Site):
         if trouble is Trouble.SLOW:
             for driver in self.drivers:
                 driver.options = driver.options.model_copy(update={"call_timeout": 0.3})
-        if trouble in SPOILT:
-            self._write(SPOILT[trouble])
+        if trouble in SCRIPTS:
+            self._write(SCRIPTS[trouble])
         elif trouble is Trouble.REMOVED:
             batch.kill(self.place, jobs)
         elif trouble is Trouble.FORGOTTEN:

@@ -56,7 +56,7 @@ def test_a_killed_submission_is_whole_or_nothing(site: CondorSite, delay: float 
         ]
     )
     script = '"$real" "$@" > /dev/null; touch "$0.accepted"; sleep 60'
-    with site.replaced(**({"submit": script} if delay is None else {})):
+    with site.replacing(**({"submit": script} if delay is None else {})):
         with subprocess.Popen(
             [sys.executable, "-c", SUBMITTER, arguments], stdout=subprocess.PIPE, text=True
         ) as submitter:

@@ -110,7 +110,7 @@ def test_a_hold_that_cannot_be_ended_is_told(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER, submit={"hold": "true"})
     site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
     driver = site.driver(held_patience=0)
-    with site.replaced(rm="exit 1"), pytest.raises(Unavailable):
+    with site.replacing(rm="exit 1"), pytest.raises(Unavailable):
         driver.tidy()
     assert is_held(driver.poll([job])[0])
 
@@ -244,7 +244,7 @@ def test_a_stamp_under_another_id_is_left_open(site: CondorSite) -> None:
 def test_nothing_that_is_counted_is_believed_to_be_nothing(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER)
     only_counts = 'case "$*" in *-totals*) exec "$real" "$@" ;; esac'
-    with site.replaced(q=only_counts), pytest.raises(Unreadable, match="did not count nothing"):
+    with site.replacing(q=only_counts), pytest.raises(Unreadable, match="did not count nothing"):
         site.driver().poll([job])
 
 
@@ -296,7 +296,7 @@ def test_our_settings_are_not_passed_on(
     site: CondorSite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", "postgresql://secret")
-    with site.replaced(q=f"env > {tmp_path / 'environment'}; exit 1"), pytest.raises(Unavailable):
+    with site.replacing(q=f"env > {tmp_path / 'environment'}; exit 1"), pytest.raises(Unavailable):
         site.driver().find()
     environment = (tmp_path / "told").read_text()
     assert "CONDOR_CONFIG" in environment

@@ -72,7 +72,7 @@ def test_the_history_is_read_back_to_the_mark_and_no_end_is_missed(
     assert {one.handle for one in driver.find().jobs} == {first, second}
     now += timedelta(seconds=700)
     third = end_one()
-    with site.replaced(history=noting):
+    with site.replacing(history=noting):
         assert {one.handle for one in driver.find().jobs} == {second, third}
         assert f"-since {first}" in calls.read_text()
         calls.unlink()

@@ -19,7 +19,7 @@ def test_a_thousand_pilots_are_a_handful_of_calls(slurm_world: World) -> None:
         log.unlink(missing_ok=True)
         return counts
 
-    with slurm_world.spoilt(COUNT.format(log=log)):
+    with slurm_world.replacing(COUNT.format(log=log)):
         receipts = driver.submit(orders(1000))
         assert calls() == {"sbatch": 1}
         jobs = [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
@@ -38,7 +38,7 @@ def test_failed_pilots_cost_one_question_more(slurm_world: World) -> None:
     jobs = slurm_world.send(20, command="exit 3")
     for job in jobs:
         slurm_world.until_final(job)
-    with slurm_world.spoilt(COUNT.format(log=log)):
+    with slurm_world.replacing(COUNT.format(log=log)):
         observations = slurm_world.connect().poll(jobs)
     assert {one.exit_code for one in observations} == {3}
     assert Counter(log.read_text().split()) == {"squeue": 2}

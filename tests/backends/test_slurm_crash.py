@@ -43,7 +43,7 @@ def killing(world: World, stamps: list[str]) -> Iterator[None]:
         world.ce,
         world.options,
     ]
-    with world.spoilt(ACCEPT.format(mark=mark), "sbatch"):
+    with world.replacing(ACCEPT.format(mark=mark), "sbatch"):
         words = [sys.executable, "-c", SUBMITTER, json.dumps([*arguments, stamps])]
         with subprocess.Popen(words, cwd=Path(__file__).parents[2]) as submitter:
             until(lambda: mark.exists() or None, "the acceptance of the submission")
@@ -75,7 +75,7 @@ def test_what_ended_meanwhile_is_found_too(slurm_world: World) -> None:
         until(
             lambda: stamps_that_ended(slurm_world) == set(stamps) or None, "the end of all pilots"
         )
-    with slurm_world.spoilt('real "$@" | head -n 1; exit 0', "squeue"):
+    with slurm_world.replacing('real "$@" | head -n 1; exit 0', "squeue"):
         until(
             lambda: stamps_that_ended(slurm_world) == set(stamps) or None,
             "the ends in the accounting",

@@ -52,7 +52,7 @@ def test_a_wrapper_that_shortens_lists_hides_no_pilot(slurm_world: World) -> Non
     jobs = send_to_closed(slurm_world, 100)
     slurm_world.connect().cancel(jobs[1::3])
     others = [job for n, job in enumerate(jobs) if n % 3 != 1]
-    with slurm_world.spoilt('unset SLURM_BITSTR_LEN; real "$@"; exit', "squeue"):
+    with slurm_world.replacing('unset SLURM_BITSTR_LEN; real "$@"; exit', "squeue"):
         assert statuses(slurm_world, others) == [Status.SUBMITTED] * len(others)
         listing = slurm_world.connect().find()
     assert {one.stamp for one in listing.jobs if one.status is Status.SUBMITTED} == {
@@ -111,7 +111,7 @@ def test_while_accounting_is_away_nothing_is_absent(slurm_world: World, trouble:
     [alive] = slurm_world.send()
     stranger = Job(stamp=orders()[0].stamp, handle="999999_0")
     driver = slurm_world.connect()
-    with slurm_world.spoilt(trouble, "sacct"):
+    with slurm_world.replacing(trouble, "sacct"):
         assert [one.stamp for one in driver.poll([alive, stranger])] == [alive.stamp]
         with pytest.raises(Unavailable):
             driver.poll([stranger])
@@ -129,7 +129,7 @@ def test_what_accounting_takes_for_alive_and_nobody_else_is_absent(slurm_world: 
         lambda: "RUNNING" in slurm_world.slurm.call("sacct", "-X", "-j", job.handle) or None,
         "the job in the accounting",
     )
-    with slurm_world.spoilt(NOTHING, "squeue"):
+    with slurm_world.replacing(NOTHING, "squeue"):
         assert slurm_world.look(job).absent
         assert slurm_world.connect().find().jobs == []
     assert slurm_world.look(job).status is Status.RUNNING
@@ -140,7 +140,7 @@ def test_jobs_that_ended_before_the_last_listings_are_still_listed(slurm_world: 
     [job] = slurm_world.send(command="exit 0")
     slurm_world.until_final(job)
     start = datetime.now(UTC)
-    with slurm_world.spoilt(NOTHING, "squeue"):
+    with slurm_world.replacing(NOTHING, "squeue"):
         until(
             lambda: slurm_world.connect().find().jobs or None,
             "the end of the job in the accounting",
@@ -158,7 +158,7 @@ def test_without_accounting_the_pilot_itself_tells_how_it_ended(forgetful_world:
     for job in (good, bad):
         world.until_final(job)
     world.until_status(late, Status.RUNNING)
-    with world.spoilt(NOTHING, "squeue"):
+    with world.replacing(NOTHING, "squeue"):
         by_stamp = {one.stamp: one for one in world.connect().poll([good, bad, late])}
         assert (by_stamp[good.stamp].status, by_stamp[good.stamp].raw) == (Status.DONE, "exit 0")
         assert by_stamp[good.stamp].started_at is not None

@@ -134,7 +134,7 @@ def test_alike_pilots_are_one_array_and_others_another(slurm_world: World) -> No
 @pytest.mark.parametrize(("size", "calls"), [(1001, 1), (4, 3), (1, 10), (0, 10)])
 def test_a_group_may_need_several_arrays(slurm_world: World, size: int, calls: int) -> None:
     log = slurm_world.folder / "kept by pilots" / "calls"
-    with slurm_world.spoilt(f'echo x >>"{log}"', "sbatch"):
+    with slurm_world.replacing(f'echo x >>"{log}"', "sbatch"):
         receipts = slurm_world.connect(array_size=size).submit(orders(10))
     assert log.read_text().count("x") == calls
     jobs = jobs_of(receipts)
@@ -189,7 +189,7 @@ def test_an_order_that_cannot_be_sent_harms_no_other(slurm_world: World) -> None
 
 def test_chatter_about_the_number_of_the_job_does_no_harm(slurm_world: World) -> None:
     chatter = 'echo "lua: 12 pilots welcome"; real "$@"; code=$?; echo "See you"; exit $code'
-    with slurm_world.spoilt(chatter, "sbatch"):
+    with slurm_world.replacing(chatter, "sbatch"):
         receipts = slurm_world.connect().submit(orders(2))
     assert all(one.handle for one in receipts)
     slurm_world.until_status(jobs_of(receipts)[0], Status.RUNNING)

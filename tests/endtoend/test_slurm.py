@@ -160,7 +160,7 @@ def send(site: Site) -> None:
     first, second, third = PARTS
     site.reserve(first)
     until(site.are_sent, progress=site.statuses, pause=0.3)
-    with site.world.spoilt('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
+    with site.world.replacing('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
         site.reserve(second)
         until(site.are_sent, progress=site.statuses, pause=0.3)
     site.reserve(third)
