@@ -59,33 +59,25 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
 EVERY = {"submit_pilots": 1, "dispatch": 1, "check_pilots": 1, "reconcile": 5, "learn": 60}
 NOOP = """
 from worker.celery import app
-from worker.services import catalogue, execute
-from worker.services.tasks.catalogue import Task
-from worker.services.runtime import Done
 from worker.domain.schedule import Scope
 from worker.messaging import app as ours
+from worker.services.runtime import TaskResult
+from worker.services.tasks import catalogue, execute
 
 
 def nothing(runtime):
     with runtime.database.uow():
-        return Done()
+        return TaskResult()
 
 
-def no_note(database, task, subject, outcome, seconds):
-    pass
-
-
-noop = Task(name="noop", about="Do nothing.", scope=Scope.GLOBAL, run=nothing, plan=nothing,
-            subjects=lambda tx, now: [], queue="plan", every=60)
-empty = Task(name="empty", about="Do nothing.", scope=Scope.GLOBAL, run=lambda runtime: Done(),
-             plan=nothing, subjects=lambda tx, now: [], queue="plan", every=60)
-catalogue.tasks()["noop"] = noop
-catalogue.tasks()["empty"] = empty
-ours._register(noop)
-ours._register(empty)
-noted = execute._note
-execute._note = lambda database, task, *told: (
-    None if task.name == "empty" else noted(database, task, *told))
+for name, run in (("noop", nothing), ("empty", lambda runtime: TaskResult())):
+    task = catalogue.Task(name=name, about="Do nothing.", scope=Scope.GLOBAL, run=run, plan=run,
+                          queue="plan", every=60)
+    catalogue.tasks()[name] = task
+    ours._register(task)
+note = execute._note
+execute._note = lambda runtime, execution: (
+    None if execution.task == "empty" else note(runtime, execution))
 
 
 @app.task(name="plain")
