@@ -74,7 +74,7 @@ class ArcSite(Site):
         return self._driver("ce2", command=LIVES[life])
 
     def driver(self, **options: Any) -> ArcDriver:
-        """Make a driver with other options."""
+        """Return a driver with other options."""
         return self._driver("ce1", **options)
 
     def _driver(self, name: str, **options: Any) -> ArcDriver:

@@ -1,4 +1,4 @@
-"""A CE of a real Slurm for one test, and programs of Slurm that a test can spoil."""
+"""A CE of a real Slurm for one test, and programs of Slurm that a test can replace."""
 
 import secrets
 import shutil

@@ -61,7 +61,7 @@ NAMES = Names("p")
 
 @st.composite
 def rows(draw: st.DrawFn, name_at: int) -> list[str]:
-    """Write a line of nine fields, mostly about a job of ours."""
+    """Return lines of nine fields, mostly about a job of ours."""
     fields = draw(st.lists(TEXTS, min_size=9, max_size=9))
     fields[name_at] = draw(OURS)
     return fields

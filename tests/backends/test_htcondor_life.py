@@ -95,7 +95,10 @@ def test_a_pilot_on_hold_is_given_up_in_the_end(site: CondorSite) -> None:
     tell(site, "hold", job, "-reason", "nobody comes")
     until(site, patient, [job], is_held)
     # The schedd counts in whole seconds.
-    site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
+    site.until(
+        lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1,
+        "the hold to last a second",
+    )
     assert is_held(driver.poll([job])[0])
     driver.find()
     assert is_held(driver.poll([job])[0]), "asking removes nothing"
@@ -108,7 +111,10 @@ def test_a_pilot_on_hold_is_given_up_in_the_end(site: CondorSite) -> None:
 
 def test_a_hold_that_cannot_be_ended_is_told(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER, submit={"hold": "true"})
-    site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
+    site.until(
+        lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1,
+        "the hold to last a second",
+    )
     driver = site.driver(held_patience=0)
     with site.replacing(rm="exit 1"), pytest.raises(Unavailable):
         driver.tidy()

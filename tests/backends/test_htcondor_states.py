@@ -1,4 +1,4 @@
-"""The translation of recorded ads of a real pool (23.9.6)."""
+"""The observations from recorded ads of a real pool (23.9.6)."""
 
 import json
 from datetime import UTC, datetime, timedelta

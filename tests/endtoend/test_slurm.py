@@ -44,7 +44,7 @@ NOT_ACCEPTED = (Status.RESERVED, Status.SUBMITTING)
 AGAIN = 60.0
 """Seconds after which a pilot is ended again: on a busy machine Slurm may lose a signal."""
 TIMED_OUT = 20
-"""The number of the one pilot of the kind to kill whose time runs out instead."""
+"""The number of a pilot that is not killed as its kind is: its time runs out."""
 
 SLURM_SAYS = {
     (Status.DONE, None): "COMPLETED 0:0",
@@ -98,7 +98,7 @@ class Site:
             return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def statuses(self) -> Counter[Status]:
-        """Count the pilots by status."""
+        """Return the number of pilots in each status."""
         return Counter(pilot.status for pilot in self.pilots())
 
     def stuck(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 from tests.chaos.conftest import Make
 from tests.chaos.ending import begin
 from tests.chaos.world import World
-from tests.faults.trial import ends_well, says, site, told_database, working, works_again
+from tests.faults.trial import ends_well, says, set_database, site, working, works_again
 from tests.integration.commits import watch
 from worker.db import server
 from worker.services.operate import database as care
@@ -45,7 +45,7 @@ def test_a_server_that_takes_no_more_connections_is_waited_for(make: Make) -> No
         "GRANT pg_read_all_data, pg_write_all_data TO guest",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest",
     )
-    told_database(world, world.postgresql.url.set(username="guest", password="guest-of-this-test"))
+    set_database(world, world.postgresql.url.set(username="guest", password="guest-of-this-test"))
     begin(world)
     do(
         world,

@@ -16,7 +16,7 @@ from tests.chaos.ending import begin
 from tests.chaos.servers import Postgresql, popen
 from tests.chaos.world import World
 from tests.databases import backend_chains
-from tests.faults.trial import ends_well, output, says, site, told_database, works_again
+from tests.faults.trial import ends_well, output, says, set_database, site, works_again
 from tests.patience import until
 from tests.redis_server import free_port
 from worker.db.database import Database
@@ -84,7 +84,7 @@ def test_a_replica_that_is_promoted_is_used_and_nothing_is_lost(make: Make) -> N
     with replica_of(primary, world.home.parent / "replica") as replica:
         url = primary.url.render_as_string(hide_password=False)
         both = f"127.0.0.1:{primary.url.port},127.0.0.1:{replica.url.port}"
-        told_database(world, url.replace(f"127.0.0.1:{primary.url.port}", both))
+        set_database(world, url.replace(f"127.0.0.1:{primary.url.port}", both))
         begin(world)
         primary.stop(signal.SIGKILL)
         says(world, "no tick: The database cannot be reached")

@@ -31,7 +31,7 @@ def working(make: Make) -> World:
     return world
 
 
-def told_database(world: World, url: URL | str) -> None:
+def set_database(world: World, url: URL | str) -> None:
     """Set the database of all processes that start from now on."""
     text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     world.fleet.told = {**world.fleet.told, "PILOTAGE_DATABASE_URL": text}

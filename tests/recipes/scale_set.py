@@ -1,6 +1,6 @@
 """A server that speaks the protocol of GitHub with a runner scale set and with its runners.
 
-It loses sessions and repeats messages on purpose, and records the highest number of runners.
+It loses sessions and repeats messages on purpose, and records how many runners have no job.
 """
 
 import json
@@ -56,7 +56,7 @@ class ScaleSet:
     session: Session | None = None
     sessions: int = 0
     most_above: int = -10_000
-    """The highest number of runners that had no assigned job."""
+    """The number of runners minus the number of assigned jobs, at its highest."""
     notes: dict[str, int] = field(default_factory=dict)
     faulty: bool = True
 

@@ -79,7 +79,7 @@ class Authority:
 
     @classmethod
     def make(cls, folder: Path, *, for_arc: bool = True) -> "Authority":
-        """Make an authority with the certificate of the service, and trust it if for ARC."""
+        """Make an authority and a certificate of the service; for ARC, also the files of trust."""
         key = rsa.generate_private_key(65537, 2048)
         name = _name("Testbed CA")
         ca = _certificate(name, name, key, days=3650)
