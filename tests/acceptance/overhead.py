@@ -194,7 +194,7 @@ def layouts(processes: Processes, database: Database, server: Redis) -> None:
     environment = environment_of(processes, database, server)
     say(f"\n{SLOW} CEs hang {HANGS:.0f} s a call, {HEALTHY} answer at once; {SECONDS:.0f} s each")
     say(f"  {'layout':<42} {'allocation':>22} {'healthy CE':>22} {'pilots':>8}")
-    say(f"  {'':<42} {'gap median / worst':>22} {'gap median / worst':>22} {'pilots':>8}")
+    say(f"  {'':<42} {'gap median / worst':>22} {'gap median / worst':>22} {'sent':>8}")
     for name, workers in LAYOUTS.items():
         care.clean(database, yes=True, force=True)
         with server.client() as client:

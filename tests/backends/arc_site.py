@@ -44,7 +44,7 @@ class ArcSite(Site):
     cannot: Mapping[Trouble, str] = MappingProxyType(
         {
             Trouble.LEFT_LISTING: "listing and history are one",
-            Trouble.REQUEUED: "A-REX starts a job again only when it is request to",
+            Trouble.REQUEUED: "A-REX starts a job again only when it is asked to",
         }
     )
     cannot_lie = never("A-REX writes what it says of a pilot")

@@ -304,7 +304,7 @@ def test_our_settings_are_not_passed_on(
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", "postgresql://secret")
     with site.replacing(q=f"env > {tmp_path / 'environment'}; exit 1"), pytest.raises(Unavailable):
         site.driver().find()
-    environment = (tmp_path / "told").read_text()
+    environment = (tmp_path / "environment").read_text()
     assert "CONDOR_CONFIG" in environment
     assert "PILOTAGE" not in environment
 
