@@ -1,1 +1,1 @@
-"""The running system: real processes, watched from outside."""
+"""Tests of the running system: real processes, observed from outside."""

@@ -12,23 +12,23 @@ from tests.session import PLAN
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Start processes; whatever is left of them at the end is ended, and is a failure."""
-    made = Processes(tmp_path)
-    yield made
-    left = made.left()
-    made.end()
-    assert left == {}, "these were left behind"
+    """A starter of processes; a process that still runs after the test is killed and fails it."""
+    processes = Processes(tmp_path)
+    yield processes
+    survivors = processes.left()
+    processes.end()
+    assert survivors == {}, "these processes still run"
 
 
 @pytest.fixture
 def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Redis]:
-    """Run a Redis server of this test's own."""
+    """A Redis server for this test alone."""
     plan = request.config.stash[PLAN]
     folder = tmp_path / "redis"
     folder.mkdir()
     try:
-        with running(folder, given=plan.redis_url) as found:
-            yield found
+        with running(folder, given=plan.redis_url) as server:
+            yield server
     except LookupError as problem:
         say = pytest.fail if plan.required else pytest.skip
         say(f"needs the service Redis: {problem}")

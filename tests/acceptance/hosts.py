@@ -1,4 +1,4 @@
-"""Two hosts: network namespaces joined by a cable, with the servers on the first."""
+"""Two hosts: network namespaces with a cable between them, and the servers on the first."""
 
 import os
 import pwd
@@ -33,7 +33,7 @@ class Hosts:
     cable: str
 
     def on(self, namespace: str) -> list[str]:
-        """Write how a command is run on a host."""
+        """Return the words that run a command on a host."""
         return ["ip", "netns", "exec", namespace]
 
     def set_link(self, state: str) -> None:
@@ -43,7 +43,7 @@ class Hosts:
 
 @contextmanager
 def two_hosts() -> Iterator[Hosts]:
-    """Make two namespaces; whoever cannot says why."""
+    """Make two namespaces, or raise an error that says why not."""
     if os.geteuid() != 0:
         raise LookupError("only root may make network namespaces")
     if shutil.which("ip") is None:
@@ -70,7 +70,7 @@ def two_hosts() -> Iterator[Hosts]:
 
 @dataclass(frozen=True)
 class Servers:
-    """PostgreSQL and Redis on the first host: as the hosts see them, and as the test does."""
+    """PostgreSQL and Redis on the first host: the URLs for the hosts, the database for the test."""
 
     database: Database
     database_url: str
@@ -79,7 +79,7 @@ class Servers:
 
 @contextmanager
 def servers_on_the_first(hosts: Hosts, session: Path, folder: Path) -> Iterator[Servers]:
-    """Run both for as long as the block. The test reaches PostgreSQL by its socket."""
+    """Run both servers while the block runs. The test reaches PostgreSQL by its socket."""
     places = [*binaries(), *wheel()]
     if not places:
         raise LookupError("no PostgreSQL server is installed")
@@ -97,14 +97,14 @@ def servers_on_the_first(hosts: Hosts, session: Path, folder: Path) -> Iterator[
 
 @contextmanager
 def _postgresql(hosts: Hosts, source: Path, place: Path) -> Iterator[URL]:
-    found = guardian.reachable(source, place)
+    programs = guardian.reachable(source, place)
     data, password = place / "data", secrets.token_urlsafe(16)
     data.mkdir(mode=0o700)
     user = guardian.server_user() or "postgres"
     shutil.chown(data, user)
     (place / "password").touch(mode=0o600)
     (place / "password").write_text(password, encoding="utf-8")
-    guardian.make_cluster(found, data, place / "password")
+    guardian.make_cluster(programs, data, place / "password")
     with (data / "pg_hba.conf").open("a", encoding="utf-8") as rules:
         rules.write(f"host all all {FIRST}/24 scram-sha-256\n")
     options = {
@@ -116,14 +116,21 @@ def _postgresql(hosts: Hosts, source: Path, place: Path) -> Iterator[URL]:
     entry = pwd.getpwnam(user)
     as_user = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
-    command = [*hosts.on(hosts.first), *as_user, str(found / "postgres"), "-D", str(data), *words]
+    command = [
+        *hosts.on(hosts.first),
+        *as_user,
+        str(programs / "postgres"),
+        "-D",
+        str(data),
+        *words,
+    ]
     with started(command, place / "log") as server:
         if not guardian.is_ready(server, data):
             raise LookupError(f"PostgreSQL did not start: {(place / 'log').read_text()[-300:]}")
         yield URL.create(
             "postgresql+psycopg", "postgres", password, FIRST, PORTS["postgresql"], DEFAULT_DATABASE
         )
-        # A session that a cut left behind must not keep the server from stopping.
+        # The server must stop although a session of the host that was cut off may be open.
         guardian.stop(server)
 
 
@@ -142,6 +149,6 @@ def _redis(hosts: Hosts, folder: Path) -> Iterator[str]:
 
 
 def _ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise LookupError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+    result = subprocess.run(["ip", *words], check=False, capture_output=True, text=True)
+    if result.returncode:
+        raise LookupError(f"ip {' '.join(words)}: {result.stderr.strip()}")

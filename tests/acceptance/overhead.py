@@ -1,9 +1,10 @@
-"""What our base costs, and which layout of pools and queues keeps slow CEs apart. Not a test.
+"""The cost of our base, and the layout of pools and queues that keeps slow CEs apart. No test.
 
     python -m tests.acceptance.overhead [rate] [layouts]
 
-`rate` compares executions of a task that does nothing: plain Celery's and, in the same worker, ours
-with its unit of work and its note. `layouts` measures how long allocation waits while CEs hang.
+`rate` compares executions of a task that does nothing: one of plain Celery and, in the same worker,
+one of ours with its unit of work and its note. `layouts` measures how long allocation waits while
+CEs hang.
 """
 
 import os
@@ -22,7 +23,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from tests.acceptance.processes import CELERY, Processes
-from tests.acceptance.site import DID, LIFE
+from tests.acceptance.site import EXECUTION, LIFE
 from tests.databases import backend_chains
 from tests.factories import a_ce
 from tests.patience import LONGEST, until
@@ -36,7 +37,7 @@ from worker.services.operate import database as care
 EXECUTIONS = 3000
 ROUNDS = 5
 SLOW, HEALTHY, HANGS = 10, 10, 8.0
-MEASURED = 40.0
+SECONDS = 40.0
 LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "one worker, prefork -c2": (("-Q", "plan,call", "-c", "2"),),
     "one worker, prefork -c8": (("-Q", "plan,call", "-c", "8"),),
@@ -58,33 +59,25 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
 EVERY = {"submit_pilots": 1, "dispatch": 1, "check_pilots": 1, "reconcile": 5, "learn": 60}
 NOOP = """
 from worker.celery import app
-from worker.services import catalogue, execute
-from worker.services.tasks.catalogue import Task
-from worker.services.runtime import Done
 from worker.domain.schedule import Scope
 from worker.messaging import app as ours
+from worker.services.runtime import TaskResult
+from worker.services.tasks import catalogue, execute
 
 
 def nothing(runtime):
     with runtime.database.uow():
-        return Done()
+        return TaskResult()
 
 
-def no_note(database, task, subject, outcome, seconds):
-    pass
-
-
-noop = Task(name="noop", about="Do nothing.", scope=Scope.GLOBAL, run=nothing, plan=nothing,
-            subjects=lambda tx, now: [], queue="plan", every=60)
-empty = Task(name="empty", about="Do nothing.", scope=Scope.GLOBAL, run=lambda runtime: Done(),
-             plan=nothing, subjects=lambda tx, now: [], queue="plan", every=60)
-catalogue.tasks()["noop"] = noop
-catalogue.tasks()["empty"] = empty
-ours._register(noop)
-ours._register(empty)
-noted = execute._note
-execute._note = lambda database, task, *told: (
-    None if task.name == "empty" else noted(database, task, *told))
+for name, run in (("noop", nothing), ("empty", lambda runtime: TaskResult())):
+    task = catalogue.Task(name=name, about="Do nothing.", scope=Scope.GLOBAL, run=run, plan=run,
+                          queue="plan", every=60)
+    catalogue.tasks()[name] = task
+    ours._register(task)
+note = execute._note
+execute._note = lambda runtime, execution: (
+    None if execution.task == "empty" else note(runtime, execution))
 
 
 @app.task(name="plain")
@@ -93,12 +86,12 @@ def plain():
 """
 
 
-def main(wanted: Sequence[str]) -> None:
+def main(names: Sequence[str]) -> None:
     """Measure, and print a table."""
     with site() as (processes, database, server):
-        if not wanted or "rate" in wanted:
+        if not names or "rate" in names:
             rates(processes, database, server)
-        if not wanted or "layouts" in wanted:
+        if not names or "layouts" in names:
             layouts(processes, database, server)
 
 
@@ -122,7 +115,7 @@ def site() -> Iterator[tuple[Processes, Database, Redis]]:
         yield processes, database, server
 
 
-def told(processes: Processes, database: Database, server: Redis) -> dict[str, str]:
+def environment_of(processes: Processes, database: Database, server: Redis) -> dict[str, str]:
     lines = ["beat_interval = 0.25"]
     for task, every in EVERY.items():
         lines += [f"[schedules.{task}]", f"every = {every}"]
@@ -138,63 +131,68 @@ def told(processes: Processes, database: Database, server: Redis) -> dict[str, s
 
 
 def rates(processes: Processes, database: Database, server: Redis) -> None:
-    """Drain the same number of each, in turn, a few times."""
-    environment = {**told(processes, database, server)}
+    """Measure each kind of task several times, with the same number of messages."""
+    environment = environment_of(processes, database, server)
     environment["PYTHONPATH"] = f"{processes.folder}:{Path(__file__).parents[2]}"
     for pool in (("-c", "2"), ("-P", "solo")):
-        measured: dict[str, list[float]] = {"plain": [], "empty": [], "noop": []}
+        by_name: dict[str, list[float]] = {"plain": [], "empty": [], "noop": []}
         for _ in range(ROUNDS):
-            for name, seen in measured.items():
-                seen.append(drained(processes, environment, server, name, pool))
+            for name, values in by_name.items():
+                values.append(drain_rate(processes, environment, server, name, pool))
         say(f"\nexecutions a second, pool {' '.join(pool)}, median of {ROUNDS} × {EXECUTIONS}")
         for name, about in (
             ("plain", "plain Celery"),
             ("empty", "our base, no database"),
             ("noop", "our base, a unit of work and its note: two commits"),
         ):
-            rate = statistics.median(measured[name])
-            pairs = zip(measured[name], measured["plain"], strict=True)
+            rate = statistics.median(by_name[name])
+            pairs = zip(by_name[name], by_name["plain"], strict=True)
             ratio = statistics.median(one / plain for one, plain in pairs)
-            each = " ".join(f"{one:.0f}" for one in measured[name])
+            each = " ".join(f"{one:.0f}" for one in by_name[name])
             say(f"  {about:<52} {rate:7.0f}  {ratio:.2f}  ({each})")
 
 
-def drained(
+def drain_rate(
     processes: Processes,
     environment: dict[str, str],
     server: Redis,
     name: str,
     pool: tuple[str, ...],
 ) -> float:
-    """Fill the queue, start a worker, and tell how fast it empties."""
+    """Fill the queue and start a worker; return the messages that it takes in a second."""
     fill = (
         "import noop\nfrom worker.celery import app\n"
         f"with app.producer_pool.acquire(block=True) as p:\n"
         f"    for _ in range({EXECUTIONS}): app.tasks['{name}'].apply_async(producer=p)"
     )
-    done = processes.run([sys.executable, "-c", fill], environment)
-    assert done.returncode == 0, done.stderr
+    result = processes.run([sys.executable, "-c", fill], environment)
+    assert result.returncode == 0, result.stderr
     words = [*CELERY, "worker", "-l", "WARNING", "-Q", "plan", *pool, "-I", "noop"]
-    # A child that is renewed just when its worker stops would be waited for.
+    # No child may be replaced: the worker would wait for it at its end.
     more = ["--without-gossip", "--without-mingle", f"--max-tasks-per-child={10 * EXECUTIONS}"]
     worker = processes.start("rate", [*words, *more], environment)
     with server.client() as client:
 
-        def left() -> int:
+        def length() -> int:
             return int(client.llen("pilotage:plan") or 0)
 
-        until(lambda: left() <= EXECUTIONS * 0.9, "the first ones", progress=left, pause=0.002)
-        first, began = left(), time.perf_counter()
-        until(lambda: left() == 0, "the last ones", progress=left, pause=0.002)
+        until(
+            lambda: length() <= EXECUTIONS * 0.9,
+            "the first executions",
+            progress=length,
+            pause=0.002,
+        )
+        first, began = length(), time.perf_counter()
+        until(lambda: length() == 0, "the last executions", progress=length, pause=0.002)
         rate = first / (time.perf_counter() - began)
-    stopped(worker)
+    stop(worker)
     return rate
 
 
 def layouts(processes: Processes, database: Database, server: Redis) -> None:
-    """Let half of the CEs hang, and see how long what is due waits."""
-    environment = told(processes, database, server)
-    say(f"\n{SLOW} CEs hang {HANGS:.0f} s a call, {HEALTHY} answer at once; {MEASURED:.0f} s each")
+    """Let half of the CEs hang, and measure how long tasks wait."""
+    environment = environment_of(processes, database, server)
+    say(f"\n{SLOW} CEs hang {HANGS:.0f} s a call, {HEALTHY} answer at once; {SECONDS:.0f} s each")
     say(f"  {'layout':<42} {'allocation':>22} {'healthy CE':>22} {'pilots':>8}")
     say(f"  {'':<42} {'gap median / worst':>22} {'gap median / worst':>22} {'sent':>8}")
     for name, workers in LAYOUTS.items():
@@ -202,7 +200,7 @@ def layouts(processes: Processes, database: Database, server: Redis) -> None:
         with server.client() as client:
             client.flushall()
         build(database)
-        running_ = [
+        members = [
             processes.start(
                 f"{name}-{n}",
                 [*CELERY, "worker", "-l", "INFO", *words, "-n", f"w{n}@%h"],
@@ -210,21 +208,23 @@ def layouts(processes: Processes, database: Database, server: Redis) -> None:
             )
             for n, words in enumerate(workers)
         ]
-        running_.append(processes.start(f"{name}-beat", [*CELERY, "beat"], environment))
+        members.append(processes.start(f"{name}-beat", [*CELERY, "beat"], environment))
         logs = [f"{name}-{n}" for n in range(len(workers))]
         for log in logs:
             until(partial(is_ready, processes, log), log, progress=partial(processes.said, log))
-        began = datetime.now(UTC)
-        time.sleep(MEASURED)
-        ended = datetime.now(UTC)
-        said = "".join(processes.said(log) for log in logs)
-        allocation = gaps(said, began, ended, lambda task, _: task == "submit_pilots")
+        begin = datetime.now(UTC)
+        time.sleep(SECONDS)
+        end = datetime.now(UTC)
+        logs_text = "".join(processes.said(log) for log in logs)
+        allocation = gaps(logs_text, begin, end, lambda task, _: task == "submit_pilots")
         healthy = gaps(
-            said, began, ended, lambda task, ce: task == "check_pilots" and ce == "fast0"
+            logs_text, begin, end, lambda task, ce: task == "check_pilots" and ce == "fast0"
         )
         with database.uow() as tx:
-            sent = tx.execute(text("SELECT count(*) FROM sim_jobs WHERE ce LIKE 'fast%'")).scalar()
-        say(f"  {name:<42} {allocation:>22} {healthy:>22} {sent:>8}")
+            pilots = tx.execute(
+                text("SELECT count(*) FROM sim_jobs WHERE ce LIKE 'fast%'")
+            ).scalar()
+        say(f"  {name:<42} {allocation:>22} {healthy:>22} {pilots:>8}")
         processes.end()
 
 
@@ -243,23 +243,23 @@ def build(database: Database) -> None:
         switch_on(database.uow, f"slow{n}", Fault.SLOW, seconds=HANGS)
 
 
-def gaps(said: str, began: datetime, ended: datetime, wanted: Callable[[str, str], bool]) -> str:
-    """Tell how long nothing of a kind was done, in the median and at the worst."""
-    moments = [began]
-    for line in said.splitlines():
-        found = DID.search(line)
-        if found and wanted(found[1], found[2] or ""):
+def gaps(text: str, begin: datetime, end: datetime, chooses: Callable[[str, str], bool]) -> str:
+    """Return the median and the longest time between two executions of some tasks."""
+    moments = [begin]
+    for line in text.splitlines():
+        match = EXECUTION.search(line)
+        if match and chooses(match[1], match[2] or ""):
             at = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC)
-            if began <= at <= ended:
+            if begin <= at <= end:
                 moments.append(at)
-    moments = [*sorted(moments), ended]
+    moments = [*sorted(moments), end]
     waits = [(b - a).total_seconds() for a, b in pairwise(moments)]
     return f"{statistics.median(waits):.1f} / {max(waits):.1f} s"
 
 
-def stopped(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    # Under load a child waits up to 30 s for its last results to be read.
+    # Under load a child waits up to 30 s until its last results are read.
     process.wait(LONGEST)
 
 

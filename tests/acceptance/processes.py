@@ -1,4 +1,4 @@
-"""Processes that a test starts, and finds again whatever they have become."""
+"""The processes that a test starts, which it finds again with all their descendants."""
 
 import os
 import signal
@@ -20,23 +20,23 @@ CELERY = (sys.executable, "-m", "celery", "-A", "pilotage")
 
 
 class Processes:
-    """Starts processes, all with one mark in their environment, which their children inherit."""
+    """Starts processes with a mark in their environment, which their children inherit."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mark = uuid4().hex
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        kept = {
+        own = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("PILOTAGE_", "PYTEST_", "COV_"))
         }
-        # The code of a version before refuses a setting that it does not know.
+        # With PYTHONPATH it may be an older version, which refuses a setting that it does not know.
         form = {} if "PYTHONPATH" in more else {"PILOTAGE_LOG_FORMAT": "text"}
         return {
-            **kept,
+            **own,
             **form,
             "COLUMNS": "200",
             "TZ": "UTC",
@@ -55,11 +55,11 @@ class Processes:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] | None = None,
     ) -> "subprocess.Popen[bytes]":
-        """Start a process in a folder of its own; what it says goes to a file of its name."""
+        """Start a process in its own folder; its output goes to the file NAME.out."""
         cwd = self.folder / name
         cwd.mkdir(exist_ok=True)
         with self.log(name).open("ab") as log:
-            made = subprocess.Popen(
+            process = subprocess.Popen(
                 [*within, *words],
                 stdin=stdin,
                 stdout=log if stdout is None else stdout,
@@ -68,8 +68,8 @@ class Processes:
                 env=self.environment(environment),
                 start_new_session=True,
             )
-        self._started.append(made)
-        return made
+        self._processes.append(process)
+        return process
 
     def run(
         self, words: Sequence[str], environment: Mapping[str, str]
@@ -92,63 +92,63 @@ class Processes:
         return self.log(name).read_text(encoding="utf-8", errors="replace")
 
     def progress(self) -> int:
-        """Return how much all of them have written: it grows as long as they work."""
+        """Return the size of all output, which grows while the processes work."""
         return sum(log.stat().st_size for log in self.folder.glob("*.out"))
 
     def left(self) -> dict[int, str]:
-        """Find what still runs of all that was started, and of their children."""
-        for one in self._started:
+        """Return the processes and their descendants that still run, with their command lines."""
+        for one in self._processes:
             one.poll()
-        wanted = f"{MARK}={self.mark}".encode()
-        found = {}
+        mark = f"{MARK}={self.mark}".encode()
+        command_lines = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             with suppress(OSError):
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
                     words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
                     if words:
-                        found[int(entry.name)] = words.decode(errors="replace").strip()
-        return found
+                        command_lines[int(entry.name)] = words.decode(errors="replace").strip()
+        return command_lines
 
     def end(self) -> None:
-        """End whatever is left, and take note of each end."""
+        """Kill all processes that still run, and wait for each end."""
         until(lambda: not self._kill(), "the end of all processes", pause=0.05)
-        for one in self._started:
+        for one in self._processes:
             ended(one)
 
     def _kill(self) -> bool:
-        """Kill whatever is left; return whether there was something."""
-        left = self.left()
-        for pid in left:
+        """Kill all processes that still run; return whether there were any."""
+        survivors = self.left()
+        for pid in survivors:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return bool(left)
+        return bool(survivors)
 
 
 def ended(process: "subprocess.Popen[bytes]") -> int:
-    """Wait for the end of a process, and return its exit code."""
+    """Wait for the end of a process; return its exit code."""
     until(lambda: process.poll() is not None, f"the end of {process.args!r}")
     return int(process.returncode)
 
 
 def holds_for(seconds: float, condition: Callable[[], object]) -> None:
-    """See that something stays true for a while."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    """Check that a condition stays true for some seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         assert condition()
         time.sleep(0.1)
 
 
-def one_line(done: "subprocess.CompletedProcess[str]", *parts: str) -> None:
-    """Expect that a command failed and said why in one line."""
-    assert done.returncode == 1, done.stderr
-    [line] = done.stderr.strip().splitlines()
+def one_line(result: "subprocess.CompletedProcess[str]", *parts: str) -> None:
+    """Check that a command failed and said why in one line."""
+    assert result.returncode == 1, result.stderr
+    [line] = result.stderr.strip().splitlines()
     assert line.startswith("pilotage: ")
     for part in parts:
         assert part in line
 
 
 def settings_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Write settings as environment variables."""
+    """Return settings as environment variables."""
     return {f"PILOTAGE_{name.upper()}": value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""A site with many CEs and VOs, fast schedules, and what is watched of it."""
+"""A site with many CEs and VOs and fast schedules, and the observation of it."""
 
 import re
 from collections import Counter, defaultdict
@@ -41,16 +41,16 @@ DROP FUNCTION watch_claims();
 DROP TABLE claims;
 """
 LOGGER = re.escape(execute.log.name) + r"\[[\w-]+\]: "
-"""Who says in the log of a worker how an execution went: the logger, and the execution."""
-DID = re.compile(LOGGER + r"(\w+)(?: (\S+))?: ")
-SKIPPED = re.compile(DID.pattern + "skipped")
+"""The beginning of a line about an execution in the log of a worker: its logger and its id."""
+EXECUTION = re.compile(LOGGER + r"(\w+)(?: (\S+))?: ")
+SKIP = re.compile(EXECUTION.pattern + "skipped")
 TOO_LATE = re.compile(r"(\w+) (\S*) comes too late")
 
 
 def build(database: Database) -> None:
     """Make 20 CEs and 3 VOs; some CEs have waiting limits, some are only for some VOs."""
     with database.uow() as tx:
-        made = [
+        all_vos = [
             (a_vo() if limit is None else a_vo().limited_to(limit)).named(name).create(tx)
             for name, limit in VOS.items()
         ]
@@ -60,12 +60,12 @@ def build(database: Database) -> None:
             if n % 3 == 0:
                 ce = ce.with_waiting_limit(2 + n % 4)
             if n % 5 == 0:
-                ce = ce.only_for(*made[:2])
+                ce = ce.only_for(*all_vos[:2])
             ce.create(tx)
 
 
 def configuration(folder: Path, **others: int) -> Path:
-    """Write a settings file in which every task fires often, or as often as is said."""
+    """Write a settings file with these schedules; return its path."""
     lines = ["beat_interval = 0.5"]
     for task, every in {**SCHEDULES, **others}.items():
         lines += [f"[schedules.{task}]", f"every = {every}"]
@@ -75,14 +75,14 @@ def configuration(folder: Path, **others: int) -> Path:
 
 
 def settings(processes: Processes, database: str, broker: str) -> dict[str, str]:
-    """Write what every process of a site is told."""
-    told = {
+    """Return the settings of every process of a site."""
+    values = {
         "database_url": database,
         "broker_url": broker,
         "home": str(processes.folder / "home"),
         "config": str(configuration(processes.folder)),
     }
-    return settings_of(told)
+    return settings_of(values)
 
 
 def worker(name: str, *more: str) -> list[str]:
@@ -106,34 +106,34 @@ def beat() -> list[str]:
 
 
 @contextmanager
-def claims_watched(database: Database) -> Iterator[None]:
-    """Let PostgreSQL note every tick that is claimed."""
-    run(database, WATCH_CLAIMS)
+def watching_claims(database: Database) -> Iterator[None]:
+    """Let PostgreSQL record every tick that is claimed."""
+    execute_script(database, WATCH_CLAIMS)
     try:
         yield
     finally:
-        run(database, FORGET_CLAIMS)
+        execute_script(database, FORGET_CLAIMS)
 
 
-def run(database: Database, script: str) -> None:
+def execute_script(database: Database, script: str) -> None:
     with database.engine.begin() as connection:
         connection.exec_driver_sql(script)
 
 
 def claims(database: Database) -> dict[str, list[datetime]]:
-    """Read which tick was claimed, by task, in order; a first one has no moment of its own."""
-    found = defaultdict(list)
+    """Return the moments of the ticks that were claimed, by task and in order."""
+    moments = defaultdict(list)
     with database.uow() as tx:
         for row in tx.execute(text("SELECT task, at, was FROM claims ORDER BY at")):
-            found[row.task].append(row.was or row.at)
-    return found
+            moments[row.task].append(row.was or row.at)
+    return moments
 
 
 def executions(
-    processes: Processes, *names: str, pattern: re.Pattern[str] = DID
+    processes: Processes, *names: str, pattern: re.Pattern[str] = EXECUTION
 ) -> Counter[tuple[str, str]]:
-    """Count what the workers say that they did, by task and subject."""
-    return Counter(found for name in names for found in pattern.findall(processes.said(name)))
+    """Return the number of executions in the logs of workers, by task and subject."""
+    return Counter(match for name in names for match in pattern.findall(processes.said(name)))
 
 
 def statuses(database: Database) -> dict[Status, int]:
@@ -141,14 +141,14 @@ def statuses(database: Database) -> dict[Status, int]:
         return pilot_reads.count_by_status(tx)
 
 
-def advanced(database: Database) -> int:
-    """Tell how many steps all pilots have made."""
+def count_transitions(database: Database) -> int:
+    """Return the number of transitions of all pilots."""
     with database.uow() as tx:
         return int(tx.execute(text("SELECT count(*) FROM transitions")).scalar_one())
 
 
 def twice_or_never(database: Database) -> list[str]:
-    """Name the stamps that were sent more than once, and the jobs that no pilot stands for."""
+    """Return the stamps that were sent more than once, and those without a pilot."""
     twice = "SELECT stamp FROM sim_jobs GROUP BY stamp HAVING count(*) > 1"
     never = "SELECT stamp FROM sim_jobs WHERE stamp NOT IN (SELECT stamp FROM pilots)"
     with database.uow() as tx:

@@ -1,4 +1,4 @@
-"""A CE that breaks and heals while real workers run: the pause, the probes, the reopening."""
+"""A CE that breaks and works again while real workers run: pause, probes and reopening."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,11 +19,12 @@ from worker.db.database import Database
 from worker.db.pages import PageRequest
 from worker.db.sending import SendingChange
 from worker.domain.decision import Decision
+from worker.domain.pilot import Pilot, Status
 from worker.domain.sending import Sending
 from worker.services.observe import overview
 from worker.services.operate import pauses
 
-# Minutes become seconds: a pilot has survived after two, a probe is due every two to four.
+# Seconds instead of minutes: a pilot survives after two, a probe is due every two to four.
 PROBE_SOONEST = 2
 SETTINGS = f"""
 beat_interval = 0.5
@@ -39,10 +40,10 @@ LIFE = {"queue_time": 0.2, "run_time": 6.0, "spread": "fixed", "check_soonest": 
 
 
 @pytest.fixture
-def told(
+def settings(
     processes: Processes, redis_server: Redis, postgresql_database: Database
 ) -> Iterator[dict[str, str]]:
-    """Build a site of two CEs where every task fires every second."""
+    """The settings of a site of two CEs where every task fires every second."""
     with postgresql_database.uow() as tx:
         for name in ("good", "bad"):
             life = {**LIFE, "check_latest": 1.0, "success_rate": 1.0}
@@ -75,10 +76,13 @@ def changes(database: Database, ce: str) -> list[SendingChange]:
     return pauses.history(runtime_on(database), ce).items
 
 
-def sent(database: Database, ce: str, since: datetime) -> int:
+def pilots(database: Database, ce: str) -> list[Pilot]:
     with database.uow() as tx:
-        found = pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10_000)).items
-    return sum(pilot.reserved_at > since for pilot in found)
+        return pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10_000)).items
+
+
+def count_sent(database: Database, ce: str, since: datetime) -> int:
+    return sum(pilot.reserved_at > since for pilot in pilots(database, ce))
 
 
 def last(database: Database, ce: str) -> Decision:
@@ -86,45 +90,47 @@ def last(database: Database, ce: str) -> Decision:
     return decision
 
 
-def done(database: Database, ce: str) -> int:
-    with database.uow() as tx:
-        found = pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10_000)).items
-    return sum(str(pilot.status) == "done" for pilot in found)
+def count_done(database: Database, ce: str) -> int:
+    return sum(pilot.status is Status.DONE for pilot in pilots(database, ce))
 
 
 @pytest.mark.slow
 def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it(
-    processes: Processes, postgresql_database: Database, told: dict[str, str]
+    processes: Processes, postgresql_database: Database, settings: dict[str, str]
 ) -> None:
     database = postgresql_database
-    processes.start("one", site.worker("one"), told)
-    processes.start("beat", site.beat(), told)
-    until(lambda: done(database, "bad") >= 8, progress=processes.progress)
+    processes.start("one", site.worker("one"), settings)
+    processes.start("beat", site.beat(), settings)
+    until(lambda: count_done(database, "bad") >= 8, progress=processes.progress)
     assert state(database, "bad") is Sending.NORMAL
 
     switch_on(database.uow, "bad", Fault.FAILS_FAST)
     until(lambda: state(database, "bad") is Sending.PAUSED, progress=processes.progress)
-    [paused] = changes(database, "bad")
-    assert "failed starts in a row" in paused.reason
+    [pause] = changes(database, "bad")
+    assert "failed starts in a row" in pause.reason
     until(lambda: last(database, "bad").reason.startswith("PAUSED: "), progress=processes.progress)
-    assert paused.reason in last(database, "bad").reason
+    assert pause.reason in last(database, "bad").reason
     assert dict(overview.steps(last(database, "bad")))["pause"].startswith("since ")
 
-    # What was under way when it was paused is over; from here on there are probes only.
+    # All pilots from before the pause have ended. From now on there are only probes.
     before = last(database, "bad").at
     until(
         lambda: (last(database, "bad").at - before).total_seconds() > 15,
         progress=processes.progress,
     )
-    probes, seconds = sent(database, "bad", before), (now(database) - before).total_seconds()
+    probes, seconds = count_sent(database, "bad", before), (now(database) - before).total_seconds()
     assert 1 <= probes <= 2 + seconds / PROBE_SOONEST
-    assert sent(database, "good", before) > probes
+    assert count_sent(database, "good", before) > probes
     assert state(database, "good") is Sending.NORMAL
 
     switch_off(database.uow, "bad", Fault.FAILS_FAST)
     until(lambda: state(database, "bad") is Sending.NORMAL, progress=processes.progress)
-    healed = changes(database, "bad")[-1]
-    assert (healed.was, healed.became, healed.by_hand) == (Sending.PAUSED, Sending.NORMAL, False)
-    assert healed.reason == "a pilot survived"
-    good = done(database, "bad")
-    until(lambda: done(database, "bad") >= good + 5, progress=processes.progress)
+    reopening = changes(database, "bad")[-1]
+    assert (reopening.was, reopening.became, reopening.by_hand) == (
+        Sending.PAUSED,
+        Sending.NORMAL,
+        False,
+    )
+    assert reopening.reason == "a pilot survived"
+    good = count_done(database, "bad")
+    until(lambda: count_done(database, "bad") >= good + 5, progress=processes.progress)

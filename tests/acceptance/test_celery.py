@@ -1,4 +1,4 @@
-"""The application as Celery sees it: what its messages are, and what becomes of those not taken."""
+"""The application of Celery: its messages, and what happens to those that nobody takes."""
 
 import logging
 import time
@@ -26,14 +26,14 @@ from worker.services.turns import Turn
 
 
 class Spy:
-    """Stands where a task sends its messages."""
+    """Records the messages of a task instead of sending them."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        self.sent: list[tuple[Any, ...]] = []
+        self.messages: list[tuple[Any, ...]] = []
         self.error = error
 
     def apply_async(self, arguments: tuple[str, ...], **options: Any) -> None:
-        self.sent.append((arguments, options))
+        self.messages.append((arguments, options))
         if self.error is not None:
             raise self.error
 
@@ -44,18 +44,18 @@ def _hearing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spy(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception | None = None) -> Spy:
-    made = Spy(error)
-    monkeypatch.setitem(door.app.tasks, name, made)
-    return made
+    recorder = Spy(error)
+    monkeypatch.setitem(door.app.tasks, name, recorder)
+    return recorder
 
 
 def test_every_task_of_the_catalogue_is_one_of_celerys_in_its_queue() -> None:
     for name, task in catalogue.tasks().items():
-        found = door.app.tasks[name]
-        routed = door.app.amqp.router.route({}, name)["queue"].name
-        assert routed == task.queue
+        celery_task = door.app.tasks[name]
+        queue = door.app.amqp.router.route({}, name)["queue"].name
+        assert queue == task.queue
         assert task.queue == "call" or task.scope is not Scope.CE
-        assert found.__doc__ == task.about
+        assert celery_task.__doc__ == task.about
 
 
 def test_messages_are_nudges() -> None:
@@ -77,23 +77,23 @@ def test_a_pool_that_stops_does_not_wait_for_a_parent_that_no_longer_listens() -
 def test_a_nudge_is_worth_reading_until_the_next_tick_by_the_clock_that_all_share(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sent = spy(monkeypatch, "dispatch")
+    recorder = spy(monkeypatch, "dispatch")
     monkeypatch.setattr(wiring, "now", lambda: NOW)
     door.nudge("dispatch", "lyon")
     headers = {UNTIL: (NOW + MINUTE).isoformat(), door.BY: "nudge"}
-    assert sent.sent == [(("lyon",), {"headers": headers})]
+    assert recorder.messages == [(("lyon",), {"headers": headers})]
 
 
-@pytest.mark.parametrize(("late", "executed"), [(-1, 1), (1, 0)])
+@pytest.mark.parametrize(("late", "count"), [(-1, 1), (1, 0)])
 def test_a_message_that_comes_after_the_next_tick_is_not_executed(
-    monkeypatch: pytest.MonkeyPatch, late: int, executed: int
+    monkeypatch: pytest.MonkeyPatch, late: int, count: int
 ) -> None:
-    done: list[Any] = []
+    calls: list[Any] = []
     monkeypatch.setattr(wiring, "runtime", lambda **_: None)
     monkeypatch.setattr(wiring, "now", lambda: NOW + timedelta(seconds=late))
 
-    def note(*told: Any) -> TaskResult:
-        done.append(told)
+    def note(*arguments: Any) -> TaskResult:
+        calls.append(arguments)
         return TaskResult()
 
     monkeypatch.setattr(execute, "execute", note)
@@ -103,11 +103,11 @@ def test_a_message_that_comes_after_the_next_tick_is_not_executed(
         task.run("lyon")
     finally:
         task.pop_request()
-    assert len(done) == executed
+    assert len(calls) == count
 
 
 A_CLOSED_CHANNEL = AttributeError("'NoneType' object has no attribute 'client'")
-"""What kombu raises once in forty times where a broker that took messages begins to refuse them."""
+"""Kombu sometimes raises this when a broker begins to refuse messages."""
 
 
 @pytest.mark.parametrize(
@@ -118,18 +118,18 @@ def test_a_broker_that_takes_no_message_is_left_alone_for_a_while(
 ) -> None:
     moment = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: moment[0])
-    tried = spy(monkeypatch, "dispatch", error)
+    refusing = spy(monkeypatch, "dispatch", error)
     with caplog.at_level(logging.WARNING):
         for number in range(500):
             door.nudge("dispatch", f"ce{number}")
-    assert len(tried.sent) == 1
+    assert len(refusing.messages) == 1
     [record] = caplog.records
     assert "NoneType" not in record.getMessage()
 
     moment[0] += door.BROKER_COOLDOWN
-    heard = spy(monkeypatch, "dispatch")
+    accepting = spy(monkeypatch, "dispatch")
     door.nudge("dispatch", "lyon")
-    assert len(heard.sent) == 1
+    assert len(accepting.messages) == 1
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_deaf_broker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,13 +153,13 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
 ) -> None:
     monkeypatch.setattr(wiring, "runtime", lambda **_: None)
     monkeypatch.setattr(execute, "execute", lambda *_: TaskResult(busy=True))
-    asked: list[dict[str, Any]] = []
+    retry_options: list[dict[str, Any]] = []
 
     class Again(Exception):
         pass
 
-    def retry(**told: Any) -> Again:
-        asked.append(told)
+    def retry(**options: Any) -> Again:
+        retry_options.append(options)
         return Again()
 
     task = door.app.tasks["dispatch"]
@@ -173,15 +173,17 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
             task.run("lyon")
     finally:
         task.pop_request()
-    assert asked == ([{"countdown": 1, "headers": {UNTIL: None, door.BY: None}}] if again else [])
+    assert retry_options == (
+        [{"countdown": 1, "headers": {UNTIL: None, door.BY: None}}] if again else []
+    )
 
 
 @pytest.fixture
 def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Database]:
-    """Set up the database of a process whose home is a folder of this test."""
+    """The database of a process whose home is a folder of this test."""
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
-    for built in (wiring.settings, wiring.database):
-        built.cache_clear()
+    for cache in (wiring.settings, wiring.database):
+        cache.cache_clear()
     setup(wiring.database())
     yield wiring.database()
     wiring.database().engine.dispose()
@@ -193,11 +195,11 @@ def test_of_two_deliveries_of_one_message_at_once_one_waits(
 ) -> None:
     runtimes: list[Runtime] = []
 
-    def run(_task: object, _subject: str | None, runtime: Runtime) -> TaskResult:
+    def note(_task: object, _subject: str | None, runtime: Runtime) -> TaskResult:
         runtimes.append(runtime)
         return TaskResult()
 
-    monkeypatch.setattr(execute, "execute", run)
+    monkeypatch.setattr(execute, "execute", note)
     task = door.app.tasks["dispatch"]
     for _ in range(2):
         task.push_request(id="one", retries=0)
@@ -231,8 +233,8 @@ def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(
     finally:
         task.pop_request()
 
-    [said] = [record.getMessage() for record in caplog.records]
-    assert said.startswith("dispatch lyon is not tried again before its next tick")
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.startswith("dispatch lyon is not tried again before its next tick")
 
 
 @pytest.mark.parametrize("sign", "/?#")
@@ -242,11 +244,11 @@ def test_a_broker_url_that_is_wrong_shows_no_part_of_a_password(
 ) -> None:
     home = processes.folder / "home"
     wrong = {"home": str(home), "broker_url": f"redis://:hush{sign}secret@127.0.0.1:1/0"}
-    done = processes.run(words, settings_of(wrong))
+    result = processes.run(words, settings_of(wrong))
 
-    line = done.stderr.strip()
-    assert done.returncode == 1
+    line = result.stderr.strip()
+    assert result.returncode == 1
     assert line.startswith("pilotage: ")
     assert "the broker URL is malformed" in line
     assert "\n" not in line
-    assert not any(part in done.stderr + done.stdout for part in ("hush", "secret"))
+    assert not any(part in result.stderr + result.stdout for part in ("hush", "secret"))

@@ -1,4 +1,4 @@
-"""A scheduler without a worker: `pilotage status` says so, and stops when a worker comes."""
+"""A scheduler without a worker: `pilotage status` warns until a worker comes."""
 
 import signal
 from pathlib import Path
@@ -21,17 +21,19 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
     settings = settings_of({"home": str(home), "time_limit": "2"})
 
     def answer(*words: str) -> str:
-        done = processes.run([*PILOTAGE, *words], settings)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        result = processes.run([*PILOTAGE, *words], settings)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     answer("db", "setup")
     answer("task", "schedule", "learn", "--every", "0.5")
     database = Database(file_url(home / "pilotage.sqlite"), backend_chains())
 
     def learn() -> Schedule:
-        [found] = [one for one in ticks.list_schedules(runtime_on(database)) if one.task == "learn"]
-        return found
+        [schedule] = [
+            one for one in ticks.list_schedules(runtime_on(database)) if one.task == "learn"
+        ]
+        return schedule
 
     beat = processes.start("beat", [*CELERY, "beat"], settings)
     until(lambda: learn().pending > 8)

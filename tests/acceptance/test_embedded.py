@@ -1,4 +1,4 @@
-"""`pilotage up` with nothing configured: everything in one state folder."""
+"""`pilotage up` without a configuration: everything is in one state folder."""
 
 import os
 import pty
@@ -28,11 +28,11 @@ from worker.services.tasks import ticks
 STEP = re.compile(r"pilot (\d+) (\S+): (\S+) → (\S+)")
 ENDS_OF_LOGS = (".1", ".2", ".3", ".4")
 IN_THE_PICTURE = ("reliable", "flaky", "here", "submitted", "running", "█", "▒")
-SEEN = {Status.SUBMITTED, Status.RUNNING, Status.DONE, Status.FAILED}
+STATUSES = {Status.SUBMITTED, Status.RUNNING, Status.DONE, Status.FAILED}
 
 
 class State:
-    """What is in a state folder."""
+    """The contents of a state folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -55,10 +55,10 @@ class State:
             ]
 
     def last(self, task: str) -> object:
-        [found] = [
+        [moment] = [
             s.last_at for s in ticks.list_schedules(runtime_on(self.database)) if s.task == task
         ]
-        return found
+        return moment
 
     def stamps(self) -> list[str]:
         with self.database.uow() as tx:
@@ -72,11 +72,9 @@ def up(processes: Processes, name: str, home: Path, *words: str) -> "subprocess.
 
 
 def child(processes: Processes, word: str) -> int | None:
-    """Find the first process of a child by the words of its command."""
-    found = [
-        pid for pid, words in processes.left().items() if f"celery -A pilotage {word}" in words
-    ]
-    return min(found, default=None)
+    """Return the first process of a child whose command line has these words."""
+    pids = [pid for pid, words in processes.left().items() if f"celery -A pilotage {word}" in words]
+    return min(pids, default=None)
 
 
 def writes_to(processes: Processes, word: str, file: Path) -> bool:
@@ -89,17 +87,17 @@ def is_another(processes: Processes, word: str, than: int) -> Callable[[], bool]
     return lambda: child(processes, word) not in (None, than)
 
 
-def shown(said: str) -> set[str]:
-    """Return the statuses that pilots became, by what was printed."""
-    return {became for _, _, _, became in STEP.findall(said)}
+def printed_statuses(text: str) -> set[str]:
+    """Return the new statuses of pilots in a printed text."""
+    return {became for _, _, _, became in STEP.findall(text)}
 
 
 def test_it_ends_by_itself_after_the_time_that_it_was_asked_for(
     processes: Processes, tmp_path: Path
 ) -> None:
-    running = up(processes, "up", tmp_path / "home", "--for", "1s")
+    process = up(processes, "up", tmp_path / "home", "--for", "1s")
 
-    assert ended(running) == 0
+    assert ended(process) == 0
     assert processes.left() == {}
     assert processes.said("up").splitlines()[-1].startswith("stopped; ")
 
@@ -115,17 +113,17 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
     again = processes.run([*PILOTAGE, "up", "--demo"], settings_of({"home": str(home)}))
     one_line(again, str(home / "demo"), f"pid {first.pid} since")
 
-    until(lambda: shown(processes.said("up")) >= SEEN, progress=processes.progress)
+    until(lambda: printed_statuses(processes.said("up")) >= STATUSES, progress=processes.progress)
     first.send_signal(signal.SIGINT)
     assert ended(first) == 0
     assert processes.left() == {}
-    said = processes.said("up")
-    assert {became for _, became in state.history()} >= SEEN
-    stopped, look = said.splitlines()[-2:]
-    assert stopped.startswith("stopped; ")
-    assert look == f"look at it: PILOTAGE_HOME={home / 'demo'} pilotage status"
+    output = processes.said("up")
+    assert {became for _, became in state.history()} >= STATUSES
+    last_but_one, last = output.splitlines()[-2:]
+    assert last_but_one.startswith("stopped; ")
+    assert last == f"look at it: PILOTAGE_HOME={home / 'demo'} pilotage status"
     assert [path.name for path in home.iterdir()] == ["demo"], "nothing is outside its folder"
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     for log in (home / "demo" / "log").iterdir():
         assert "Traceback" not in log.read_text(), log
 
@@ -135,10 +133,10 @@ def test_its_server_has_no_other_port_than_the_one_that_pilots_know(
 ) -> None:
     home = str(tmp_path / "home")
     with ExitStack() as stack:
-        with suppress(OSError):  # whoever has it instead of us does as well
+        with suppress(OSError):  # if another process has the port, that is enough
             stack.enter_context(socket.create_server(("127.0.0.1", 8017)))
-        known = settings_of({"home": home, "web_url": "https://pilotage.example.org"})
-        one_line(processes.run([*PILOTAGE, "up", "--for", "1s"], known), "8017", "in use")
+        settings = settings_of({"home": home, "web_url": "https://pilotage.example.org"})
+        one_line(processes.run([*PILOTAGE, "up", "--for", "1s"], settings), "8017", "in use")
         another = processes.run([*PILOTAGE, "up", "--for", "1s"], settings_of({"home": home}))
         assert another.returncode == 0, another.stderr
 
@@ -152,7 +150,7 @@ def test_whoever_is_killed_leaves_no_temporary_folder(processes: Processes, tmp_
     def pool_of_calls() -> int:
         return sum("-Q call" in words for words in processes.left().values())
 
-    until(lambda: pool_of_calls() > 2, "a pool", progress=processes.progress)
+    until(lambda: pool_of_calls() > 2, "the pool of calls", progress=processes.progress)
     processes.end()
     assert list(temporary.iterdir()) == []
     assert list((home / "pool").iterdir()) == []
@@ -162,7 +160,7 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
     processes: Processes, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    running = up(processes, "up", home, "--demo")
+    process = up(processes, "up", home, "--demo")
     state = State(home / "demo")
     until(lambda: state.statuses().get(Status.SUBMITTED), progress=processes.progress)
     words = {
@@ -171,21 +169,21 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
     }
     words["call"] = words["plan"].removesuffix("p") + "c"
     for name, word in words.items():
-        was = child(processes, word)
-        assert was is not None
-        os.kill(was, signal.SIGKILL)
-        until(is_another(processes, word, was))
+        pid = child(processes, word)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        until(is_another(processes, word, pid))
         for sentence in (
             f"{name} ended, killed by SIGKILL; its log: {home / 'demo' / 'log' / name}.log",
             f"{name} was started again (it had ended, killed by SIGKILL)",
         ):
             until(lambda s=sentence: s in processes.said("up"))  # type: ignore[misc]
-    before, ticked = max(state.history())[0], state.last("submit_pilots")
+    before, last_tick = max(state.history())[0], state.last("submit_pilots")
     until(lambda: max(state.history())[0] > before, progress=processes.progress)
-    until(lambda: state.last("submit_pilots") != ticked, progress=processes.progress)
+    until(lambda: state.last("submit_pilots") != last_tick, progress=processes.progress)
 
-    running.send_signal(signal.SIGINT)
-    assert ended(running) == 0
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == 0
     assert processes.left() == {}
 
 
@@ -193,10 +191,10 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     processes: Processes, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    running = up(processes, "first", home, "--demo")
+    process = up(processes, "first", home, "--demo")
     state = State(home / "demo")
     until(lambda: state.statuses().get(Status.RUNNING), progress=processes.progress)
-    running.kill()
+    process.kill()
     until(lambda: child(processes, "") is None)
     stamps, last = state.stamps(), max(state.history())[0]
 
@@ -205,14 +203,14 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     until(lambda: state.statuses().get(Status.DONE), progress=processes.progress)
     again.send_signal(signal.SIGINT)
     until(lambda: "stopping; " in processes.said("again"))
-    # An impatient finger changes nothing.
+    # A second signal changes nothing.
     until(lambda: child(processes, "beat") is None)
     again.send_signal(signal.SIGINT)
     assert ended(again) == 0
     assert processes.left() == {}
-    *_, stopping, stopped, _ = processes.said("again").splitlines()
-    assert stopping.startswith("stopping; ")
-    assert stopped.startswith("stopped; ")
+    *_, first_line, second_line, _ = processes.said("again").splitlines()
+    assert first_line.startswith("stopping; ")
+    assert second_line.startswith("stopped; ")
     assert set(stamps) <= set(state.stamps())
     assert len(state.stamps()) == len(set(state.stamps()))
 
@@ -222,26 +220,26 @@ def test_the_logs_of_all_children_stay_small_and_have_their_last_lines(
 ) -> None:
     home, size = tmp_path / "home 100%", 1000
     settings = settings_of({"home": str(home), "log_size": str(size)})
-    running = processes.start("up", [*PILOTAGE, "up", "--demo"], settings)
+    process = processes.start("up", [*PILOTAGE, "up", "--demo"], settings)
     logs = home / "demo" / "log"
-    # Each child writes on; what it wrote first is put aside, and then removed.
+    # Each child goes on writing. Its first output moves to old logs, which are removed later.
     until((logs / "plan.log.4").exists, "old logs", progress=processes.progress)
     until((logs / "call.log.2").exists, "old logs", progress=processes.progress)
     until(lambda: writes_to(processes, "-Q call", logs / "call.log"))
-    running.kill()
-    ended(running)
+    process.kill()
+    ended(process)
     until(lambda: child(processes, "") is None)
 
     names = {log.name for log in logs.iterdir()}
     assert names <= {f"{one}.log{end}" for one in COMMANDS for end in ("", *ENDS_OF_LOGS)}
     for log in logs.iterdir():
         assert log.stat().st_mode & 0o777 == 0o600
-        # The banner of a worker, or the last line, may be above it.
+        # The banner of a worker or the last line may exceed the size.
         assert log.stat().st_size < size + 3000
         assert "BrokenPipe" not in log.read_text()
     for name in ("plan", "call"):
         last = "".join((logs / f"{name}.log{end}").read_text() for end in (".1", ""))
-        assert "Warm shutdown" in last, "who is told to end by the kernel says so"
+        assert "Warm shutdown" in last, "a worker that the kernel ends says so"
 
 
 def test_a_folder_that_cannot_be_made_or_written_is_told_in_one_line(
@@ -255,22 +253,22 @@ def test_a_folder_that_cannot_be_made_or_written_is_told_in_one_line(
         str(tmp_path / "file"),
     )
     if os.geteuid() != 0:
-        closed = tmp_path / "closed"
-        closed.mkdir(mode=0o500)
-        done = processes.run(
-            [*PILOTAGE, "up", "--for", "1s"], settings_of({"home": str(closed / "home")})
+        closed_folder = tmp_path / "closed"
+        closed_folder.mkdir(mode=0o500)
+        result = processes.run(
+            [*PILOTAGE, "up", "--for", "1s"], settings_of({"home": str(closed_folder / "home")})
         )
-        one_line(done, str(closed))
+        one_line(result, str(closed_folder))
 
 
 @pytest.mark.parametrize("duration", ["soon", "-1s", "1y", ""])
 def test_a_duration_that_is_none_is_told_in_one_line(
     processes: Processes, tmp_path: Path, duration: str
 ) -> None:
-    done = processes.run(
+    result = processes.run(
         [*PILOTAGE, "up", "--for", duration], settings_of({"home": str(tmp_path / "home")})
     )
-    one_line(done, "duration", "30s")
+    one_line(result, "duration", "30s")
     assert not (tmp_path / "home").exists()
 
 
@@ -281,8 +279,8 @@ def test_a_demonstration_is_refused_where_a_database_or_broker_is_configured(
         ("database_url", f"sqlite:///{tmp_path / 'a.sqlite'}"),
         ("broker_url", "redis://127.0.0.1:1/0"),
     ):
-        configured = settings_of({"home": str(tmp_path / "home"), name: url})
-        one_line(processes.run([*PILOTAGE, "up", "--demo"], configured), "--demo", "unset")
+        settings = settings_of({"home": str(tmp_path / "home"), name: url})
+        one_line(processes.run([*PILOTAGE, "up", "--demo"], settings), "--demo", "unset")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -290,7 +288,7 @@ def test_on_a_terminal_a_picture_is_drawn_and_the_screen_given_back(
     processes: Processes, tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
-    running = processes.start(
+    process = processes.start(
         "up",
         [*PILOTAGE, "up", "--demo"],
         {**settings_of({"home": str(tmp_path / "home")}), "TERM": "xterm-256color", "LINES": "50"},
@@ -300,45 +298,45 @@ def test_on_a_terminal_a_picture_is_drawn_and_the_screen_given_back(
     os.close(theirs)
     screen = Screen(ours)
     until(lambda: screen.shows(*IN_THE_PICTURE), progress=screen.size)
-    running.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
     until(screen.is_left, progress=screen.size)
     os.close(ours)
-    drawn = screen.text()
+    text = screen.text()
 
-    assert ended(running) == 0
-    enter, leave = drawn.find("\x1b[?1049h"), drawn.rfind("\x1b[?1049l")
+    assert ended(process) == 0
+    enter, leave = text.find("\x1b[?1049h"), text.rfind("\x1b[?1049l")
     assert 0 <= enter < leave
-    picture = drawn[enter:leave]
+    picture = text[enter:leave]
     assert [word for word in IN_THE_PICTURE if word not in picture] == []
-    assert 0 < drawn[leave:].find("stopping; ") < drawn[leave:].find("stopped; ")
-    assert "Traceback" not in drawn
+    assert 0 < text[leave:].find("stopping; ") < text[leave:].find("stopped; ")
+    assert "Traceback" not in text
 
 
 class Screen:
-    """What is drawn on a terminal."""
+    """The output on a terminal."""
 
     def __init__(self, terminal: int) -> None:
-        self._terminal, self._drawn = terminal, b""
+        self._terminal, self._output = terminal, b""
 
     def text(self) -> str:
-        return self._drawn.decode(errors="replace")
+        return self._output.decode(errors="replace")
 
     def size(self) -> int:
-        return len(self._drawn)
+        return len(self._output)
 
     def shows(self, *words: str) -> bool:
-        """Read on, and return whether all these words have been drawn."""
+        """Read on; return whether the output has all these words."""
         self.is_left()
         return all(word in self.text() for word in words)
 
     def is_left(self) -> bool:
-        """Read what has been drawn since, and return whether nobody is left to draw."""
+        """Read on; return whether no process has the terminal open any more."""
         while select.select([self._terminal], [], [], 0.1)[0]:
             try:
                 some = os.read(self._terminal, 65536)
-            except OSError:  # so a terminal says that nobody holds its other end
+            except OSError:  # the other end of the terminal is closed
                 return True
             if not some:
                 return True
-            self._drawn += some
+            self._output += some
         return False

@@ -1,4 +1,4 @@
-"""Messages that are none of ours: dropped with a line, and the worker goes on."""
+"""A worker drops foreign messages with a line in its log, and goes on."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from worker.messaging.app import app
 from worker.messaging.consumer import LARGEST, UNTIL, problem
 
 LIMITS = [150.0, 140.0]
-NESTED = "[" * 20_000 + "]" * 20_000
+DEEP = "[" * 20_000 + "]" * 20_000
 WRONG_HEADERS: dict[str, dict[str, Any]] = {
     "an id of a thousand letters": {"id": "x" * 1000},
     "an id that is a list": {"id": [1]},
@@ -53,11 +53,11 @@ WRONG_BODIES: dict[str, Any] = {
 }
 
 
-def sent(subject: str | None = "default", task: str = "submit_pilots", **headers: Any) -> Any:
-    """Make a message as Celery does."""
+def message(subject: str | None = "default", task: str = "submit_pilots", **headers: Any) -> Any:
+    """Return a message as Celery makes it."""
     arguments = () if subject is None else (subject,)
-    message = app.amqp.as_task_v2("1", task, arguments, {})
-    return as_read({**message.headers, "timelimit": LIMITS, **headers}, message.body)
+    form = app.amqp.as_task_v2("1", task, arguments, {})
+    return as_read({**form.headers, "timelimit": LIMITS, **headers}, form.body)
 
 
 def as_read(headers: Any, body: Any) -> Any:
@@ -66,23 +66,23 @@ def as_read(headers: Any, body: Any) -> Any:
 
 
 def test_what_we_send_is_right() -> None:
-    assert problem(sent()) is None
-    assert problem(sent(None, "learn")) is None
+    assert problem(message()) is None
+    assert problem(message(None, "learn")) is None
     moment = "2026-01-01T00:00:00+00:00"
     headers: dict[str, Any] = {UNTIL: moment, "eta": moment, "retries": 4}
-    assert problem(sent(**headers)) is None
+    assert problem(message(**headers)) is None
 
 
 @pytest.mark.finding("M4")
 @pytest.mark.parametrize("what", WRONG_HEADERS)
 def test_wrong_headers_are_refused(what: str) -> None:
-    assert "\n" not in (problem(sent(**WRONG_HEADERS[what])) or "\n")
+    assert "\n" not in (problem(message(**WRONG_HEADERS[what])) or "\n")
 
 
 @pytest.mark.finding("M4")
 @pytest.mark.parametrize("what", WRONG_BODIES)
 def test_a_wrong_body_is_refused(what: str) -> None:
-    why = problem(as_read(sent().headers, WRONG_BODIES[what]))
+    why = problem(as_read(message().headers, WRONG_BODIES[what]))
     assert why is not None
     assert len(why) <= 200
     assert why.isprintable()
@@ -92,13 +92,13 @@ def test_other_garbage_is_refused() -> None:
     no_headers: tuple[Any, ...] = (None, [], {}, {"task": "learn"})
     for headers in no_headers:
         assert problem(as_read(headers, [[], {}, {}])) is not None
-    for body in ("", "no json", NESTED):
-        assert problem(as_read(sent().headers, body)) is not None
-    assert problem(sent("default", "learn")) is not None
-    assert problem(sent(None, "submit_pilots")) is not None
+    for body in ("", "no json", DEEP):
+        assert problem(as_read(message().headers, body)) is not None
+    assert problem(message("default", "learn")) is not None
+    assert problem(message(None, "submit_pilots")) is not None
 
 
-ENTRIES = ["not json", "[]", "7", "{}", "\xff\0", NESTED, '{"body": "", "properties": {}}']
+ENTRIES = ["not json", "[]", "7", "{}", "\xff\0", DEEP, '{"body": "", "properties": {}}']
 
 
 @pytest.mark.finding("M4")
@@ -113,8 +113,8 @@ def test_a_worker_outlives_what_lies_in_its_list_in_redis(
     with redis_server.client() as client:
         client.lpush("pilotage:plan", *ENTRIES)
     publish(redis_server.url)
-    expected = len(ENTRIES) + len(WRONG_HEADERS) + len(WRONG_BODIES)
-    until(lambda: dropped(processes) == expected, progress=processes.progress)
+    count = len(ENTRIES) + len(WRONG_HEADERS) + len(WRONG_BODIES)
+    until(lambda: count_dropped(processes) == count, progress=processes.progress)
 
     call = [*CELERY, "call", "submit_pilots", "--args", '["default"]']
     assert processes.run(call, settings).returncode == 0
@@ -131,18 +131,18 @@ def test_a_worker_outlives_what_lies_in_its_list_in_redis(
 
 def publish(url: str) -> None:
     """Send messages with wrong headers and bodies, as kombu does."""
-    right = sent()
-    made = [
+    right = message()
+    messages = [
         ({**right.headers, **wrong}, json.loads(right.body)) for wrong in WRONG_HEADERS.values()
     ]
-    made += [(right.headers, body) for body in WRONG_BODIES.values()]
+    messages += [(right.headers, body) for body in WRONG_BODIES.values()]
     with Connection(url, transport_options={"global_keyprefix": "pilotage:"}) as connection:
         producer = connection.Producer()
-        for headers, body in made:
+        for headers, body in messages:
             producer.publish(body, routing_key="plan", headers=headers, serializer="json")
 
 
-def dropped(processes: Processes) -> int:
+def count_dropped(processes: Processes) -> int:
     pattern = r"a message was dropped: |dropped an entry that is no message"
     return len(re.findall(pattern, processes.said("worker")))
 
@@ -154,9 +154,9 @@ def test_a_message_that_cannot_be_acknowledged_is_held_no_longer(
         raise ConnectionError("invalid password")
 
     monkeypatch.setattr(QoS, "_remove_from_indices", refuse)
-    held = QoS(SimpleNamespace(do_restore=False), prefetch_count=1)
-    held._quick_append("tag", "message")
-    assert not held.can_consume()
+    window = QoS(SimpleNamespace(do_restore=False), prefetch_count=1)
+    window._quick_append("tag", "message")
+    assert not window.can_consume()
     with pytest.raises(ConnectionError):
-        held.ack("tag")
-    assert held.can_consume()
+        window.ack("tag")
+    assert window.can_consume()

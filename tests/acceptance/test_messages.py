@@ -1,4 +1,4 @@
-"""The embedded broker: whole messages, each taken once, whatever else lies in its folder."""
+"""The embedded broker: messages are whole, each is taken once, and other files do no harm."""
 
 import multiprocessing
 import re
@@ -17,7 +17,7 @@ from worker.messaging.messages import Transport
 
 WRITERS, EACH = 3, 100
 SIZE = 50_000
-"""A message so long that it takes time to write."""
+"""The length of a message, so that writing it takes time."""
 GARBAGE = {
     "empty": b"",
     "half": b'{"body": "e30=", "properties": {"deli',
@@ -32,7 +32,7 @@ GARBAGE = {
 def connection(folder: Path) -> Connection:
     for part in ("messages", "control"):
         (folder / part).mkdir(exist_ok=True)
-    # Kombu declares nothing twice in a process.
+    # Kombu declares a queue only once in a process.
     Transport.global_state.clear()
     return Connection(
         "filesystem://localhost//",
@@ -46,14 +46,14 @@ def connection(folder: Path) -> Connection:
 
 
 def write(folder: Path, writer: int) -> None:
-    with connection(folder) as opened, opened.SimpleQueue("plan") as queue:
+    with connection(folder) as link, link.SimpleQueue("plan") as queue:
         for number in range(EACH):
             queue.put({"from": [writer, number], "long": "x" * SIZE})
 
 
-def read(folder: Path, number: int, finished: Event) -> None:
-    taken = []
-    with connection(folder) as opened, opened.SimpleQueue("plan") as queue:
+def read(folder: Path, number: int, end_of_writing: Event) -> None:
+    messages = []
+    with connection(folder) as link, link.SimpleQueue("plan") as queue:
         last = False
         while True:
             try:
@@ -61,38 +61,38 @@ def read(folder: Path, number: int, finished: Event) -> None:
             except Empty:
                 if last:
                     break
-                last = finished.is_set()
+                last = end_of_writing.is_set()
                 continue
             assert len(message.payload["long"]) == SIZE
-            taken.append(message.payload["from"])
+            messages.append(message.payload["from"])
             message.ack()
-    (folder / f"taken{number}").write_text("\n".join(f"{a} {b}" for a, b in taken))
+    (folder / f"taken{number}").write_text("\n".join(f"{a} {b}" for a, b in messages))
 
 
 def bind(folder: Path, name: str) -> None:
     exchange = Exchange("replies", "direct")
-    with connection(folder) as opened:
+    with connection(folder) as link:
         for number in range(20):
-            Queue(f"{name}.{number}", exchange, routing_key=f"{name}.{number}")(opened).declare()
+            Queue(f"{name}.{number}", exchange, routing_key=f"{name}.{number}")(link).declare()
 
 
 def test_messages_of_several_writers_arrive_whole_and_once(tmp_path: Path) -> None:
     processes = multiprocessing.get_context("spawn")
-    finished = processes.Event()
-    readers = [processes.Process(target=read, args=(tmp_path, n, finished)) for n in range(2)]
+    end_of_writing = processes.Event()
+    readers = [processes.Process(target=read, args=(tmp_path, n, end_of_writing)) for n in range(2)]
     writers = [processes.Process(target=write, args=(tmp_path, n)) for n in range(WRITERS)]
     for process in (*readers, *writers):
         process.start()
     for process in writers:
         process.join(LONGEST)
-    finished.set()
+    end_of_writing.set()
     for process in readers:
         process.join(LONGEST)
 
     assert [process.exitcode for process in (*writers, *readers)] == [0] * (WRITERS + 2)
     lines = [(tmp_path / f"taken{number}").read_text().splitlines() for number in range(2)]
-    taken = Counter(line for some in lines for line in some)
-    assert taken == Counter(f"{w} {n}" for w in range(WRITERS) for n in range(EACH))
+    messages = Counter(line for some in lines for line in some)
+    assert messages == Counter(f"{w} {n}" for w in range(WRITERS) for n in range(EACH))
     assert list((tmp_path / "messages").iterdir()) == []
 
 
@@ -105,8 +105,8 @@ def test_bindings_of_several_processes_are_all_kept(tmp_path: Path) -> None:
         process.join(LONGEST)
 
     assert [process.exitcode for process in binders] == [0, 0, 0]
-    with connection(tmp_path) as opened:
-        bindings = opened.default_channel.get_table("replies")
+    with connection(tmp_path) as link:
+        bindings = link.default_channel.get_table("replies")
     names = {f"{name}.{number}" for name in "abc" for number in range(20)}
     assert {binding.queue for binding in bindings} == names
     assert len(bindings) == len(names)
@@ -114,23 +114,23 @@ def test_bindings_of_several_processes_are_all_kept(tmp_path: Path) -> None:
 
 def test_a_queue_that_is_deleted_is_bound_no_longer(tmp_path: Path) -> None:
     exchange = Exchange("replies", "direct")
-    with connection(tmp_path) as opened:
-        kept, deleted = (Queue(name, exchange, routing_key=name)(opened) for name in ("a", "b"))
-        kept.declare()
-        deleted.declare()
-        deleted.delete()
-        assert opened.default_channel.get_table("replies") == [Binding("a", "", "a")]
+    with connection(tmp_path) as link:
+        other, victim = (Queue(name, exchange, routing_key=name)(link) for name in ("a", "b"))
+        other.declare()
+        victim.declare()
+        victim.delete()
+        assert link.default_channel.get_table("replies") == [Binding("a", "", "a")]
 
 
 @pytest.mark.parametrize("content", [b"", b"[[1, 2", b"7", b'["a"]'])
 def test_a_table_that_is_none_is_written_anew(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with connection(tmp_path) as opened:
+    with connection(tmp_path) as link:
         table = tmp_path / "control" / "replies.exchange"
         table.write_bytes(content)
-        Queue("a", Exchange("replies", "direct"), routing_key="a")(opened).declare()
-        assert opened.default_channel.get_table("replies") == [Binding("a", "", "a")]
+        Queue("a", Exchange("replies", "direct"), routing_key="a")(link).declare()
+        assert link.default_channel.get_table("replies") == [Binding("a", "", "a")]
     assert f"{table} holds no bindings" in caplog.text
 
 
@@ -150,10 +150,10 @@ def test_a_file_that_is_no_message_does_not_end_a_worker(
     for name, content in GARBAGE.items():
         (folder / f"part-{name}").write_bytes(content)
         (folder / f"part-{name}").replace(folder / f"0_{name}.plan.msg")
-    until(lambda: removed(processes) == sorted(GARBAGE), progress=processes.progress)
+    until(lambda: removed_files(processes) == sorted(GARBAGE), progress=processes.progress)
     assert list(folder.glob("0_*")) == []
 
-    # To one that is named no answer of another is waited for.
+    # With a destination, `inspect` waits for the answer of this worker alone.
     words = ["inspect", "ping", "--destination", NODE, "--timeout", "60"]
     answer = processes.run([*CELERY, *words], settings)
     assert "pong" in answer.stdout, answer.stdout + answer.stderr
@@ -162,6 +162,6 @@ def test_a_file_that_is_no_message_does_not_end_a_worker(
     assert "Traceback" not in processes.said("worker")
 
 
-def removed(processes: Processes) -> list[str]:
-    """Return which files the worker has removed, by its log."""
+def removed_files(processes: Processes) -> list[str]:
+    """Return the files that the worker has removed, according to its log."""
     return sorted(re.findall(r"removed 0_(.*)\.plan\.msg: it holds no m", processes.said("worker")))

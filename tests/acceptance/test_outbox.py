@@ -1,4 +1,4 @@
-"""A process that is killed while it sends an event: the event comes again, with the same id."""
+"""A process is killed while it sends an event: the event comes again with the same id."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SEND = (*PILOTAGE, "task", "run", "webhook")
 
 
 class Receiver:
-    """Takes events; it kills whoever sends the first one, before it answers."""
+    """A receiver of events, which kills the sender of the first one before it answers."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -72,7 +72,7 @@ def test_events_survive_who_sends_them(processes: Processes, tmp_path: Path) -> 
             }
         )
 
-        def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        def pilotage(*words: str) -> "subprocess.CompletedProcess[str]":
             return processes.run([*PILOTAGE, *words], settings)
 
         for words in (
@@ -81,20 +81,20 @@ def test_events_survive_who_sends_them(processes: Processes, tmp_path: Path) -> 
             ("ce", "pause", "fir", "--reason", "new disks"),
             ("ce", "resume", "fir"),
         ):
-            done = run(*words)
-            assert done.returncode == 0, done.stderr
+            result = pilotage(*words)
+            assert result.returncode == 0, result.stderr
         receiver.sender = processes.start("sender", SEND, settings)
         receiver.is_known.set()
         assert ended(receiver.sender) == -signal.SIGKILL
 
-        def have_come() -> bool:
-            # Until its lease has run out, another one is busy.
-            assert run("task", "run", "webhook").returncode == 0
+        def have_all_come() -> bool:
+            # Until the lease of the killed process ends, others do nothing.
+            assert pilotage("task", "run", "webhook").returncode == 0
             return len(receiver.ids) == 3
 
-        until(have_come, "both events, and the first one again")
+        until(have_all_come, "both events, the first of them twice")
         first, *later = receiver.ids
         assert later[0] == first
         assert later[1] != first
-        assert run("task", "run", "webhook").returncode == 0
-        assert len(receiver.ids) == 3, "nothing is sent again that was taken"
+        assert pilotage("task", "run", "webhook").returncode == 0
+        assert len(receiver.ids) == 3, "an event that was accepted is not sent again"

@@ -1,4 +1,4 @@
-"""The rules for the user of Redis, as the documents say them: they are enough, and no more."""
+"""The rules for the user of Redis in the documents are enough, and not more than needed."""
 
 import re
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ OF_OTHERS = (
 
 
 def rules() -> list[str]:
-    """Read the rules out of the documents."""
+    """Return the rules in the documents."""
     return re.findall(r"^user .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.fixture
 def closed_redis(tmp_path: Path) -> Iterator[Redis]:
-    """A server with these users alone."""
+    """A server with only the users of these rules."""
     folder = tmp_path / "redis"
     folder.mkdir()
     users = folder / "users.acl"
@@ -58,9 +58,9 @@ def test_workers_and_schedulers_need_no_more_rights_in_redis_than_the_documents_
 ) -> None:
     with sqlite_database.uow() as tx:
         a_ce().named("ce").with_options(**site.LIFE).create(tx)
-    told = site.settings(processes, sqlite_database.url.render_as_string(), closed_redis.url)
-    worker = processes.start("worker", site.worker("worker"), told)
-    beat = processes.start("beat", site.beat(), told)
+    settings = site.settings(processes, sqlite_database.url.render_as_string(), closed_redis.url)
+    worker = processes.start("worker", site.worker("worker"), settings)
+    beat = processes.start("beat", site.beat(), settings)
     until(
         lambda: (
             site.statuses(sqlite_database).get(Status.DONE, 0) > 3
@@ -70,8 +70,8 @@ def test_workers_and_schedulers_need_no_more_rights_in_redis_than_the_documents_
     )
 
     for words in (("inspect", "ping"), ("inspect", "active"), ("call", "report")):
-        done = processes.run([*CELERY, *words], told)
-        assert done.returncode == 0, done.stdout + done.stderr
+        result = processes.run([*CELERY, *words], settings)
+        assert result.returncode == 0, result.stdout + result.stderr
     for one in (beat, worker):
         one.terminate()
     assert [ended(one) for one in (beat, worker)] == [0, 0]

@@ -1,4 +1,4 @@
-"""TLS to Redis and PostgreSQL: the right authority works, anything else is one clear line."""
+"""TLS to Redis and PostgreSQL: the right authority works, any other gives one clear line."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ from worker.domain.pilot import Status
 
 PASSWORD = "tls-of-a-test"
 HERE = "localhost"
-"""The name for which the certificate is; the address of the loopback is another name."""
+"""The name in the certificate. The address of the loopback is another name."""
 ELSEWHERE = "127.0.0.1"
-UNVERIFIED = "CERTIFICATE_VERIFY_FAILED"
+VERIFY_ERROR = "CERTIFICATE_VERIFY_FAILED"
 
 
 @dataclass(frozen=True)
 class Authorities:
-    """The one that has signed the certificates of the servers, and one that has not."""
+    """The authority that signed the certificates of the servers, and another one."""
 
     right: Authority
     wrong: Authority
@@ -36,13 +36,13 @@ class Authorities:
 
 @pytest.fixture(scope="module")
 def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
-    made = [tmp_path_factory.mktemp(name) for name in ("right", "wrong")]
-    return Authorities(*(Authority.make(folder, for_arc=False) for folder in made))
+    folders = [tmp_path_factory.mktemp(name) for name in ("right", "wrong")]
+    return Authorities(*(Authority.make(folder, for_arc=False) for folder in folders))
 
 
 @pytest.fixture
 def tls_redis(tmp_path: Path, authorities: Authorities) -> Iterator[Redis]:
-    """A server that speaks TLS only; its URL says no authority yet."""
+    """A server that speaks only TLS; its URL does not name the authority yet."""
     folder, pair = tmp_path / "redis", authorities.right.folder
     folder.mkdir()
     words = {
@@ -63,7 +63,7 @@ def tls_redis(tmp_path: Path, authorities: Authorities) -> Iterator[Redis]:
         pytest.skip(f"needs the service Redis with TLS: {problem}")
 
 
-def told_of(processes: Processes, database: Database, broker: str) -> dict[str, str]:
+def settings_for(processes: Processes, database: Database, broker: str) -> dict[str, str]:
     with database.uow() as tx:
         a_ce().named("ce").with_options(**site.LIFE).create(tx)
     return site.settings(processes, database.url.render_as_string(), broker)
@@ -74,13 +74,14 @@ def test_a_broker_with_a_certificate_of_our_authority_is_used(
     processes: Processes, sqlite_database: Database, tls_redis: Redis, authorities: Authorities
 ) -> None:
     url = f"{tls_redis.url}?ssl_ca_certs={authorities.right.bundle}"
-    told = told_of(processes, sqlite_database, url)
-    worker = processes.start("worker", site.worker("worker"), told)
-    beat = processes.start("beat", site.beat(), told)
+    settings = settings_for(processes, sqlite_database, url)
+    worker = processes.start("worker", site.worker("worker"), settings)
+    beat = processes.start("beat", site.beat(), settings)
 
     until(
         lambda: (
-            site.statuses(sqlite_database).get(Status.DONE) or UNVERIFIED in processes.said("beat")
+            site.statuses(sqlite_database).get(Status.DONE)
+            or VERIFY_ERROR in processes.said("beat")
         ),
         progress=processes.progress,
     )
@@ -89,7 +90,7 @@ def test_a_broker_with_a_certificate_of_our_authority_is_used(
     assert [ended(one) for one in (beat, worker)] == [0, 0]
     for name in ("worker", "beat"):
         assert "insecure" not in processes.said(name)
-        assert UNVERIFIED not in processes.said(name)
+        assert VERIFY_ERROR not in processes.said(name)
 
 
 @pytest.mark.parametrize("wrong", ["the authority", "no authority", "the name"])
@@ -106,17 +107,17 @@ def test_a_broker_with_another_certificate_is_not_used_and_a_line_says_so(
         "the name": tls_redis.url.replace(HERE, ELSEWHERE)
         + f"?ssl_ca_certs={authorities.right.bundle}",
     }[wrong]
-    told = told_of(processes, sqlite_database, url)
-    worker = processes.start("worker", site.worker("worker"), told)
+    settings = settings_for(processes, sqlite_database, url)
+    worker = processes.start("worker", site.worker("worker"), settings)
     until(lambda: "Trying again in" in processes.said("worker"), progress=processes.progress)
     processes.end()
 
     assert worker.returncode is not None
-    said = processes.said("worker")
-    [first] = [line for line in said.splitlines() if "Cannot connect" in line][:1]
-    assert UNVERIFIED in first
-    assert "Traceback" not in said
-    assert PASSWORD not in said
+    output = processes.said("worker")
+    [first] = [line for line in output.splitlines() if "Cannot connect" in line][:1]
+    assert VERIFY_ERROR in first
+    assert "Traceback" not in output
+    assert PASSWORD not in output
 
 
 @pytest.mark.finding("M9")
@@ -132,9 +133,9 @@ def test_a_broker_with_another_certificate_is_not_used_and_a_line_says_so(
 def test_a_broker_that_would_not_be_verified_is_refused(
     processes: Processes, url: str, problem: str
 ) -> None:
-    done = processes.run(site.beat(), settings_of({"broker_url": url}))
+    result = processes.run(site.beat(), settings_of({"broker_url": url}))
 
-    one_line(done, problem)
+    one_line(result, problem)
 
 
 # -- PostgreSQL
@@ -142,8 +143,8 @@ def test_a_broker_that_would_not_be_verified_is_refused(
 
 @contextmanager
 def tls_postgresql(folder: Path, pair: Path) -> Iterator[int]:
-    """Start a server that takes TCP connections with TLS only; return its port."""
-    if not (found := [*binaries(), *wheel()]):
+    """Run a server that accepts TCP connections only with TLS; yield its port."""
+    if not (places := [*binaries(), *wheel()]):
         pytest.skip("needs the service PostgreSQL: no server is on the path or in a wheel")
     folder.chmod(0o711)
     (folder / "password").write_text(PASSWORD, encoding="utf-8")
@@ -152,7 +153,7 @@ def tls_postgresql(folder: Path, pair: Path) -> Iterator[int]:
     user = guardian.server_user()
     if user is not None:
         shutil.chown(data, user)
-    place = guardian.reachable(found[0], folder)
+    place = guardian.reachable(places[0], folder)
     guardian.make_cluster(place, data, folder / "password")
     for name in ("host.pem", "host.key"):
         shutil.copy(pair / name, data / name)
@@ -201,14 +202,14 @@ def test_postgresql_is_used_only_with_a_certificate_of_our_authority_for_its_nam
 
         right, wrong = authorities.right.bundle, authorities.wrong.bundle
         words = [*PILOTAGE, "db", "setup"]
-        done = processes.run(words, setup(HERE, f"sslmode=verify-full&sslrootcert={right}"))
-        assert done.returncode == 0, done.stderr
+        result = processes.run(words, setup(HERE, f"sslmode=verify-full&sslrootcert={right}"))
+        assert result.returncode == 0, result.stderr
         for host, query, problem in (
             (HERE, f"sslmode=verify-full&sslrootcert={wrong}", "certificate verify failed"),
             (ELSEWHERE, f"sslmode=verify-full&sslrootcert={right}", "does not match host name"),
             (HERE, "sslmode=verify-full&sslrootcert=/nowhere/ca.pem", "/nowhere/ca.pem"),
             (HERE, "sslmode=disable", "no encryption"),
         ):
-            refused = processes.run(words, setup(host, query))
-            one_line(refused, problem)
-            assert PASSWORD not in refused.stderr
+            refusal = processes.run(words, setup(host, query))
+            one_line(refusal, problem)
+            assert PASSWORD not in refusal.stderr

@@ -15,7 +15,7 @@ WHOLE = {"tick", "submit_pilots", "decide", "dispatch", "call submit", "record"}
 
 
 class Receiver:
-    """Takes what is sent, and keeps the names of the spans of each trace."""
+    """A receiver that keeps the names of the spans of each trace."""
 
     def __init__(self) -> None:
         self.traces: dict[bytes, set[str]] = defaultdict(set)
@@ -51,24 +51,23 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
 
 
 def test_one_trace_goes_through_scheduler_and_workers(
     processes: Processes, receiver: Receiver
 ) -> None:
     home = processes.folder / "home"
-    settings = settings_of({"home": str(home)})
-    traced = {
-        **settings,
+    settings = {
+        **settings_of({"home": str(home)}),
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
-    up = processes.start("up", [*PILOTAGE, "up", "--demo"], traced)
-    until(receiver.whole, "a whole trace", progress=processes.progress)
+    up = processes.start("up", [*PILOTAGE, "up", "--demo"], settings)
+    until(receiver.whole, "a complete trace", progress=processes.progress)
     assert receiver.services == {"pilotage"}
     up.terminate()
     assert ended(up) == 0

@@ -1,4 +1,4 @@
-"""A worker and a scheduler on each of two hosts, and the cable between them is pulled."""
+"""A worker and a scheduler run on each of two hosts; the cable between them is pulled."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance import site
 from tests.acceptance.hosts import Hosts, Servers, servers_on_the_first, two_hosts
 from tests.acceptance.processes import Processes, ended, holds_for
-from tests.integration.test_concurrency import observed, replay
+from tests.integration.test_concurrency import observing, replay
 from tests.patience import until
 from tests.session import PLAN
 from worker.db import pilot_reads, vos
@@ -21,16 +21,16 @@ CUT = 20.0
 
 @pytest.fixture
 def hosts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Hosts, Servers]]:
-    """Make two hosts, with PostgreSQL and Redis on the first."""
+    """Two hosts, with PostgreSQL and Redis on the first."""
     plan = request.config.stash[PLAN]
     with ExitStack() as stack:
         try:
-            made = stack.enter_context(two_hosts())
-            servers = stack.enter_context(servers_on_the_first(made, Path(plan.folder), tmp_path))
+            pair = stack.enter_context(two_hosts())
+            servers = stack.enter_context(servers_on_the_first(pair, Path(plan.folder), tmp_path))
         except LookupError as problem:
             say = pytest.fail if plan.required else pytest.skip
             say(f"needs two network namespaces, PostgreSQL and Redis: {problem}")
-        yield made, servers
+        yield pair, servers
 
 
 def active(database: Database) -> int:
@@ -42,16 +42,16 @@ def active(database: Database) -> int:
 def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
     hosts: tuple[Hosts, Servers], processes: Processes
 ) -> None:
-    made, servers = hosts
+    pair, servers = hosts
     database = servers.database
     site.build(database)
-    told = site.settings(processes, servers.database_url, servers.broker_url)
-    with observed(database) as exceeded:
-        running = []
-        for name, namespace in (("near", made.first), ("far", made.second)):
-            on = made.on(namespace)
-            running.append(processes.start(name, site.worker(name), told, within=on))
-            running.append(processes.start(f"{name}-beat", site.beat(), told, within=on))
+    settings = site.settings(processes, servers.database_url, servers.broker_url)
+    with observing(database) as observations:
+        members = []
+        for name, namespace in (("near", pair.first), ("far", pair.second)):
+            on = pair.on(namespace)
+            members.append(processes.start(name, site.worker(name), settings, within=on))
+            members.append(processes.start(f"{name}-beat", site.beat(), settings, within=on))
 
         def work(name: str) -> int:
             return site.executions(processes, name).total()
@@ -59,13 +59,13 @@ def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
         until(lambda: work("near") > 50 and work("far") > 50, progress=processes.progress)
         until(lambda: site.statuses(database).get(Status.DONE, 0) > 20, progress=processes.progress)
 
-        made.set_link("down")
-        near, far, steps = work("near"), work("far"), site.advanced(database)
-        holds_for(CUT, lambda: all(one.poll() is None for one in running))
+        pair.set_link("down")
+        near, far, steps = work("near"), work("far"), site.count_transitions(database)
+        holds_for(CUT, lambda: all(one.poll() is None for one in members))
         until(lambda: work("near") > near + 5, progress=processes.progress)
-        until(lambda: site.advanced(database) > steps + 5, progress=processes.progress)
+        until(lambda: site.count_transitions(database) > steps + 5, progress=processes.progress)
         assert work("far") <= far + 20
-        made.set_link("up")
+        pair.set_link("up")
 
         far = work("far")
         until(lambda: work("far") > far + 50, progress=processes.progress)
@@ -73,14 +73,14 @@ def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
             for name in vos.names(tx):
                 vos.change(tx, name, enabled=False)
         until(lambda: active(database) == 0, progress=processes.progress)
-        for one in reversed(running):
+        for one in reversed(members):
             one.terminate()
-        assert [ended(one) for one in running] == [0] * 4
+        assert [ended(one) for one in members] == [0] * 4
 
-    assert [found for found in exceeded if found] == []
+    assert [problems for problems in observations if problems] == []
     assert replay(database) == []
-    assert len(exceeded) > 20
+    assert len(observations) > 20
     assert site.twice_or_never(database) == []
-    seen = site.statuses(database)
-    assert set(seen) <= FINAL
-    assert seen.get(Status.LOST, 0) == 0
+    statuses = site.statuses(database)
+    assert set(statuses) <= FINAL
+    assert statuses.get(Status.LOST, 0) == 0

@@ -1,4 +1,4 @@
-"""What is installed from a wheel works in a folder whose modules have the names of ours."""
+"""Pilotage from a wheel works in a folder that has modules with the names of ours."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def _wheel(folder: Path) -> Path:
-    # A build leaves traces in its source.
+    # A build leaves files in its source.
     for name in SOURCES:
         if (ROOT / name).is_dir():
             ignore = shutil.ignore_patterns("__pycache__")
@@ -58,25 +58,25 @@ def _wheel(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / name, folder / "source" / name)
     words = [*PIP, "wheel", *OFFLINE, "--no-build-isolation", "--wheel-dir", str(folder)]
-    done = subprocess.run(
+    result = subprocess.run(
         [*words, str(folder / "source")], check=False, capture_output=True, text=True
     )
-    if done.returncode != 0 and "No module named" in done.stderr:
-        pytest.skip(f"no wheel can be built here: {done.stderr.strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
+    if result.returncode != 0 and "No module named" in result.stderr:
+        pytest.skip(f"no wheel can be built here: {result.stderr.strip().splitlines()[-1]}")
+    assert result.returncode == 0, result.stderr
     [wheel] = folder.glob("*.whl")
     return wheel
 
 
 def _lend_dependencies(folder: Path) -> None:
-    """Make the packages of this environment visible there, except Pilotage itself."""
-    lent = folder / "dependencies"
-    lent.mkdir()
+    """Lend the new environment the packages of this one, except Pilotage."""
+    dependencies = folder / "dependencies"
+    dependencies.mkdir()
     for package in Path(sysconfig.get_path("purelib")).iterdir():
         if not package.name.startswith(("__editable__", "pilotage")) and package.suffix != ".pth":
-            (lent / package.name).symlink_to(package)
+            (dependencies / package.name).symlink_to(package)
     [site] = (folder / "venv" / "lib").glob("python*/site-packages")
-    (site / "dependencies.pth").write_text(f"{lent}\n", encoding="utf-8")
+    (site / "dependencies.pth").write_text(f"{dependencies}\n", encoding="utf-8")
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def make_foreign(folder: Path) -> None:
     (folder / "celeryconfig.py").write_text(FOREIGN, encoding="utf-8")
 
 
-def until_said(log: Path, text: str) -> None:
-    """Wait for a text in a log, as long as something is added to the log."""
+def wait_for_text(log: Path, text: str) -> None:
+    """Wait for a text in a log; give up when the log does not grow."""
 
     def output() -> str:
         return log.read_text(errors="replace") if log.exists() else ""
@@ -121,9 +121,9 @@ def test_foreign_modules_of_our_names_are_never_taken_for_ours(
     celery = [installation.python, "-m", "celery", "-A", "pilotage"]
 
     def ok(*words: str) -> str:
-        done = processes.run(words, environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        result = processes.run(words, environment)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     assert "version" in ok(pilotage, "--version")
     assert "version" in ok(installation.python, "-m", "pilotage", "--version")
@@ -134,11 +134,11 @@ def test_foreign_modules_of_our_names_are_never_taken_for_ours(
 
     make_foreign(tmp_path / "worker-here")
     processes.start("worker-here", [*celery, "worker", "--loglevel", "INFO"], environment)
-    until_said(processes.log("worker-here"), "submit_pilots default: reserved 3")
+    wait_for_text(processes.log("worker-here"), "submit_pilots default: reserved 3")
     make_foreign(tmp_path / "beat-here")
     words = [*celery, "beat", "--loglevel", "INFO", "--pidfile="]
     processes.start("beat-here", words, environment)
-    until_said(processes.log("beat-here"), "beat: Starting")
+    wait_for_text(processes.log("beat-here"), "beat: Starting")
     processes.end()
 
     assert len(json.loads(ok(pilotage, "pilot", "list", "--json"))["items"]) == 3
@@ -151,7 +151,7 @@ def test_children_of_up_are_ours_in_a_foreign_folder(
     (tmp_path / "up" / "celery.py").write_text(FOREIGN, encoding="utf-8")
     (tmp_path / "up" / "pilotage").mkdir()
     processes.start("up", [installation.pilotage, "up"], environment)
-    until_said(tmp_path / "home" / "log" / "plan.log", " ready.")
+    wait_for_text(tmp_path / "home" / "log" / "plan.log", " ready.")
     assert "ended with" not in processes.said("up")
     processes.end()
 

@@ -1,4 +1,4 @@
-"""A server that speaks like an ARC CE and answers whatever a test wants. It runs no job."""
+"""A server that speaks like an ARC CE; a test chooses its answers. It runs no job."""
 
 import json
 import ssl
@@ -24,7 +24,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def as_json(value: object, status: int = 200) -> Answer:
-    """Answer this, as JSON."""
+    """Return a handler that answers with this value as JSON."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         body = json.dumps(value).encode()
@@ -39,21 +39,21 @@ def as_json(value: object, status: int = 200) -> Answer:
 
 @dataclass
 class Impostor:
-    """What is answered, by a word of the request's path; the last that fits counts."""
+    """The handlers, by a part of the path of a request; the last one that fits is used."""
 
     authority: Authority
     folder: Path
     port: int = 0
     answers: dict[str, Answer] = field(default_factory=dict)
     hang_up: Callable[[], None] = lambda: None
-    """Listen no longer."""
+    """Stop listening."""
 
     @property
     def certificate(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate((self.authority.folder / "host.pem").read_bytes())
 
     def connect(self, uow: UnitOfWork, **options: Any) -> Guard:
-        """Make a driver that speaks to it."""
+        """Return a driver that speaks to this server."""
         options = {
             "url": f"https://localhost:{self.port}",
             "ca": str(self.authority.certificates),
@@ -73,8 +73,8 @@ class Impostor:
 
 @contextmanager
 def impostor(folder: Path) -> Iterator[Impostor]:
-    """Let one listen on this host for as long as the block."""
-    made = Impostor(Authority.make(folder / "authority"), folder)
+    """Run such a server on this host while the block runs."""
+    ce = Impostor(Authority.make(folder / "authority"), folder)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -82,7 +82,7 @@ def impostor(folder: Path) -> Iterator[Impostor]:
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             self.rfile.read(length)
-            answers = {"/rest": as_json({"version": ["1.1"]}), **made.answers}
+            answers = {"/rest": as_json({"version": ["1.1"]}), **ce.answers}
             answer = next(one for word, one in [*answers.items()][::-1] if word in self.path)
             with suppress(OSError):
                 answer(self)
@@ -97,19 +97,19 @@ def impostor(folder: Path) -> Iterator[Impostor]:
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing: a client that does not believe us goes away."""
+            """Log nothing: a client that does not trust the server goes away."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.authority.folder / "host.pem", made.authority.folder / "host.key")
+    context.load_cert_chain(ce.authority.folder / "host.pem", ce.authority.folder / "host.key")
     with Server(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
-        made.port, made.hang_up = server.server_port, server.socket.close
+        ce.port, ce.hang_up = server.server_port, server.socket.close
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield made
+            yield ce
         finally:
             server.shutdown()
             thread.join()

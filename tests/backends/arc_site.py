@@ -1,7 +1,7 @@
-"""A user of a real ARC CE for one test, and the trouble that can be made for it.
+"""A user of a real ARC CE for one test, and the trouble that the CE can have.
 
-Every test is another user, so it sees jobs of its own only. A-REX stands still until the test
-lets time pass: what is accepted then waits, and nothing else takes the processors.
+Each test is another user, so it sees only its own jobs. A-REX stands still until the test lets time
+pass: jobs that are accepted wait, and A-REX uses no processor.
 """
 
 import json
@@ -16,7 +16,7 @@ from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
 
-from tests.backends.arc_tap import Answered, Asked, Tap
+from tests.backends.arc_tap import Answer, Request, Tap
 from tests.backends.arc_tap import Trouble as Mischief
 from tests.testbeds.arc import jobs
 from tests.testbeds.arc.pki import Holder, write_secret
@@ -39,7 +39,7 @@ LIVES: dict[Life, str] = {
 
 
 class ArcSite(Site):
-    """One CE, as one user sees it."""
+    """One CE and one user of it."""
 
     cannot: Mapping[Trouble, str] = MappingProxyType(
         {
@@ -57,12 +57,12 @@ class ArcSite(Site):
     def __init__(self, testbed: Testbed, folder: Path, uow: UnitOfWork) -> None:
         self.testbed = testbed
         self.uow = uow
-        self.made: list[ArcDriver] = []
+        self.drivers: list[ArcDriver] = []
         self.folder = folder
         self.user: Holder = testbed.authority.holder(f"User {token_hex(8)}")
         testbed.admit(self.user.subject)
         self.proxy = write_secret(folder / "proxy.pem", self.user.proxy())
-        self.held: dict[str, Path | CredentialProblem] = {DEFAULT_VO: self.proxy}
+        self.credentials: dict[str, Path | CredentialProblem] = {DEFAULT_VO: self.proxy}
         self.clock_ahead = timedelta()
         self.tap = Tap(testbed, self.proxy)
         self.testbed.stand_still()
@@ -74,20 +74,20 @@ class ArcSite(Site):
         return self._driver("ce2", command=LIVES[life])
 
     def driver(self, **options: Any) -> ArcDriver:
-        """Make a driver with other options."""
+        """Return a driver with other options."""
         return self._driver("ce1", **options)
 
     def _driver(self, name: str, **options: Any) -> ArcDriver:
-        told = self.told(**options)
-        ce = CE(name=name, backend="arc", capacity=1000, options=told)
+        ce_options = self.ce_options(**options)
+        ce = CE(name=name, backend="arc", capacity=1000, options=ce_options)
         means = Means(
-            uow=self.uow, home=self.folder, now=self.now, credentials=lambda kind: self.held
+            uow=self.uow, home=self.folder, now=self.now, credentials=lambda kind: self.credentials
         )
-        self.made.append(ArcDriver(ce, ArcOptions(**told), means))
-        return self.made[-1]
+        self.drivers.append(ArcDriver(ce, ArcOptions(**ce_options), means))
+        return self.drivers[-1]
 
-    def told(self, **options: Any) -> dict[str, Any]:
-        """Write the options of the CE."""
+    def ce_options(self, **options: Any) -> dict[str, Any]:
+        """Return the options of the CE."""
         return {
             "url": f"https://localhost:{self.tap.port}",
             "ca": self.testbed.ca,
@@ -99,12 +99,12 @@ class ArcSite(Site):
 
     @property
     def owner(self) -> str:
-        """Name the user as the driver does."""
+        """The name of the user in the driver."""
         return self.user.certificate.subject.rfc4514_string()
 
     def contents(self) -> object:
-        found = jobs.jobs_by_stamp(self.testbed.control)
-        return sorted((stamp, job.id) for stamp, some in found.items() for job in some)
+        by_stamp = jobs.jobs_by_stamp(self.testbed.control)
+        return sorted((stamp, job.id) for stamp, some in by_stamp.items() for job in some)
 
     def grow_old(self) -> None:
         self.clock_ahead = timedelta(hours=7)
@@ -121,24 +121,24 @@ class ArcSite(Site):
             time.sleep(seconds)
 
     def ids(self, stamps: Sequence[str]) -> set[str]:
-        """Tell the CE's ids of the jobs with these stamps."""
-        found = jobs.jobs_by_stamp(self.testbed.control)
-        return {job.id for stamp in stamps for job in found.get(stamp, [])}
+        """Return the CE's ids of the jobs with these stamps."""
+        by_stamp = jobs.jobs_by_stamp(self.testbed.control)
+        return {job.id for stamp in stamps for job in by_stamp.get(stamp, [])}
 
     def act(self, action: str, ids: Sequence[str]) -> Any:
-        """Do something to jobs, as the same user by another client."""
+        """Execute an action on jobs as the same user, with another client."""
         body = {"job": [{"id": job} for job in ids]}
         with self.tap.client() as client:
             address = self.tap.address(f"/arex/rest/1.0/jobs?action={action}")
             return client.post(address, json=body).raise_for_status()
 
     def end(self) -> None:
-        """End all jobs of this user, and have them cleaned away."""
+        """Kill all jobs of this user, and remove them."""
         with self.tap.client() as client:
-            listed = client.get(
+            answer = client.get(
                 self.tap.address("/arex/rest/1.0/jobs"), headers={"Accept": "application/json"}
             )
-        ids = re.findall(r'"id":"(\w+)"', listed.text)
+        ids = re.findall(r'"id":"(\w+)"', answer.text)
         for action in ("kill", "clean") if ids else ():
             self.act(action, ids)
         self.testbed.go_on()
@@ -149,9 +149,9 @@ class ArcSite(Site):
         makers = {
             Trouble.DOWN: self._down,
             Trouble.SLOW: self._slow,
-            Trouble.CREDENTIAL: self._expired,
-            Trouble.FORGOTTEN: self._forgotten,
-            Trouble.REMOVED: self._removed,
+            Trouble.CREDENTIAL: self._with_expired_proxy,
+            Trouble.FORGOTTEN: self._forget,
+            Trouble.REMOVED: self._remove,
             Trouble.NEVER_STARTS: self._never_starts,
         }
         if trouble in makers:
@@ -163,7 +163,7 @@ class ArcSite(Site):
 
     @contextmanager
     def mischief(self, mischief: Mischief) -> Iterator[None]:
-        """Let the tap do mischief."""
+        """Let the tap do this mischief while the block runs."""
         self.tap.trouble = mischief
         yield
         self.tap.trouble = None
@@ -177,29 +177,29 @@ class ArcSite(Site):
 
     @contextmanager
     def _slow(self, stamps: Sequence[str]) -> Iterator[None]:
-        """Only where the CE keeps it waiting has a driver so little patience."""
-        for driver in self.made:
+        """Give the drivers a short time limit: a CE that is not slow may need more."""
+        for driver in self.drivers:
             impatient = driver.session.options.model_copy(update={"call_timeout": self.time_limit})
             driver.session = replace(driver.session, options=impatient)
         with self.mischief(_Slow(self, stamps)):
             yield
 
     @contextmanager
-    def _expired(self, _: Sequence[str]) -> Iterator[None]:
-        expired = self.user.proxy(lifetime=-timedelta(hours=1), age=timedelta(hours=2))
-        self.held[DEFAULT_VO] = write_secret(self.folder / "expired.pem", expired)
+    def _with_expired_proxy(self, _: Sequence[str]) -> Iterator[None]:
+        old = self.user.proxy(lifetime=-timedelta(hours=1), age=timedelta(hours=2))
+        self.credentials[DEFAULT_VO] = write_secret(self.folder / "expired.pem", old)
         yield
-        self.held[DEFAULT_VO] = self.proxy
+        self.credentials[DEFAULT_VO] = self.proxy
 
     @contextmanager
-    def _forgotten(self, stamps: Sequence[str]) -> Iterator[None]:
+    def _forget(self, stamps: Sequence[str]) -> Iterator[None]:
         ids = self.ids(stamps)
         self.act("kill", sorted(ids))
         jobs.forget(self.testbed.control, ids)
         yield
 
     @contextmanager
-    def _removed(self, stamps: Sequence[str]) -> Iterator[None]:
+    def _remove(self, stamps: Sequence[str]) -> Iterator[None]:
         with suppress(ValueError):
             self.act("kill", sorted(self.ids(stamps)))
         yield
@@ -217,10 +217,10 @@ class _Of(Mischief):
 
 
 class Lost(Mischief):
-    """Jobs are accepted, and the answer never comes."""
+    """The CE accepts jobs, but its answer is lost."""
 
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        return replace(answer, lost=asked.is_about("new"))
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        return replace(answer, is_lost=request.is_about("new"))
 
 
 class _ReplyLost(Lost, _Of):
@@ -228,51 +228,51 @@ class _ReplyLost(Lost, _Of):
 
 
 class _Half(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        if not asked.is_about("new"):
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        if not request.is_about("new"):
             return answer
-        told = json.loads(answer.body)["job"]
-        # The first half, but not from the beginning: a place in the list is no name.
-        half = told[1 : 1 + len(told) // 2]
+        all_jobs = json.loads(answer.body)["job"]
+        # Half of the list without its first job: a position in the list identifies no job.
+        half = all_jobs[1 : 1 + len(all_jobs) // 2]
         return replace(answer, body=json.dumps({"job": half}).encode())
 
 
 class _Refusal(_Of):
-    def asked(self, asked: Asked) -> Asked:
-        pieces = asked.body.split(b"<ActivityDescription ")
-        changed = [
+    def change_request(self, request: Request) -> Request:
+        pieces = request.body.split(b"<ActivityDescription ")
+        new_pieces = [
             piece.replace(b"<QueueName>fork<", b"<QueueName>nosuch<")
             if any(stamp.encode() in piece for stamp in self.stamps)
             else piece
             for piece in pieces
         ]
-        return replace(asked, body=b"<ActivityDescription ".join(changed))
+        return replace(request, body=b"<ActivityDescription ".join(new_pieces))
 
 
 class _Slow(_Of):
-    def asked(self, asked: Asked) -> Asked:
+    def change_request(self, request: Request) -> Request:
         self.site.tap.over.wait(10 * self.site.time_limit)
-        return asked
+        return request
 
 
 class _Empty(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        return replace(answer, body=b"") if "/jobs" in asked.path else answer
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        return replace(answer, body=b"") if "/jobs" in request.path else answer
 
 
 class _Truncated(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        return replace(answer, cut=asked.method == "GET" and asked.path.endswith("/jobs"))
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        return replace(answer, cut=request.method == "GET" and request.path.endswith("/jobs"))
 
 
 class _Unreadable(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
         return replace(answer, body=b"<html>be patient</html>")
 
 
 class _StrangeWord(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        if not asked.is_about("status"):
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        if not request.is_about("status"):
             return answer
         return replace(
             answer, body=re.sub(rb'"state":"\w+"', b'"state":"HIBERNATING"', answer.body)
@@ -280,7 +280,7 @@ class _StrangeWord(_Of):
 
 
 class _Garbage(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
         if answer.headers.get("content-type") != "application/json":
             return answer
         garbage = b'"reason":"\xff\x00\x1b[2J\xc3"'
@@ -289,9 +289,9 @@ class _Garbage(_Of):
 
 
 class _Skewed(_Of):
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        def later(found: re.Match[bytes]) -> bytes:
-            moment = datetime.fromisoformat(found[0].decode()) + timedelta(minutes=10)
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        def later(match: re.Match[bytes]) -> bytes:
+            moment = datetime.fromisoformat(match[0].decode()) + timedelta(minutes=10)
             return moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
         body = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", later, answer.body)

@@ -1,7 +1,7 @@
 """A tap on the line between a driver and a CE.
 
-As a rule it hands on bytes, so TLS is between the two, and the credential is judged by the CE. In
-trouble it ends TLS itself, and speaks to the CE as one user; then it can change what is said.
+Usually it copies bytes: TLS is between the two, and the CE checks the credential. To make trouble
+it ends TLS itself and speaks to the CE as one user, so that it can change requests and answers.
 """
 
 import socket
@@ -20,7 +20,7 @@ from tests.testbeds.arc.service import Testbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Request:
     """A request on its way to the CE."""
 
     method: str
@@ -32,31 +32,31 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
-    """An answer on its way back; of one that is cut only half arrives."""
+class Answer:
+    """An answer on its way back; if it is cut, only half of it arrives."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     reason: str | None = None
     cut: bool = False
-    lost: bool = False
+    is_lost: bool = False
 
 
 class Trouble:
-    """What the tap does to requests and answers: nothing."""
+    """The changes of the tap to requests and answers: here none."""
 
-    def asked(self, asked: Asked) -> Asked | Answered:
-        """Change a request, or answer it without the CE."""
-        return asked
+    def change_request(self, request: Request) -> Request | Answer:
+        """Return the request for the CE, or an answer without the CE."""
+        return request
 
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        """Change an answer."""
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        """Return the answer for the driver."""
         return answer
 
 
 class Tap:
-    """Listens on a port of its own for as long as the block."""
+    """A tap that listens on its own port while the block runs."""
 
     def __init__(self, testbed: Testbed, proxy: Path) -> None:
         self._testbed = testbed
@@ -68,7 +68,7 @@ class Tap:
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         self.trouble: Trouble | None = None
-        self.requests: list[Asked] = []
+        self.requests: list[Request] = []
         self.over = threading.Event()
         self._listener = self._listen(0)
         self.port = int(self._listener.getsockname()[1])
@@ -82,9 +82,9 @@ class Tap:
             thread.join(10)
 
     def down(self) -> None:
-        """Be not there."""
+        """Stop listening, and cut all connections."""
         self.over.set()
-        # A listener that another thread waits on is not gone before it is woken.
+        # A listener closes only when the thread that waits for it wakes up.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -93,23 +93,23 @@ class Tap:
                 line.shutdown(socket.SHUT_RDWR)
 
     def up(self) -> None:
-        """Be there again, where it was."""
+        """Listen again on the same port."""
         self.over = threading.Event()
         self._listener = self._listen(self.port)
 
     def client(self) -> httpx.Client:
-        """Make a client of the CE itself, as the user of this tap."""
+        """Return a client of the CE itself, as the user of this tap."""
         context = ssl.create_default_context(cafile=self._testbed.ca)
         context.load_cert_chain(self._proxy)
         return httpx.Client(verify=context, trust_env=False, timeout=60)
 
     def address(self, path: str) -> str:
-        """Address the CE itself."""
+        """Return an address at the CE itself."""
         return f"https://localhost:{self._target[1]}{path}"
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", port), reuse_port=True)
-        self._run(self._accept, listener)
+        self._start_thread(self._accept, listener)
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
@@ -117,27 +117,27 @@ class Tap:
             while True:
                 line, _ = listener.accept()
                 self._open.add(line)
-                self._run(self._serve, line)
+                self._start_thread(self._serve, line)
 
     def _serve(self, line: socket.socket) -> None:
-        # A CE that does not answer in time is for the driver to notice.
+        # If the CE does not answer in time, the driver must notice it.
         with line, suppress(OSError, httpx.HTTPError):
             if self.trouble is None:
                 self._hand_on(line)
             else:
-                with self._context.wrap_socket(line, server_side=True) as spoken:
-                    _Handler(self, spoken)
+                with self._context.wrap_socket(line, server_side=True) as stream:
+                    _Handler(self, stream)
         self._open.discard(line)
 
     def _hand_on(self, line: socket.socket) -> None:
         with socket.create_connection(self._target) as other:
             self._open.add(other)
-            back = self._run(_copy, other, line)
+            back = self._start_thread(_copy, other, line)
             _copy(line, other)
             back.join(10)
         self._open.discard(other)
 
-    def _run(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
+    def _start_thread(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -164,12 +164,12 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         trouble = self.tap.trouble or Trouble()
-        asked = Asked(method=self.command, path=self.path, body=body)
-        self.tap.requests.append(asked)
-        changed = trouble.asked(asked)
-        answer = changed if isinstance(changed, Answered) else self._forward(changed)
-        answer = trouble.answered(asked, answer)
-        if answer.lost:
+        request = Request(method=self.command, path=self.path, body=body)
+        self.tap.requests.append(request)
+        change = trouble.change_request(request)
+        answer = change if isinstance(change, Answer) else self._forward(change)
+        answer = trouble.change_answer(request, answer)
+        if answer.is_lost:
             self.close_connection = True
             return
         self.send_response(answer.status, answer.reason)
@@ -182,14 +182,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_any  # noqa: N815 - as the library calls them
 
-    def _forward(self, asked: Asked) -> Answered:
-        passed = ("Content-Type", "Accept", "Range")
-        headers = {name: self.headers[name] for name in passed if name in self.headers}
-        address = self.tap.address(asked.path)
-        got = self.ce.request(asked.method, address, content=asked.body, headers=headers)
-        passed = ("content-type", "content-range", "location")
-        kept = {name: got.headers[name] for name in passed if name in got.headers}
-        return Answered(status=got.status_code, headers=kept, body=got.content)
+    def _forward(self, request: Request) -> Answer:
+        names = ("Content-Type", "Accept", "Range")
+        headers = {name: self.headers[name] for name in names if name in self.headers}
+        address = self.tap.address(request.path)
+        reply = self.ce.request(request.method, address, content=request.body, headers=headers)
+        names = ("content-type", "content-range", "location")
+        headers = {name: reply.headers[name] for name in names if name in reply.headers}
+        return Answer(status=reply.status_code, headers=headers, body=reply.content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the library names it
         pass

@@ -1,4 +1,4 @@
-"""The back-ends, and the conformance suite that judges them."""
+"""CEs of the back-ends for their tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,9 @@ from worker.db.database import Database
 @pytest.fixture
 def arc_site(arc_testbed: Testbed, tmp_path: Path, sqlite_database: Database) -> Iterator[ArcSite]:
     """One user of a real ARC CE."""
-    made = ArcSite(arc_testbed, tmp_path, sqlite_database.uow)
-    yield made
-    made.end()
+    site = ArcSite(arc_testbed, tmp_path, sqlite_database.uow)
+    yield site
+    site.end()
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def arc7_site(
     arc7_testbed: Testbed, tmp_path: Path, sqlite_database: Database
 ) -> Iterator[ArcSite]:
     """One user of a real ARC CE 7."""
-    made = ArcSite(arc7_testbed, tmp_path, sqlite_database.uow)
-    yield made
-    made.end()
+    site = ArcSite(arc7_testbed, tmp_path, sqlite_database.uow)
+    yield site
+    site.end()
 
 
 @pytest.fixture

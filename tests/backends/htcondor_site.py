@@ -1,4 +1,4 @@
-"""A CE of a private HTCondor for one test, and the trouble that it may have."""
+"""A CE of a private HTCondor for one test, and the trouble that it can have."""
 
 import os
 import shlex
@@ -38,11 +38,11 @@ LIVES = MappingProxyType(
 )
 NUMBERS = count(1)
 QUICK = 1.0
-"""Seconds that a driver waits for a CE of which we know that it is slow."""
+"""The time limit in seconds of a call of a CE that a test makes slow."""
 
 
 class CondorSite(Site):
-    """One CE, behind a token, in a folder of its own."""
+    """One CE that needs a token, with its own folder."""
 
     cannot = MappingProxyType(
         {
@@ -90,13 +90,12 @@ class CondorSite(Site):
         return self.driver(name=f"{self.name}-two", command=LIVES[life])
 
     def driver(self, name: str | None = None, **options: Any) -> HTCondorDriver:
-        """Make a driver with other options."""
-        read = HTCondorOptions(**{**self.options, **options})
+        """Return a driver with other options."""
+        ce_options = HTCondorOptions(**{**self.options, **options})
         means = Means(uow=self.uow, home=self.folder, now=self.clock, credentials=self._credentials)
         ce = CE(name=name or self.name, backend="htcondor", capacity=10)
-        made = HTCondorDriver(ce, read, means)
-        self.drivers.append(made)
-        return made
+        self.drivers.append(HTCondorDriver(ce, ce_options, means))
+        return self.drivers[-1]
 
     def send(self, orders: Sequence[Order], **options: Any) -> list[Job]:
         """Send pilots."""
@@ -127,7 +126,7 @@ class CondorSite(Site):
             yield
 
     def ads(self, constraint: str) -> list[dict[str, Any]]:
-        """List the jobs of this CE, whatever the driver thinks."""
+        """Return the jobs of this CE, without the driver."""
         mine = f"PilotageInstance == {_quoted(f'pilotage/{self.name}')} && ({constraint})"
         return [*self.condor.queue(mine), *self.condor.recorded(mine)]
 
@@ -136,7 +135,7 @@ class CondorSite(Site):
         self.until(lambda: not self.condor.queue(jobs), "the job to leave the queue")
 
     def until(self, look: Callable[[], object], what: str) -> None:
-        """Look again and again until something is so."""
+        """Wait until a condition is true."""
         until(look, what, pause=self.step)
 
     def _credentials(self, kind: CredentialKind) -> dict[str, Path | CredentialProblem]:
@@ -144,7 +143,7 @@ class CondorSite(Site):
         return self.credentials
 
     def _tell(self, tool: str, constraint: str, *words: str | bytes) -> bool:
-        """Use a program of HTCondor as an operator does; tell whether it found a job."""
+        """Call a program of HTCondor as an operator does; return whether it found a job."""
         program = str(self.condor.programs / f"condor_{tool}")
         argv: list[str | bytes] = [program, "-name", SCHEDD, "-constraint", constraint, *words]
         environment = self.condor.environment()
@@ -153,8 +152,8 @@ class CondorSite(Site):
         ).returncode
 
     @contextmanager
-    def replaced(self, **programs: str) -> Iterator[None]:
-        """Let scripts stand in for programs; in them `$real` is the program."""
+    def replacing(self, **programs: str) -> Iterator[None]:
+        """Replace programs by scripts while the block runs; `$real` is the original program."""
         for tool, script in programs.items():
             path = self.folder / "bin" / f"condor_{tool}"
             path.unlink()
@@ -168,24 +167,26 @@ class CondorSite(Site):
             path.symlink_to(self.condor.programs / path.name)
 
     def _reply_lost(self, _: str) -> Any:
-        return self.replaced(submit='"$real" "$@" > /dev/null 2>&1; kill -9 $$')
+        return self.replacing(submit='"$real" "$@" > /dev/null 2>&1; kill -9 $$')
 
     def _half(self, _: str) -> Any:
-        return self.replaced(submit='"$real" "$@" | sed -E "s/^([0-9]+)[.]0 - .*/\\1.0 - \\1.4/"')
+        return self.replacing(submit='"$real" "$@" | sed -E "s/^([0-9]+)[.]0 - .*/\\1.0 - \\1.4/"')
 
     def _empty(self, _: str) -> Any:
         tools = ("submit", "q", "history", "rm", "status", "transfer_data")
-        return self.replaced(**dict.fromkeys(tools, "cat > /dev/null < /dev/null"))
+        return self.replacing(**dict.fromkeys(tools, "cat > /dev/null < /dev/null"))
 
     def _truncated(self, _: str) -> Any:
-        return self.replaced(**dict.fromkeys(("q", "history"), '"$real" "$@" | head -c 700'))
+        return self.replacing(**dict.fromkeys(("q", "history"), '"$real" "$@" | head -c 700'))
 
     def _unreadable(self, _: str) -> Any:
-        return self.replaced(**dict.fromkeys(("submit", "q", "history"), "echo '<html>503</html>'"))
+        return self.replacing(
+            **dict.fromkeys(("submit", "q", "history"), "echo '<html>503</html>'")
+        )
 
     def _strange_word(self, _: str) -> Any:
         words = '"$real" "$@" | sed -E \'s/"JobStatus": [0-9]+/"JobStatus": 9/\''
-        return self.replaced(q=words, history=words)
+        return self.replacing(q=words, history=words)
 
     @contextmanager
     def _down(self, _: str) -> Iterator[None]:
@@ -207,11 +208,11 @@ class CondorSite(Site):
 
     @contextmanager
     def _credential(self, _: str) -> Iterator[None]:
-        expired = self.condor.kept.folder / "tokens" / "expired" / "token"
-        if not expired.exists():
-            self.condor.make_token("griduser", expired, lifetime=1)
-        self.until(lambda: time.time() > expired.stat().st_mtime + 2, "the token to expire")
-        before, self.credentials = self.credentials, {DEFAULT_VO: expired}
+        token = self.condor.kept.folder / "tokens" / "expired" / "token"
+        if not token.exists():
+            self.condor.make_token("griduser", token, lifetime=1)
+        self.until(lambda: time.time() > token.stat().st_mtime + 2, "the token to expire")
+        before, self.credentials = self.credentials, {DEFAULT_VO: token}
         yield
         self.credentials = before
 
@@ -234,18 +235,18 @@ class CondorSite(Site):
 
     @contextmanager
     def _forgotten(self, jobs: str) -> Iterator[None]:
-        """The jobs go, and their records are made a stranger's."""
+        """Remove the jobs, and give their records in the history to another installation."""
         self._tell("rm", jobs)
         self.leaves(jobs)
         for path in self.condor.history_files():
-            told = path.read_bytes().split(b"\n***")
-            gone = [jobs.encode().find(_stamp(ad)) >= 0 for ad in told]
+            ads = path.read_bytes().split(b"\n***")
+            are_ours = [jobs.encode().find(_stamp(ad)) >= 0 for ad in ads]
             mine = f'"pilotage/{self.name}"'.encode()
-            kept = [
-                ad.replace(mine, mine.replace(b"pilotage", b"stranger")) if is_gone else ad
-                for ad, is_gone in zip(told, gone, strict=True)
+            new_ads = [
+                ad.replace(mine, mine.replace(b"pilotage", b"stranger")) if is_ours else ad
+                for ad, is_ours in zip(ads, are_ours, strict=True)
             ]
-            path.write_bytes(b"\n***".join(kept))
+            path.write_bytes(b"\n***".join(new_ads))
         yield
 
     @contextmanager
@@ -272,6 +273,6 @@ def _quoted(value: str) -> str:
 
 
 def _stamp(ad: bytes) -> bytes:
-    """Find the stamp in a record of the history."""
-    _, found, rest = ad.partition(b'PilotageStamp = "')
-    return rest.partition(b'"')[0] if found else b"no stamp"
+    """Return the stamp in a record of the history."""
+    _, name, rest = ad.partition(b'PilotageStamp = "')
+    return rest.partition(b'"')[0] if name else b"no stamp"

@@ -1,4 +1,4 @@
-"""A CE of the back-end local for one test, and what the tests want to know of its processes."""
+"""A CE of the back-end local for one test, and queries about its processes."""
 
 import fcntl
 import json
@@ -32,7 +32,7 @@ FOREVER = "exec sleep 1000"
 
 @dataclass
 class World:
-    """One CE, its state folder, its database."""
+    """One CE, its state folder and its database."""
 
     home: Path
     uow: UnitOfWork
@@ -44,7 +44,7 @@ class World:
         return self.home / "local" / safe_name(self.ce)
 
     def connect(self, **options: Any) -> Guard:
-        """Make a driver, as a worker that has just started does."""
+        """Return a driver, as a worker has it after its start."""
         options.setdefault("command", FOREVER)
         ce = CE(name=self.ce, backend="local", capacity=1000, options=options)
         means = Means(uow=self.uow, home=self.home, now=lambda: self.now or datetime.now(UTC))
@@ -56,20 +56,20 @@ class World:
         return [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
 
     def run(self, command: str | Sequence[str], **options: Any) -> tuple[Observed, str]:
-        """Run one pilot to its end; how it ended and what it wrote."""
+        """Run one pilot to its end; return its observation and its output."""
         [job] = self.send(command=command, **options)
         return self.until_final(job), self.connect().output(job).text
 
     def look(self, job: Job) -> Observed:
         return self.connect().poll([job])[0]
 
-    def until_status(self, job: Job, *wanted: Status) -> Observed:
-        def looked() -> Observed | None:
-            seen = driver.poll([job])[0]
-            return seen if seen.status in wanted else None
+    def until_status(self, job: Job, *statuses: Status) -> Observed:
+        def look() -> Observed | None:
+            observation = driver.poll([job])[0]
+            return observation if observation.status in statuses else None
 
         driver = self.connect()
-        return until(looked, f"{' or '.join(wanted)}")
+        return until(look, f"{' or '.join(statuses)}")
 
     def until_final(self, job: Job) -> Observed:
         return self.until_status(job, *FINAL)
@@ -79,13 +79,13 @@ class World:
         until(lambda: text in driver.output(job).text, f"{text!r} in the output")
 
     def record(self, job: Job) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.place / job.stamp / "launch.json").read_text())
-        return found
+        values: dict[str, Any] = json.loads((self.place / job.stamp / "launch.json").read_text())
+        return values
 
     def change_record(self, job: Job, **changes: Any) -> None:
-        """Change what a keeper wrote down; the file, and so its lock, stays the same."""
-        changed = {**self.record(job), **changes}
-        (self.place / job.stamp / "launch.json").write_text(json.dumps(changed))
+        """Change the record of a keeper; the file and so its lock stay the same."""
+        record = {**self.record(job), **changes}
+        (self.place / job.stamp / "launch.json").write_text(json.dumps(record))
 
     def keeper(self, job: Job) -> int:
         return int(self.record(job)["pid"])
@@ -93,9 +93,9 @@ class World:
     def kill_keeper(self, job: Job) -> None:
         pid = self.keeper(job)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: start_ticks(pid) is None, "the keeper to be gone")
-        # A pilot that it was about to start holds its lock until it is the pilot's program.
-        until(lambda: self._is_free(job), "the lock of the keeper to be free")
+        until(lambda: start_ticks(pid) is None, "the end of the keeper")
+        # A pilot that the keeper just starts holds its lock until it executes the program.
+        until(lambda: self._is_free(job), "the release of the keeper's lock")
 
     def _is_free(self, job: Job) -> bool:
         with (self.place / job.stamp / LAUNCH).open() as launch:
@@ -106,24 +106,24 @@ class World:
             return True
 
     def stamps(self) -> set[str]:
-        """List the stamps of all folders, of other CEs too."""
+        """Return the stamps of all folders, also of other CEs."""
         return {path.name for path in self.place.parent.glob("*/" + "[0-9a-f]" * 32)}
 
     def end(self) -> None:
-        """Kill every process of this world, and no other; wait until all are gone."""
-        until(lambda: not self._kill_all(), "every process to be gone")
+        """Kill the processes of this world and no other; wait until all have ended."""
+        until(lambda: not self._kill_all(), "the end of all processes")
 
     def _kill_all(self) -> bool:
-        left = False
+        has_killed = False
         for path in self.place.parent.glob("*/*/launch.json"):
             with suppress(ValueError, TypeError, KeyError):
                 record = json.loads(path.read_text())
-                left |= self._kill_recorded(record["pid"], record["start_ticks"])
+                has_killed |= self._kill_recorded(record["pid"], record["start_ticks"])
         stamps = self.stamps()
         for pid, stamp in stamped_processes():
             if stamp in stamps:
-                left |= send(pid, signal.SIGKILL, partial(_has_stamp, pid, stamp))
-        return left
+                has_killed |= send(pid, signal.SIGKILL, partial(_has_stamp, pid, stamp))
+        return has_killed
 
     def _kill_recorded(self, pid: int, ticks: int) -> bool:
         return send(pid, signal.SIGKILL, lambda: start_ticks(pid) == ticks)
@@ -134,16 +134,16 @@ def orders(count: int = 1) -> list[Order]:
 
 
 def processes_of(stamp: str) -> list[int]:
-    """List the processes that carry a stamp in their environment."""
-    return [pid for pid, carried in stamped_processes() if carried == stamp]
+    """Return the processes with this stamp in their environment."""
+    return [pid for pid, other in stamped_processes() if other == stamp]
 
 
 def stamped_processes() -> list[tuple[int, str]]:
-    """List all processes with a stamp."""
+    """Return all processes that have a stamp, with it."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [(pid, stamp) for pid in pids if (stamp := _stamp_of(pid)) is not None]
 
 
 def names(folder: Path) -> set[str]:
-    """List what lies in a folder; nothing in one that is not there."""
+    """Return the names in a folder; none if there is no folder."""
     return {entry.name for entry in folder.iterdir()} if folder.exists() else set()

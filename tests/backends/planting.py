@@ -1,4 +1,4 @@
-"""What a pilot may put in the place of the file that tells its end."""
+"""What a pilot may write instead of the file about its end."""
 
 import json
 import os
@@ -29,21 +29,21 @@ SLURM = {
     Lie.YEAR_9999: "{handle} 0 1700000000 99999999999999999",
     Lie.NUL: "\0\0\0",
 }
-"""What the last line of a pilot's script may write instead."""
+"""What the last line of a pilot's script may write instead of the truth."""
 
 
 def plant_local(path: Path, lie: Lie) -> None:
-    """Put a lie in the place of the record that the keeper of a local pilot writes."""
+    """Write a lie instead of the record of the keeper of a local pilot."""
     plant_odd(path, lie, json.dumps({**TRUE, **LOCAL.get(lie, {})}))
 
 
 def plant_slurm(path: Path, lie: Lie, handle: str) -> None:
-    """Put a lie in the place of the line that the script of a pilot of Slurm writes."""
+    """Write a lie instead of the last line of the script of a pilot of Slurm."""
     plant_odd(path, lie, SLURM.get(lie, "").format(handle=handle))
 
 
 def plant_odd(path: Path, lie: Lie, text: str) -> None:
-    """Put a lie in the place of a file, or a file with this text."""
+    """Put an odd object in the place of a file, or a file with this text."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)

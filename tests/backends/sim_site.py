@@ -1,4 +1,4 @@
-"""A simulated CE under the hand of a test: its clock stands still until it is told to move."""
+"""A simulated CE whose clock moves only when the test moves it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,19 +64,19 @@ LIES: dict[Lie, dict[str, Any]] = {
 
 
 class Gullible(SimDriver):
-    """Passes on what pilots say of themselves."""
+    """A driver that repeats the lies of pilots."""
 
     lies: dict[str, dict[str, Any]]
 
     def poll(self, jobs: Sequence[Job]) -> list[Observed]:
-        return self._told(super().poll(jobs))
+        return self._with_lies(super().poll(jobs))
 
     def find(self) -> Listing:
         listing = super().find()
-        return replace(listing, jobs=self._told(listing.jobs))
+        return replace(listing, jobs=self._with_lies(listing.jobs))
 
-    def _told(self, seen: Sequence[Observed]) -> list[Observed]:
-        return [one._replace(**self.lies.get(one.stamp, {})) for one in seen]
+    def _with_lies(self, observations: Sequence[Observed]) -> list[Observed]:
+        return [one._replace(**self.lies.get(one.stamp, {})) for one in observations]
 
 
 class SimSite(Site):
@@ -114,14 +114,15 @@ class SimSite(Site):
     def driver(
         self, success_rate: float = 1.0, name: str | None = None, **options: Any
     ) -> SimDriver:
-        """Make a driver with other options."""
-        read = SimOptions(**{**self.options, **options})
+        """Return a driver with other options."""
+        ce_options = SimOptions(**{**self.options, **options})
         ce = CE(
             name=name or self.name, backend=BACKEND.name, capacity=10, success_rate=success_rate
         )
-        made = Gullible(ce, read, Means(uow=self.uow, home=Path("unused"), now=self.now))
-        made.lies = self.lies
-        return made
+        means = Means(uow=self.uow, home=Path("unused"), now=self.now)
+        driver = Gullible(ce, ce_options, means)
+        driver.lies = self.lies
+        return driver
 
     def plant(self, lie: Lie, job: Job) -> None:
         self.lies[job.stamp] = LIES[lie]

@@ -1,4 +1,4 @@
-"""A CE of a real Slurm for one test, and programs of Slurm that a test can spoil."""
+"""A CE of a real Slurm for one test, and programs of Slurm that a test can replace."""
 
 import secrets
 import shutil
@@ -41,7 +41,7 @@ real "$@"
 
 @dataclass
 class World:
-    """One CE, its state folder, its database, and a prefix of its own among all jobs."""
+    """One CE, its state folder, its database, and its own prefix for the names of jobs."""
 
     slurm: Slurm
     uow: UnitOfWork
@@ -54,13 +54,13 @@ class World:
 
     @property
     def folder(self) -> Path:
-        """A folder that other users can enter; with a space in it, for those that mind."""
+        """A folder that other users can enter; its path has a space, which must do no harm."""
         return self.slurm.kept.folder / f"world of {self.prefix}"
 
     def __post_init__(self) -> None:
         (self.folder / "spoilt").mkdir(parents=True)
         (self.folder / "programs").mkdir()
-        # Who comes over SSH is somebody else.
+        # Over SSH the files belong to another user.
         (self.folder / "kept by pilots").mkdir()
         (self.folder / "kept by pilots").chmod(0o777)
         for name in PROGRAMS:
@@ -77,7 +77,7 @@ class World:
         }
 
     def connect(self, **options: Any) -> Guard:
-        """Make a driver, as a worker that has just started does."""
+        """Return a driver, as a worker has it after its start."""
         ce = CE(name=self.ce, backend="slurm", capacity=1000, options={**self.options, **options})
         means = Means(
             uow=self.uow,
@@ -95,7 +95,7 @@ class World:
         return other
 
     def send(self, count: int = 1, **options: Any) -> list[Job]:
-        """Send pilots of one group; they come in the order of their numbers."""
+        """Send pilots of one group; return their jobs in the order of their numbers."""
         receipts = self.connect(**options).submit(orders(count))
         receipts.sort(key=lambda one: one.stamp)
         return [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
@@ -103,22 +103,22 @@ class World:
     def look(self, job: Job) -> Observed:
         return self.connect().poll([job])[0]
 
-    def until_status(self, job: Job, *wanted: Status) -> Observed:
-        def looked() -> Observed | None:
-            for seen in driver.poll([job]):
-                if seen.status in wanted:
-                    return seen
+    def until_status(self, job: Job, *statuses: Status) -> Observed:
+        def look() -> Observed | None:
+            for observation in driver.poll([job]):
+                if observation.status in statuses:
+                    return observation
             return None
 
         driver = self.connect()
-        return until(looked, f"{' or '.join(wanted)}")
+        return until(look, f"{' or '.join(statuses)}")
 
     def until_final(self, job: Job) -> Observed:
         return self.until_status(job, *FINAL)
 
     @contextmanager
-    def spoilt(self, script: str, *programs: str) -> Iterator[None]:
-        """Let programs do something else; `real "$@"` is what they would do."""
+    def replacing(self, script: str, *programs: str) -> Iterator[None]:
+        """Replace programs by a script while the block runs; `real "$@"` calls the original."""
         paths = [self.folder / "spoilt" / name for name in programs or PROGRAMS]
         for path in paths:
             path.with_suffix(".new").write_text(script)
@@ -137,17 +137,17 @@ class World:
 
 
 def orders(count: int = 1, vo: str = "lhcb", **more: Any) -> list[Order]:
-    """Make orders as they are reserved: in groups."""
+    """Return orders in groups, as a reservation makes them."""
     groups = [secrets.token_hex(GROUP_LENGTH // 2) for _ in range(0, count, GROUP_SIZE)]
     stamps = [numbered(groups[n // GROUP_SIZE], n % GROUP_SIZE) for n in range(count)]
     return [Order(stamp=stamp, vo=vo, **more) for stamp in stamps]
 
 
 def in_groups(sizes: Sequence[int], vo: str = "lhcb") -> list[Order]:
-    """Make orders of several groups."""
+    """Return orders of several groups."""
     return [order for size in sizes for order in orders(size, vo)]
 
 
 def until(look: Callable[[], Value | None], what: str) -> Value:
-    """Look again and again, but not so often that the controller has nothing else to do."""
+    """Wait for a value, with pauses that leave the controller time for other work."""
     return patience.until(look, what, pause=0.05)

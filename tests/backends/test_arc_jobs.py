@@ -1,4 +1,4 @@
-"""Real jobs of a real CE: what they run, what they are given, and what is left of them."""
+"""Real jobs of a real CE: their scripts, their variables, and their ends."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from cryptography import x509
 from sqlalchemy import select
 
 from tests.backends.arc_site import ArcSite
-from tests.backends.arc_tap import Answered, Asked
+from tests.backends.arc_tap import Answer, Request
 from tests.backends.arc_tap import Trouble as Mischief
 from tests.testbeds.arc.jobs import jobs_by_stamp, local_pid
 from tests.testbeds.arc.pki import write_secret
@@ -38,36 +38,38 @@ def send(driver: Guard, *orders: Order) -> list[Job]:
 
 def until(site: ArcSite, look: Callable[[], Value | None], what: str) -> Value:
     for _ in range(site.patience):
-        seen = look()
-        if seen is not None:
-            return seen
+        value = look()
+        if value is not None:
+            return value
         site.wait(site.step)
     raise AssertionError(f"waited in vain for {what}")
 
 
-def until_status(site: ArcSite, driver: Guard, jobs: list[Job], *wanted: Status) -> list[Observed]:
-    def looked() -> list[Observed] | None:
-        seen = {one.stamp: one for one in driver.poll(jobs)}
-        found = [seen[job.stamp] for job in jobs]
-        return found if all(one.status in wanted for one in found) else None
+def until_status(
+    site: ArcSite, driver: Guard, jobs: list[Job], *statuses: Status
+) -> list[Observed]:
+    def look() -> list[Observed] | None:
+        by_stamp = {one.stamp: one for one in driver.poll(jobs)}
+        observations = [by_stamp[job.stamp] for job in jobs]
+        return observations if all(one.status in statuses for one in observations) else None
 
-    return until(site, looked, " or ".join(wanted))
+    return until(site, look, " or ".join(statuses))
 
 
 def test_pilots_of_every_fate(arc_site: ArcSite) -> None:
-    """What they run arrives as it was given, and how they end is told."""
+    """Scripts arrive unchanged, and the observations name the ends."""
     driver = Guard(arc_site.driver(environment={"SITE": 'it\'s "$HOME" \\ `id`'}))
-    made = arc_site.orders(6)
+    batch = arc_site.orders(6)
     payload = 'printf \'[%s]\' "$PILOTAGE_STAMP" "$SITE" "$@"; echo err >&2\n'
     bash = '#!/bin/bash\nx=(a b); echo "${x[1]} $0"; exit 7\n'
     long = f'# {"x" * LONGEST_ARGUMENT}\necho "long $1"\n'
     orders = [
-        made[0]._replace(script=payload, arguments=[HOSTILE, ""]),
-        made[1]._replace(script=bash),
-        made[2]._replace(script=long, arguments=["a b"]),
-        made[3]._replace(script="kill -9 $$\n"),
-        made[4]._replace(script="exec sleep 1000\n"),
-        made[5]._replace(script=f"{PROXY_ENDS}\n"),
+        batch[0]._replace(script=payload, arguments=[HOSTILE, ""]),
+        batch[1]._replace(script=bash),
+        batch[2]._replace(script=long, arguments=["a b"]),
+        batch[3]._replace(script="kill -9 $$\n"),
+        batch[4]._replace(script="exec sleep 1000\n"),
+        batch[5]._replace(script=f"{PROXY_ENDS}\n"),
     ]
     jobs = send(driver, *orders)
     until_status(arc_site, driver, jobs[4:5], Status.RUNNING)
@@ -75,40 +77,42 @@ def test_pilots_of_every_fate(arc_site: ArcSite) -> None:
     assert pid is not None
     subprocess.run(["pkill", "-KILL", "--parent", str(pid)], check=True)
     os.kill(pid, signal.SIGKILL)
-    good, seven, uploaded, killed, shot, proxied = until_status(arc_site, driver, jobs, *FINAL)
-    said = driver.output(jobs[0]).text
-    assert said == f'[{jobs[0].stamp}][it\'s "$HOME" \\ `id`][{HOSTILE}][]err\n'
-    assert (good.status, good.exit_code, uploaded.status) == (Status.DONE, 0, Status.DONE)
+    good, seven, with_upload, victim, shot, with_proxy = until_status(
+        arc_site, driver, jobs, *FINAL
+    )
+    text = driver.output(jobs[0]).text
+    assert text == f'[{jobs[0].stamp}][it\'s "$HOME" \\ `id`][{HOSTILE}][]err\n'
+    assert (good.status, good.exit_code, with_upload.status) == (Status.DONE, 0, Status.DONE)
     assert (seven.status, seven.cause, seven.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 7)
     assert driver.output(jobs[1]).text == "b ./pilot\n"
     assert driver.output(jobs[2]).text == "long a b\n"
-    assert (killed.cause, killed.exit_code) == (Cause.SIGNAL, 137)
+    assert (victim.cause, victim.exit_code) == (Cause.SIGNAL, 137)
     assert (shot.status, shot.cause) == (Status.FAILED, Cause.SIGNAL)
-    assert proxied.status is Status.DONE
+    assert with_proxy.status is Status.DONE
     assert driver.output(jobs[5]).text.startswith("notAfter=")
-    for seen in (good, seven, uploaded):
-        assert seen.started_at is not None
-        assert seen.ended_at is not None
-        assert abs(seen.ended_at - datetime.now(UTC)) < timedelta(minutes=5)
+    for one in (good, seven, with_upload):
+        assert one.started_at is not None
+        assert one.ended_at is not None
+        assert abs(one.ended_at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 class UploadsFail(Mischief):
-    def asked(self, asked: Asked) -> Asked | Answered:
-        if asked.method != "PUT" or "session" not in asked.path:
-            return asked
-        return Answered(status=500, headers={}, body=b"")
+    def change_request(self, request: Request) -> Request | Answer:
+        if request.method != "PUT" or "session" not in request.path:
+            return request
+        return Answer(status=500, headers={}, body=b"")
 
 
 def test_a_job_whose_upload_fails_is_taken_back(arc_site: ArcSite) -> None:
-    driver, made = Guard(arc_site.driver()), arc_site.orders(2)
-    orders = [made[0], made[1]._replace(script="#" * LONGEST_ARGUMENT)]
+    driver, batch = Guard(arc_site.driver()), arc_site.orders(2)
+    orders = [batch[0], batch[1]._replace(script="#" * LONGEST_ARGUMENT)]
     with arc_site.mischief(UploadsFail()):
         receipts = {receipt.stamp: receipt for receipt in driver.submit(orders)}
-    assert receipts[made[0].stamp].handle
-    bad = receipts[made[1].stamp]
+    assert receipts[batch[0].stamp].handle
+    bad = receipts[batch[1].stamp]
     assert (bad.refused, bad.raw) == (Cause.REFUSED, "upload")
-    [there] = jobs_by_stamp(arc_site.testbed.control)[bad.stamp]
-    job = Job(stamp=bad.stamp, handle=there.id)
+    [existing] = jobs_by_stamp(arc_site.testbed.control)[bad.stamp]
+    job = Job(stamp=bad.stamp, handle=existing.id)
     until_status(arc_site, driver, [job], Status.CANCELLED)
 
 
@@ -130,7 +134,7 @@ def test_jobs_are_cleaned_away_after_a_while(arc_site: ArcSite) -> None:
 
 
 def test_jobs_of_another_installation_are_left_alone(arc_site: ArcSite, sqlite: UnitOfWork) -> None:
-    """Even those of the same user, and the listing says nothing of them."""
+    """Jobs of the same user, too; the listing does not have them."""
     ours, theirs = Guard(arc_site.driver()), arc_site.driver()
     means = replace(theirs.session.means, prefix="other", uow=sqlite)
     theirs.session = replace(theirs.session, means=means)
@@ -156,13 +160,13 @@ def test_a_delegation_serves_all_jobs_and_is_renewed(arc_site: ArcSite) -> None:
     driver.poll(jobs)
     assert rows(arc_site, arc_identities) == [first], "asking renews nothing"
     driver.tidy()
-    [renewed] = rows(arc_site, arc_identities)
-    assert renewed.delegation == first.delegation
-    assert renewed.delegated_until - first.delegated_until > timedelta(hours=18)
+    [new] = rows(arc_site, arc_identities)
+    assert new.delegation == first.delegation
+    assert new.delegated_until - first.delegated_until > timedelta(hours=18)
     parts = [first.delegation[n : n + 3] for n in range(0, len(first.delegation), 3)]
-    held = arc_site.testbed.control.joinpath("delegations", *parts).read_bytes()
-    end = x509.load_pem_x509_certificate(held).not_valid_after_utc
-    assert end == renewed.delegated_until
+    certificate = arc_site.testbed.control.joinpath("delegations", *parts).read_bytes()
+    end = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+    assert end == new.delegated_until
 
 
 def test_a_delegation_that_the_ce_has_lost_is_made_anew(arc_site: ArcSite) -> None:
@@ -172,8 +176,8 @@ def test_a_delegation_that_the_ce_has_lost_is_made_anew(arc_site: ArcSite) -> No
         more = {"delegation": "nosuch", "delegated_until": arc_site.now() + timedelta(hours=23)}
         tx.execute(arc_identities.insert().values(**values, **more))
     [job] = send(driver, *arc_site.orders(1))
-    [held] = rows(arc_site, arc_identities)
-    assert held.delegation not in (None, "nosuch")
+    [row] = rows(arc_site, arc_identities)
+    assert row.delegation not in (None, "nosuch")
     assert driver.poll([job])[0].status is Status.SUBMITTED
 
 
@@ -188,13 +192,13 @@ class Full(Mischief):
     def __init__(self, *, whole: bool) -> None:
         self.whole = whole
 
-    def asked(self, asked: Asked) -> Asked | Answered:
-        if not asked.is_about("new"):
-            return asked
+    def change_request(self, request: Request) -> Request | Answer:
+        if not request.is_about("new"):
+            return request
         if self.whole:
-            return Answered(status=500, headers={}, body=b"", reason="No more jobs allowed")
-        told = b'{"job":{"status-code":"500","reason":"No more jobs allowed"}}'
-        return Answered(status=201, headers={"Content-Type": "application/json"}, body=told)
+            return Answer(status=500, headers={}, body=b"", reason="No more jobs allowed")
+        body = b'{"job":{"status-code":"500","reason":"No more jobs allowed"}}'
+        return Answer(status=201, headers={"Content-Type": "application/json"}, body=body)
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -205,15 +209,15 @@ def test_a_ce_that_is_full_is_no_fault(arc_site: ArcSite, whole: bool) -> None:
 
 
 class Kills(Mischief):
-    """Kills the process that submits when the CE has accepted its jobs, and answers nobody."""
+    """Kills the process that submits after the CE has accepted its jobs; the answer is lost."""
 
     pid = 0
 
-    def answered(self, asked: Asked, answer: Answered) -> Answered:
-        if not asked.is_about("new"):
+    def change_answer(self, request: Request, answer: Answer) -> Answer:
+        if not request.is_about("new"):
             return answer
         os.kill(self.pid, signal.SIGKILL)
-        return replace(answer, lost=True)
+        return replace(answer, is_lost=True)
 
 
 CRASHING = """
@@ -226,13 +230,13 @@ from worker.backends.contract import Means, Order
 from worker.db.engine import make_engine, parse_url
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
-told, proxy, database, *stamps = json.loads(sys.argv[1])
+options, proxy, database, *stamps = json.loads(sys.argv[1])
 means = Means(uow=UnitOfWork(make_engine(parse_url(database))), home=Path("/"),
               now=lambda: datetime.now(UTC), credentials=lambda kind: {"default": Path(proxy)})
-ce = CE(name="ce1", backend="arc", capacity=10, options=told)
+ce = CE(name="ce1", backend="arc", capacity=10, options=options)
 print("ready", flush=True)
 sys.stdin.readline()
-ArcDriver(ce, ArcOptions(**told), means).submit([Order(stamp=s, vo="default") for s in stamps])
+ArcDriver(ce, ArcOptions(**options), means).submit([Order(stamp=s, vo="default") for s in stamps])
 """
 
 
@@ -240,10 +244,10 @@ def test_jobs_of_a_process_that_was_killed_are_found_by_their_stamps(arc_site: A
     orders, kills = arc_site.orders(3), Kills()
     stamps = [order.stamp for order in orders]
     database = arc_site.uow.engine.url.render_as_string(hide_password=False)
-    told = [arc_site.told(), str(arc_site.proxy), database, *stamps]
+    arguments = [arc_site.ce_options(), str(arc_site.proxy), database, *stamps]
     with arc_site.mischief(kills):
         crashing = subprocess.Popen(
-            [sys.executable, "-c", CRASHING, json.dumps(told)],
+            [sys.executable, "-c", CRASHING, json.dumps(arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         with crashing:
@@ -257,19 +261,19 @@ def test_jobs_of_a_process_that_was_killed_are_found_by_their_stamps(arc_site: A
     listing = driver.find()
     assert listing.complete
     assert sorted(job.stamp for job in listing.jobs) == sorted(stamps)
-    there = jobs_by_stamp(arc_site.testbed.control)
-    assert all(len(there[stamp]) == 1 for stamp in stamps)
+    by_stamp = jobs_by_stamp(arc_site.testbed.control)
+    assert all(len(by_stamp[stamp]) == 1 for stamp in stamps)
     assert {row.stamp for row in rows(arc_site, arc_jobs)} == set(stamps)
 
 
 def test_what_was_learnt_saves_asking(arc_site: ArcSite) -> None:
-    """Names and versions are asked for once; known jobs cost a listing no request each."""
+    """Names and versions are asked for once; a listing needs no request for each known job."""
     driver = Guard(arc_site.driver())
     send(driver, *arc_site.orders(5))
     with arc_site.mischief(Mischief()):
         driver.find()
-        asked = [one.path.partition("?action=")[2] or one.path for one in arc_site.tap.requests]
-    assert asked == ["/arex/rest/1.0/jobs", "status"]
+        paths = [one.path.partition("?action=")[2] or one.path for one in arc_site.tap.requests]
+    assert paths == ["/arex/rest/1.0/jobs", "status"]
 
 
 def rows(site: ArcSite, table: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What is remembered of ARC's jobs, on both databases."""
+"""The tables of the back-end arc, on both databases."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +14,8 @@ ODD = "CN=Zoë \"'; --,O=x\ny"
 
 
 def job(number: int, owner: str = "me", **more: object) -> JobRecord:
-    told = {"job": f"job{number}", "stamp": f"{number:032x}", "owner": owner, **more}
-    return JobRecord(**told)  # type: ignore[arg-type]
+    values = {"job": f"job{number}", "stamp": f"{number:032x}", "owner": owner, **more}
+    return JobRecord(**values)  # type: ignore[arg-type]
 
 
 def test_what_is_learnt_is_known(uow: UnitOfWork) -> None:
@@ -25,8 +25,8 @@ def test_what_is_learnt_is_known(uow: UnitOfWork) -> None:
         memory.learn(tx, "ce2", [job(1, ended_at=NOW)])
         memory.learn(tx, "ce1", [])
     with uow() as tx:
-        found = memory.records(tx, "ce1", ["job1", "job2", "job3", "nobody", "x'); --"])
-        assert found == {one.job: one for one in learnt}
+        records = memory.records(tx, "ce1", ["job1", "job2", "job3", "nobody", "x'); --"])
+        assert records == {one.job: one for one in learnt}
         assert memory.records(tx, "ce1", []) == {}
         assert memory.of_owner(tx, "ce1", ODD) == {"job3": learnt[2]}
 
@@ -44,8 +44,13 @@ def test_a_job_begins_and_ends_once(uow: UnitOfWork) -> None:
 
 def test_only_what_ended_long_ago_and_is_ours_is_cleaned(uow: UnitOfWork) -> None:
     with uow() as tx:
-        ended = [job(1, ended_at=LATER), job(2, ended_at=NOW), job(3), job(4, "you", ended_at=NOW)]
-        memory.learn(tx, "ce1", [*ended, job(5, stamp=None, ended_at=NOW)])
+        ended_jobs = [
+            job(1, ended_at=LATER),
+            job(2, ended_at=NOW),
+            job(3),
+            job(4, "you", ended_at=NOW),
+        ]
+        memory.learn(tx, "ce1", [*ended_jobs, job(5, stamp=None, ended_at=NOW)])
         memory.learn(tx, "ce2", [job(6, ended_at=NOW)])
         assert memory.kept_long_enough(tx, "ce1", "me", NOW) == []
         after = NOW + timedelta(seconds=1)
@@ -66,26 +71,28 @@ def test_what_is_gone_is_forgotten(uow: UnitOfWork) -> None:
 def test_the_identities_of_a_vo(uow: UnitOfWork) -> None:
     before = OwnerRecord(owner=ODD, used_at=NOW)
     after = OwnerRecord(owner="me", used_at=LATER, delegation="d1", delegated_until=LATER)
-    renewed = OwnerRecord(owner="me", used_at=LATER, delegation="d2", delegated_until=NOW)
+    new_record = OwnerRecord(owner="me", used_at=LATER, delegation="d2", delegated_until=NOW)
     with uow() as tx:
         memory.used(tx, "ce1", "lhcb", before)
         memory.used(tx, "ce1", "lhcb", after)
-        memory.used(tx, "ce1", "lhcb", renewed)
+        memory.used(tx, "ce1", "lhcb", new_record)
         memory.used(tx, "ce1", "atlas", before)
-        assert memory.identities(tx, "ce1", "lhcb") == [renewed, before]
+        assert memory.identities(tx, "ce1", "lhcb") == [new_record, before]
         assert memory.identities(tx, "ce2", "lhcb") == []
 
 
 def test_a_thousand_jobs_are_one_statement(uow: UnitOfWork) -> None:
-    said: list[str] = []
+    queries: list[str] = []
     thousand = [job(number) for number in range(1000)]
     names = [one.job for one in thousand]
     with uow() as tx:
         event.listen(
-            tx.connection, "before_cursor_execute", lambda *told: said.append(str(told[2]))
+            tx.connection,
+            "before_cursor_execute",
+            lambda *arguments: queries.append(str(arguments[2])),
         )
         memory.learn(tx, "ce1", thousand)
         assert len(memory.records(tx, "ce1", names)) == 1000
         memory.forget(tx, "ce1", names)
         assert memory.of_owner(tx, "ce1", "me") == {}
-        assert len(said) == 4
+        assert len(queries) == 4

@@ -1,4 +1,4 @@
-"""Whether an ARC CE may have got a submission whose call failed."""
+"""Whether an ARC CE may have received a submission whose call failed."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ ORDERS = [Order(stamp=f"{number:032x}", vo="default") for number in range(2)]
 @pytest.fixture
 def ce(tmp_path: Path) -> Iterator[Impostor]:
     session._agreed = type(session._agreed)(session.AGREED_FOR)
-    with impostor(tmp_path) as made:
-        yield made
+    with impostor(tmp_path) as server:
+        yield server
 
 
 def error_of(ce: Impostor, uow: UnitOfWork) -> BackendError:
-    with pytest.raises(BackendError) as raised:
+    with pytest.raises(BackendError) as caught:
         ce.connect(uow, call_timeout=5).submit(ORDERS)
-    return raised.value
+    return caught.value
 
 
 def test_a_ce_that_nobody_reaches_was_not_asked(ce: Impostor, sqlite: UnitOfWork) -> None:
@@ -59,7 +59,7 @@ def test_a_ce_that_goes_away_after_a_submission_has_got_it(
     ce: Impostor, sqlite: UnitOfWork
 ) -> None:
     def take_one(handler: BaseHTTPRequestHandler) -> None:
-        # With one answer for two orders, it is asked which of them it took.
+        # One answer for two orders: the driver asks the CE which of them it accepted.
         ce.hang_up()
         handler.close_connection = True
         as_json({"job": {"status-code": "201", "id": "abc", "state": "ACCEPTING"}})(handler)

@@ -1,4 +1,4 @@
-"""What an ARC CE may be told, and what is refused."""
+"""The options of an ARC CE, and values that are refused."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ STAMP = "0123456789abcdef" * 2
 
 
 def read(**options: Any) -> ArcOptions:
-    told = {"url": "https://ce.example.org", **options}
-    found = registry.check_options(registry.discover(), "arc", told)
-    assert isinstance(found, ArcOptions)
-    return found
+    values = {"url": "https://ce.example.org", **options}
+    checked_options = registry.check_options(registry.discover(), "arc", values)
+    assert isinstance(checked_options, ArcOptions)
+    return checked_options
 
 
 @pytest.mark.parametrize(
-    ("given", "url"),
+    ("text", "url"),
     [
         ("https://ce.example.org", "https://ce.example.org/arex"),
         ("https://ce.example.org/", "https://ce.example.org/arex"),
@@ -30,8 +30,8 @@ def read(**options: Any) -> ArcOptions:
         ("https://[::1]:8443", "https://[::1]:8443/arex"),
     ],
 )
-def test_the_address_of_a_ce_is_that_of_its_arex(given: str, url: str) -> None:
-    assert read(url=given).url == url
+def test_the_address_of_a_ce_is_that_of_its_arex(text: str, url: str) -> None:
+    assert read(url=text).url == url
 
 
 @pytest.mark.parametrize(

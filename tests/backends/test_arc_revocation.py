@@ -1,4 +1,4 @@
-"""A CE whose certificate was revoked is not spoken to, where there are lists of revoked ones."""
+"""No call goes to a CE whose certificate is in a list of revoked ones, if there are lists."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs o
 @pytest.fixture
 def ce(tmp_path: Path) -> Iterator[Impostor]:
     session._agreed = type(session._agreed)(session.AGREED_FOR)
-    with impostor(tmp_path) as made:
-        yield made
+    with impostor(tmp_path) as server:
+        yield server
 
 
 def test_without_lists_no_certificate_is_asked_for(ce: Impostor, sqlite: UnitOfWork) -> None:
@@ -56,5 +56,5 @@ def test_whoever_wants_lists_is_told_that_there_is_none(ce: Impostor, sqlite: Un
     with refused(NotSent, "its authority has no list"):
         ce.connect(sqlite, check_revocation=True).hello()
     with refused(Invalid, "say ca as well"):
-        told = {"url": "https://ce.example.org", "check_revocation": True}
-        registry.check_options(registry.discover(), "arc", told)
+        options = {"url": "https://ce.example.org", "check_revocation": True}
+        registry.check_options(registry.discover(), "arc", options)

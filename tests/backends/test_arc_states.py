@@ -1,23 +1,23 @@
-"""What ARC's states and reasons mean: every one that its documentation and its scripts name."""
+"""The meaning of each state and reason in the documentation and the scripts of ARC."""
 
 import pytest
 
 from worker.backends.arc import states
 from worker.domain.pilot import Cause, Status
 
-WAITING = ("ACCEPTING", "ACCEPTED", "PREPARING", "PREPARED", "SUBMITTING", "QUEUING", "HELD")
-RUNNING = ("RUNNING", "EXITINGLRMS", "EXECUTED", "FINISHING", "OTHER")
+WAITS = ("ACCEPTING", "ACCEPTED", "PREPARING", "PREPARED", "SUBMITTING", "QUEUING", "HELD")
+RUNS = ("RUNNING", "EXITINGLRMS", "EXECUTED", "FINISHING", "OTHER")
 
 
 def test_every_documented_state_is_mapped() -> None:
-    wanted = {
-        **dict.fromkeys(WAITING, Status.SUBMITTED),
-        **dict.fromkeys(RUNNING, Status.RUNNING),
+    expected_states = {
+        **dict.fromkeys(WAITS, Status.SUBMITTED),
+        **dict.fromkeys(RUNS, Status.RUNNING),
         "FINISHED": Status.DONE,
         "FAILED": Status.FAILED,
         "KILLED": Status.CANCELLED,
     }
-    assert wanted == states.STATES
+    assert expected_states == states.STATES
     assert {"None", "WIPED"} == states.GONE
     assert states.KILLING not in states.STATES
 
@@ -50,11 +50,11 @@ def test_the_cause_of_a_failure(error: str | None, code: int | None, cause: Caus
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
+    ("text", "code"),
     [("0", 0), ("3", 3), ("-1", None), ("", None), ("3:0", None), ("9" * 30, None)],
 )
-def test_an_exit_code_that_is_none(told: str, code: int | None) -> None:
-    assert states.exit_code_of(told, "LRMS error: (5) whatever") == code
+def test_an_exit_code_that_is_none(text: str, code: int | None) -> None:
+    assert states.exit_code_of(text, "LRMS error: (5) whatever") == code
 
 
 def test_a_cancellation_by_another_name() -> None:

@@ -1,4 +1,4 @@
-"""Real ARC CEs pass the conformance suite: version 6, and in the long form of the tests 7."""
+"""Real ARC CEs pass the conformance suite: version 6, and version 7 in the long tests."""
 
 import pytest
 

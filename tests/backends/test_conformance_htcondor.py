@@ -13,6 +13,6 @@ from worker.db.database import Database
 class TestHTCondor(Conformance):
     @pytest.fixture
     def site(self, condor: Condor, sqlite_database: Database) -> Iterator[Site]:
-        made = CondorSite(condor, sqlite_database.uow)
-        yield made
-        made.close()
+        site = CondorSite(condor, sqlite_database.uow)
+        yield site
+        site.close()

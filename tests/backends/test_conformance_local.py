@@ -64,8 +64,8 @@ class LocalSite(Site):
         return replace(self.world, ce="host/two").connect(**LIVES[life])
 
     def contents(self) -> object:
-        there = sorted(self.world.place.rglob("*"))
-        return [(path, path.stat().st_mtime_ns) for path in there]
+        paths = sorted(self.world.place.rglob("*"))
+        return [(path, path.stat().st_mtime_ns) for path in paths]
 
     def grow_old(self) -> None:
         self.world.now = datetime.now(UTC) + timedelta(days=30)
@@ -84,33 +84,33 @@ class LocalSite(Site):
     @contextmanager
     def _refusal(self, folders: list[Path]) -> Iterator[None]:
         self.world.place.mkdir(parents=True, exist_ok=True)
-        made = [folder for folder in folders if not folder.exists()]
-        for folder in made:
+        new_files = [folder for folder in folders if not folder.exists()]
+        for folder in new_files:
             folder.touch()
         yield
-        for folder in made:
+        for folder in new_files:
             folder.unlink()
 
     @contextmanager
     def _down(self, _: list[Path]) -> Iterator[None]:
-        with self._hidden():
+        with self._hide_place():
             self.world.place.touch()
             yield
             self.world.place.unlink()
 
     @contextmanager
     def _empty(self, _: list[Path]) -> Iterator[None]:
-        """As where the disk is not mounted."""
-        with self._hidden():
+        """An empty folder, as if the disk is not mounted."""
+        with self._hide_place():
             self.world.place.mkdir()
             yield
             shutil.rmtree(self.world.place)
 
     @contextmanager
-    def _hidden(self) -> Iterator[None]:
-        hidden = self.world.place.rename(self.world.place.with_name("hidden"))
+    def _hide_place(self) -> Iterator[None]:
+        moved_folder = self.world.place.rename(self.world.place.with_name("hidden"))
         yield
-        hidden.rename(self.world.place)
+        moved_folder.rename(self.world.place)
 
     @contextmanager
     def _truncated(self, _: list[Path]) -> Iterator[None]:
@@ -120,26 +120,28 @@ class LocalSite(Site):
 
     @contextmanager
     def _garbage(self, folders: list[Path]) -> Iterator[None]:
-        with self._ended(folders, b'{"why": "\\u0000\\u001b[2J\\ud800"}'):
+        with self._write_ends(folders, b'{"why": "\\u0000\\u001b[2J\\ud800"}'):
             yield
 
     @contextmanager
-    def _ended(self, folders: list[Path], written: bytes) -> Iterator[None]:
-        there = [folder / EXIT for folder in folders if folder.is_dir()]
-        for path in there:
-            # As long as its keeper lives, nobody reads it.
+    def _write_ends(self, folders: list[Path], content: bytes) -> Iterator[None]:
+        ends = [folder / EXIT for folder in folders if folder.is_dir()]
+        for path in ends:
+            # Nobody reads the end while the keeper lives.
             self.world.kill_keeper(Job(stamp=path.parent.name, handle=path.parent.name))
-            path.write_bytes(written)
+            path.write_bytes(content)
         yield
-        for path in there:
+        for path in ends:
             path.unlink()
 
     @contextmanager
     def _forgotten(self, folders: list[Path]) -> Iterator[None]:
-        there = [folder for folder in folders if folder.is_dir()]
-        hidden = [folder.rename(folder.with_name(f"hidden {folder.name}")) for folder in there]
+        existing = [folder for folder in folders if folder.is_dir()]
+        moved_folders = [
+            folder.rename(folder.with_name(f"hidden {folder.name}")) for folder in existing
+        ]
         yield
-        for path, folder in zip(hidden, there, strict=True):
+        for path, folder in zip(moved_folders, existing, strict=True):
             if folder.exists():
                 shutil.rmtree(path)
             else:

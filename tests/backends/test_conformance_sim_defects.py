@@ -1,4 +1,4 @@
-"""The suite can fail: each driver here has one defect, and the case for it sees it."""
+"""The suite can fail: each driver here has one defect, and its case fails."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 class Defective:
-    """A driver that passes everything on. Each defect changes one thing."""
+    """A driver that changes nothing. Each defect changes one thing."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
@@ -53,7 +53,7 @@ class Defective:
 
 
 class Forgetful(Defective):
-    """Knows only what it submitted itself."""
+    """Knows only the jobs that it submitted itself."""
 
     handles: frozenset[str | None] = frozenset()
 
@@ -68,24 +68,25 @@ class Forgetful(Defective):
 
 class SilenceIsAbsence(Defective):
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        seen = {one.stamp: one for one in self.driver.poll(jobs)}
-        gone = [Observed(stamp=j.stamp, handle=j.handle, absent=True) for j in jobs]
-        return [seen.get(one.stamp, one) for one in gone]
+        by_stamp = {one.stamp: one for one in self.driver.poll(jobs)}
+        absences = [Observed(stamp=j.stamp, handle=j.handle, absent=True) for j in jobs]
+        return [by_stamp.get(one.stamp, one) for one in absences]
 
 
 class ChokesOnUnknown(Defective):
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        seen = self.driver.poll(jobs)
-        if any(one.absent for one in seen):
+        observations = self.driver.poll(jobs)
+        if any(one.absent for one in observations):
             raise KeyError("no such job")
-        return seen
+        return observations
 
 
 class UnknownWordFails(Defective):
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        seen = self.driver.poll(jobs)
+        observations = self.driver.poll(jobs)
         return [
-            o if o.status else o._replace(status=Status.FAILED, cause=Cause.UNKNOWN) for o in seen
+            o if o.status else o._replace(status=Status.FAILED, cause=Cause.UNKNOWN)
+            for o in observations
         ]
 
 
@@ -198,18 +199,18 @@ class TidiesWhatLives(Defective):
 
 
 class BelievesNobodyOnceOneLies(Defective):
-    """Reads all answers in one piece, so that one that cannot be read spoils them."""
+    """Reads all answers at once, so that one bad answer spoils all."""
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        return _checked(self.driver.poll(jobs))
+        return _refuse_lies(self.driver.poll(jobs))
 
     def find(self) -> Listing:
         listing = self.driver.find()
-        return replace(listing, jobs=_checked(listing.jobs))
+        return replace(listing, jobs=_refuse_lies(listing.jobs))
 
 
 class StopsAtALie(Defective):
-    """Tells what it read before the lie, and nothing of what came after."""
+    """Returns the observations before the lie, and none of those after it."""
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         return list(takewhile(_is_true, self.driver.poll(jobs)))
@@ -225,10 +226,10 @@ def _is_true(one: Observed) -> bool:
     return one.exit_code is None or 0 <= one.exit_code < 256
 
 
-def _checked(seen: Sequence[Observed]) -> Sequence[Observed]:
-    if not all(map(_is_true, seen)):
+def _refuse_lies(observations: Sequence[Observed]) -> Sequence[Observed]:
+    if not all(map(_is_true, observations)):
         raise ValueError("no exit code has so many bits")
-    return seen
+    return observations
 
 
 CASES: list[tuple[type[Defective], str]] = [
@@ -278,7 +279,7 @@ def site_with(uow: UnitOfWork, defect: type[Defective]) -> DefectiveSite:
     return type("Site", (DefectiveSite,), {"defect": defect})(uow)  # type: ignore[no-any-return]
 
 
-def run(case: str, site: DefectiveSite) -> None:
+def run_case(case: str, site: DefectiveSite) -> None:
     getattr(Conformance(), f"test_{case}")(site)
 
 
@@ -287,12 +288,12 @@ def test_the_case_for_a_defect_sees_it(
     sqlite: UnitOfWork, defect: type[Defective], case: str
 ) -> None:
     with pytest.raises((AssertionError, BackendError, pytest.fail.Exception)):
-        run(case, site_with(sqlite, defect))
+        run_case(case, site_with(sqlite, defect))
 
 
 @pytest.mark.parametrize("case", sorted({case for _, case in CASES}))
 def test_without_a_defect_it_passes(sqlite: UnitOfWork, case: str) -> None:
-    run(case, site_with(sqlite, Defective))
+    run_case(case, site_with(sqlite, Defective))
 
 
 def test_an_error_that_is_no_backend_error_does_not_come_out(sqlite: UnitOfWork) -> None:
@@ -308,28 +309,28 @@ class Helpless(DefectiveSite):
 
 def test_nothing_is_skipped_by_accident(sqlite: UnitOfWork) -> None:
     with pytest.raises(NotImplementedError, match="provoke down, or name it in `cannot`"):
-        run("a_ce_that_is_down_is_unavailable_and_comes_back", Helpless(sqlite))
+        run_case("a_ce_that_is_down_is_unavailable_and_comes_back", Helpless(sqlite))
 
 
 def test_no_lie_is_left_out_by_accident(sqlite: UnitOfWork) -> None:
     site = Helpless(sqlite)
     with pytest.raises(NotImplementedError, match="plant huge, or name it in `cannot_lie`"):
-        run("a_pilot_that_lies_hurts_no_other", site)
+        run_case("a_pilot_that_lies_hurts_no_other", site)
     site.cannot_lie = never("pilots are honest here")
     with pytest.raises(pytest.skip.Exception, match="pilots are honest here"):
-        run("a_pilot_that_lies_hurts_no_other", site)
+        run_case("a_pilot_that_lies_hurts_no_other", site)
 
 
 def test_what_is_declared_is_skipped_with_its_reason(sqlite: UnitOfWork) -> None:
     site = Helpless(sqlite)
     site.cannot = {Trouble.DOWN: "it is this host"}
-    run("what_cannot_be_provoked_is_declared_with_a_reason", site)
+    run_case("what_cannot_be_provoked_is_declared_with_a_reason", site)
     with pytest.raises(pytest.skip.Exception, match="down: it is this host"):
-        run("a_ce_that_is_down_is_unavailable_and_comes_back", site)
+        run_case("a_ce_that_is_down_is_unavailable_and_comes_back", site)
 
 
 def test_a_declaration_without_a_reason_is_refused(sqlite: UnitOfWork) -> None:
     site = Helpless(sqlite)
     site.cannot = {Trouble.DOWN: " "}
     with pytest.raises(AssertionError, match="say why down cannot be provoked"):
-        run("what_cannot_be_provoked_is_declared_with_a_reason", site)
+        run_case("what_cannot_be_provoked_is_declared_with_a_reason", site)

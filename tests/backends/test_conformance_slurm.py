@@ -30,7 +30,7 @@ LIVES: dict[Life, dict[str, Any]] = {
     Life.CHATTY: {"command": "yes | head -c 3000000"},
 }
 
-SPOILT = {
+SCRIPTS = {
     Trouble.REPLY_LOST: (
         'case $0 in */sbatch) real "$@" >/dev/null; echo "sbatch: error: Batch job submission'
         ' failed: Socket timed out on send/recv operation" >&2; exit 1;; esac'
@@ -45,11 +45,11 @@ SPOILT = {
     Trouble.STRANGE_WORD: 'real "$@" | sed "s/RUNNING/PONDERING/; s/PENDING/PONDERING/"; exit 0',
     Trouble.CREDENTIAL: ('echo "${0##*/}: error: Protocol authentication error" >&2; exit 1'),
 }
-"""What the programs do instead."""
+"""The scripts that replace the programs."""
 
 
 class SlurmSite(Site):
-    """One CE of a real Slurm, whose programs can be spoilt."""
+    """One CE of a real Slurm, whose programs a test can replace."""
 
     cannot = MappingProxyType(
         {
@@ -67,7 +67,7 @@ class SlurmSite(Site):
     def __init__(self, world: World) -> None:
         self.world = world
         self.drivers: list[SlurmDriver] = []
-        self.hurried: set[str] = set()
+        self.handles_in_a_hurry: set[str] = set()
         world.connect().hello()
 
     def connect(self, life: Life = Life.LONG) -> Driver:
@@ -83,8 +83,8 @@ class SlurmSite(Site):
         return guard
 
     def contents(self) -> object:
-        kept = sorted((self.world.folder / "kept by pilots" / self.world.prefix).rglob("*"))
-        return [(path, path.stat().st_mtime_ns) for path in kept]
+        paths = sorted((self.world.folder / "kept by pilots" / self.world.prefix).rglob("*"))
+        return [(path, path.stat().st_mtime_ns) for path in paths]
 
     def grow_old(self) -> None:
         for path in (self.world.folder / "kept by pilots" / self.world.prefix).rglob("*.*"):
@@ -94,22 +94,22 @@ class SlurmSite(Site):
         return f"{10**6 + number}_{number % 1000}"
 
     def orders(self, count: int) -> list[Order]:
-        # Ten are three arrays, so that a part of them can be answered.
+        # Ten pilots are three arrays, so that only some arrays get an answer.
         return in_groups([4, 4, 2]) if count == 10 else super().orders(count)
 
     def plant(self, lie: Lie, job: Job) -> None:
-        kept = self.world.folder / "kept by pilots" / self.world.prefix
-        path = kept / group_and_number(job.stamp)[0] / f"{job.stamp}.end"
+        place = self.world.folder / "kept by pilots" / self.world.prefix
+        path = place / group_and_number(job.stamp)[0] / f"{job.stamp}.end"
         plant_slurm(path, lie, str(job.handle))
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
-        if trouble in SPOILT:
+        if trouble in SCRIPTS:
             if trouble is Trouble.SLOW:
                 for driver in self.drivers:
                     impatient = {"call_timeout": self.time_limit}
                     driver.options = driver.options.model_copy(update=impatient)
-            with self.world.spoilt(SPOILT[trouble]):
+            with self.world.replacing(SCRIPTS[trouble]):
                 yield
         else:
             with getattr(self, f"_{trouble}")(stamps):
@@ -117,19 +117,19 @@ class SlurmSite(Site):
 
     @contextmanager
     def _half(self, _: Sequence[str]) -> Iterator[None]:
-        """The first array is answered, the second is accepted and not answered, ..."""
+        """The first array gets an answer; the others are accepted without one."""
         mark = self.world.folder / "kept by pilots" / "answered"
         script = (
             f'[ -f "{mark}" ] && {{ real "$@" >/dev/null; echo accepted; exit 0; }}; touch "{mark}"'
         )
-        with self.world.spoilt(script, "sbatch"):
+        with self.world.replacing(script, "sbatch"):
             yield
 
     @contextmanager
     def _garbage(self, stamps: Sequence[str]) -> Iterator[None]:
         change = "s/None  /\\x01\\xff\\xfe\\x1b[2J/; s/RUNNING/\\x02\\xffRUNNING/"
         script = f'real "$@" | sed "{change}"; exit 0'
-        with self.world.spoilt(script, "squeue", "sacct"):
+        with self.world.replacing(script, "squeue", "sacct"):
             yield
 
     @contextmanager
@@ -144,15 +144,15 @@ class SlurmSite(Site):
 
     @contextmanager
     def _without(self, stamps: Sequence[str], *programs: str) -> Iterator[None]:
-        """Leave out the lines of jobs: by array and index in both programs' ways."""
+        """Leave out the lines of jobs: both programs write array and index, in different forms."""
         jobs = self.world.slurm.jobs(self.world.prefix)
         handles = [handle for stamp in stamps for handle in jobs.get(stamp, ())]
         pairs = [handle.partition("_")[::2] for handle in handles]
         lines = "|".join(f"^{array}(_|\\x1f){index}\\x1f" for array, index in pairs)
-        # Elements that wait share a line of squeue.
+        # Elements of an array that wait share one line of squeue.
         apart = 'case $0 in */squeue) set -- "$@" --array;; esac\n'
         script = f"{apart}real \"$@\" | grep -avP '{lines}'; exit 0" if pairs else ""
-        with self.world.spoilt(script, *programs):
+        with self.world.replacing(script, *programs):
             yield
 
     @contextmanager
@@ -174,11 +174,11 @@ class SlurmSite(Site):
             until(partial(self._goes_on, handle), "the requeued job to start")
 
     def _goes_on(self, handle: str) -> bool | None:
-        """Slurm lets a requeued job wait for two minutes, until all of it has ended."""
+        """Return whether a requeued job runs; Slurm would delay it for two minutes."""
         call = self.world.slurm.call
         state = call("squeue", "-h", "-t", "all", "-o", "%T %r", "-j", handle).strip()
-        if state == "PENDING BeginTime" and handle not in self.hurried:
-            self.hurried.add(handle)
+        if state == "PENDING BeginTime" and handle not in self.handles_in_a_hurry:
+            self.handles_in_a_hurry.add(handle)
             call("scontrol", "update", f"JobId={handle}", "StartTime=now+3")
         waits = state.startswith(("PENDING", "REQUEUED", "CONFIGURING", "COMPLETING"))
         return None if waits else True
@@ -189,7 +189,7 @@ class SlurmSite(Site):
         try:
             yield
         finally:
-            # Those that were accepted go on waiting.
+            # The jobs that were accepted must go on waiting.
             for handles in self.world.slurm.jobs(self.world.prefix).values():
                 for array in {handle.partition("_")[0] for handle in handles}:
                     self.world.slurm.attempt("scontrol", "hold", array)
@@ -212,7 +212,7 @@ class TestSlurmOverSsh(Submitting, Cancelling, Listings):
 
 
 class TestSlurmWithoutAccounting(Lying):
-    """What ended is in the files of the pilots only."""
+    """Ends are only in the files of the pilots."""
 
     @pytest.fixture
     def site(self, forgetful_world: World) -> Site:

@@ -1,4 +1,4 @@
-"""A back-end of somebody else's passes the conformance suite, and is small."""
+"""A back-end from outside Pilotage passes the conformance suite, and is small."""
 
 import ast
 import shlex
@@ -26,7 +26,7 @@ LIVES: dict[Life, str] = {
     Life.FAILING: "exit 3",
     Life.CHATTY: "yes | head -c 3000000",
 }
-SPOILT: dict[Trouble, str] = {
+SCRIPTS: dict[Trouble, str] = {
     Trouble.REPLY_LOST: 'real "$@" >/dev/null; echo "the line broke" >&2; exit 1',
     Trouble.HALF: 'real "$@" | python "import json; print(json.dumps(json.load(sys.stdin)[:-1]))"',
     Trouble.DOWN: 'echo "nobody answers" >&2; exit 1',
@@ -45,7 +45,7 @@ python() {{ {python} -c "import sys; $1"; }}
 instead() {{ word=$1 python "import os; w = os.environ['word']; \\
 sys.stdout.write(sys.stdin.read().replace('\\"runs\\"', w).replace('\\"waits\\"', w))"; }}
 """
-"""What the program may be spoilt with."""
+"""The scripts that replace the program."""
 
 
 class TinySite(Site):
@@ -87,8 +87,8 @@ class TinySite(Site):
             "folder": self.place,
             "command": LIVES[life],
         }
-        unused: Any = None
-        means = Means(uow=unused, home=self.place, now=self.now)
+        no_uow: Any = None
+        means = Means(uow=no_uow, home=self.place, now=self.now)
         ce = CE(name=name, backend="tiny", capacity=10)
         self.drivers.append(TinyDriver(ce, TinyOptions(**options), means))
         return self.drivers[-1]
@@ -107,26 +107,26 @@ class TinySite(Site):
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
-        jobs = [job["id"] for job in batch.listed(self.place) if job["name"][9:41] in stamps]
-        hidden = self.place.with_name("hidden")
+        jobs = [job["id"] for job in batch.list_jobs(self.place) if job["name"][9:41] in stamps]
+        other_place = self.place.with_name("hidden")
         if trouble is Trouble.SLOW:
             for driver in self.drivers:
                 driver.options = driver.options.model_copy(update={"call_timeout": 0.3})
-        if trouble in SPOILT:
-            self._write(SPOILT[trouble])
+        if trouble in SCRIPTS:
+            self._write(SCRIPTS[trouble])
         elif trouble is Trouble.REMOVED:
             batch.kill(self.place, jobs)
         elif trouble is Trouble.FORGOTTEN:
-            hidden.mkdir(exist_ok=True)
+            other_place.mkdir(exist_ok=True)
             for job in jobs:
-                (self.place / job).rename(hidden / job)
+                (self.place / job).rename(other_place / job)
         yield
         self._write('real "$@"')
 
     def close(self) -> None:
-        """End every job."""
-        hidden = self.place.with_name("hidden")
-        for place in (self.place, hidden):
+        """Kill all jobs."""
+        other_place = self.place.with_name("hidden")
+        for place in (self.place, other_place):
             batch.kill(place, [path.name for path in place.glob("[0-9]*")])
 
     def _write(self, script: str) -> None:
@@ -158,7 +158,7 @@ def test_it_tidies_what_was_kept_long_enough(tmp_path: Path) -> None:
 
 
 def code(folder: Path) -> int:
-    """Count the lines of code of a back-end, without what is written for people and its chain."""
+    """Return the number of lines of code of a back-end, without comments and its chain."""
     return sum(_lines(path) for path in folder.rglob("*.py") if "migrations" not in path.parts)
 
 

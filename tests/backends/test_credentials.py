@@ -1,4 +1,4 @@
-"""The file of a credential: what it says of itself, and what is wrong with it."""
+"""The file of a credential: its lifetime and its problems."""
 
 import os
 import shutil
@@ -20,8 +20,7 @@ with_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs 
 
 
 def look(path: Path, kind: CredentialKind = PROXY, now: datetime = NOW) -> Credential:
-    wanted = Credential(backend="arc", kind=kind, path=str(path))
-    return credentials.look(wanted, now)
+    return credentials.look(Credential(backend="arc", kind=kind, path=str(path)), now)
 
 
 def stamp(moment: datetime) -> int:
@@ -39,14 +38,14 @@ def test_a_proxy_holds_as_long_as_its_whole_chain(tmp_path: Path) -> None:
 
 
 def test_an_expired_proxy_is_no_problem_of_its_file(tmp_path: Path) -> None:
-    seen = look(a_proxy(tmp_path / "one", NOW - 12 * HOUR, NOW - HOUR))
+    credential = look(a_proxy(tmp_path / "one", NOW - 12 * HOUR, NOW - HOUR))
 
-    assert (seen.problem, seen.expires_at) == (None, NOW - HOUR)
+    assert (credential.problem, credential.expires_at) == (None, NOW - HOUR)
 
 
 def test_a_proxy_of_openssl_is_read(tmp_path: Path) -> None:
     path = a_proxy(tmp_path / "proxy", NOW - HOUR, NOW + HOUR)
-    # Other tools write words between the parts.
+    # Other tools write text between the parts.
     write(path, b"subject=CN = proxy\n" + path.read_bytes())
 
     assert look(path).problem is None
@@ -61,7 +60,7 @@ def test_a_token_says_of_itself_how_long_it_holds(tmp_path: Path) -> None:
     without_beginning = look(path, TOKEN)
 
     assert (whole.issued_at, whole.expires_at) == (NOW, NOW + HOUR)
-    # What does not say since when it holds counts from when it was written.
+    # Without a begin, the lifetime counts from the moment of writing.
     assert (without_beginning.issued_at, without_beginning.expires_at) == (NOW - HOUR, NOW + HOUR)
 
 
@@ -69,9 +68,9 @@ def test_a_token_says_of_itself_how_long_it_holds(tmp_path: Path) -> None:
     "word", ["opaque", "a.b.c", "bm90.anNvbg.x", "W10.W10.", "e30.eyJleHAiOiJzb29uIn0.x"]
 )
 def test_a_token_of_another_form_has_no_known_end(tmp_path: Path, word: str) -> None:
-    seen = look(write(tmp_path / "token", f"{word}\n"), TOKEN)
+    credential = look(write(tmp_path / "token", f"{word}\n"), TOKEN)
 
-    assert (seen.problem, seen.issued_at, seen.expires_at) == (None, None, None)
+    assert (credential.problem, credential.issued_at, credential.expires_at) == (None, None, None)
 
 
 @pytest.mark.parametrize("exp", [-1, 10**300, 2**63, True, "1"])
@@ -90,18 +89,18 @@ def test_a_clock_may_be_a_minute_ahead_and_no_more(tmp_path: Path) -> None:
 @with_ssh
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_a_key_of_ssh_holds_for_ever(tmp_path: Path, kind: str) -> None:
-    seen = look(a_key(tmp_path / "key", kind=kind), KEY)
+    credential = look(a_key(tmp_path / "key", kind=kind), KEY)
 
-    assert (seen.problem, seen.expires_at) == (None, None)
+    assert (credential.problem, credential.expires_at) == (None, None)
 
 
 @with_ssh
 def test_the_certificate_beside_a_key_says_how_long_it_holds(tmp_path: Path) -> None:
     key, authority = a_key(tmp_path / "key"), a_key(tmp_path / "authority")
     certify(key, authority, "20260301110000Z:20260301140000Z")
-    seen = look(key, KEY)
+    credential = look(key, KEY)
 
-    assert seen.expires_at == datetime(2026, 3, 1, 14, tzinfo=UTC)
+    assert credential.expires_at == datetime(2026, 3, 1, 14, tzinfo=UTC)
     certify(key, authority, "always:forever")
     assert (look(key, KEY).problem, look(key, KEY).expires_at) == (None, None)
     write(tmp_path / "key-cert.pub", "ssh-ed25519-cert-v01@openssh.com nonsense")
@@ -180,14 +179,14 @@ WRONG: dict[str, tuple[CredentialKind, Callable[[Path], Path], str]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "make", "said"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("kind", "make", "message"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_said_in_one_line_without_the_content(
-    tmp_path: Path, kind: CredentialKind, make: Callable[[Path], Path], said: str
+    tmp_path: Path, kind: CredentialKind, make: Callable[[Path], Path], message: str
 ) -> None:
     problem = look(make(tmp_path / "secret"), kind).problem
 
     assert problem is not None
-    assert said in problem
+    assert message in problem
     assert "hush" not in problem
     assert problem.isprintable()
 
@@ -195,13 +194,13 @@ def test_what_is_wrong_is_said_in_one_line_without_the_content(
 @with_ssh
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_a_key_with_a_passphrase_is_refused(tmp_path: Path, kind: str) -> None:
-    seen = look(a_key(tmp_path / "key", passphrase="hush-hush", kind=kind), KEY)
+    credential = look(a_key(tmp_path / "key", passphrase="hush-hush", kind=kind), KEY)
 
-    assert seen.problem == "its key has a passphrase, and there is nobody to type it"
+    assert credential.problem == "its key has a passphrase, and there is nobody to type it"
 
 
 def test_a_file_may_be_reached_by_a_link(tmp_path: Path) -> None:
-    # So folders with secrets are switched from one generation to the next.
+    # Some systems replace folders with secrets by changing a link.
     (tmp_path / "link").symlink_to(_good(tmp_path / "one"))
 
     assert look(tmp_path / "link").problem is None
@@ -210,11 +209,11 @@ def test_a_file_may_be_reached_by_a_link(tmp_path: Path) -> None:
 def test_each_vo_is_told_the_file_that_it_may_use_or_why_it_may_not(tmp_path: Path) -> None:
     good = Credential(backend="arc", kind=PROXY, path=str(_good(tmp_path / "good")))
     old = a_proxy(tmp_path / "old", NOW - 12 * HOUR, NOW - timedelta(minutes=12))
-    expired = Credential(backend="arc", kind=PROXY, path=str(old), vo="b")
-    found = credentials.usable({"a": good, "b": expired, "c": good, "d": None}, "arc", PROXY, NOW)
+    too_old = Credential(backend="arc", kind=PROXY, path=str(old), vo="b")
+    usable = credentials.usable({"a": good, "b": too_old, "c": good, "d": None}, "arc", PROXY, NOW)
 
-    assert found["a"] == found["c"] == Path(good.path)
-    assert isinstance(found["b"], CredentialProblem)
-    assert str(found["b"]).endswith(f"the proxy of VO b for arc expired 12 min ago: {old}")
-    assert isinstance(found["d"], CredentialProblem)
-    assert "pilotage credential add d arc --proxy PATH" in str(found["d"])
+    assert usable["a"] == usable["c"] == Path(good.path)
+    assert isinstance(usable["b"], CredentialProblem)
+    assert str(usable["b"]).endswith(f"the proxy of VO b for arc expired 12 min ago: {old}")
+    assert isinstance(usable["d"], CredentialProblem)
+    assert "pilotage credential add d arc --proxy PATH" in str(usable["d"])

@@ -1,6 +1,6 @@
-"""Answers without end, or of a million jobs: each call ends in one line, in bounded time and room.
+"""Endless answers, or answers with a million jobs: each call ends with one line, in bounded time.
 
-Each case runs in a process of its own, which may have so many MiB more than it began with.
+Each case runs in its own process, whose memory may grow only by a given number of MiB.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from tests.room import answer_of
 
 pytestmark = pytest.mark.slow
 
-RUN = """
+SCRIPT = """
 from datetime import UTC, datetime
 from worker.backends import registry
 from worker.backends.contract import Means
@@ -43,10 +43,10 @@ keep_to(told["room"])
 begin = time.monotonic()
 try:
     answer = calls[told["call"]]()
-    said = f"{len(getattr(answer, 'jobs', [answer]))} jobs"
+    line = f"{len(getattr(answer, 'jobs', [answer]))} jobs"
 except PilotageError as error:
-    said = str(error)
-print(json.dumps({"said": said, "seconds": time.monotonic() - begin}))
+    line = str(error)
+print(json.dumps({"line": line, "seconds": time.monotonic() - begin}))
 """
 
 
@@ -66,11 +66,11 @@ Call = Callable[..., tuple[str, float]]
 
 @pytest.fixture
 def call(sqlite_template: Sqlite) -> Call:
-    """Call a driver; return what was said, and how long it took."""
+    """Call a driver; return its answer or error as a line, and the seconds that it took."""
 
     def of(folder: Path, backend: str, what: str, room: int, **options: object) -> Any:
         program(folder, "scontrol", ABOUT)
-        told = {
+        values = {
             "folder": str(folder),
             "backend": backend,
             "call": what,
@@ -79,10 +79,10 @@ def call(sqlite_template: Sqlite) -> Call:
             "options": options,
         }
         with sqlite_template.file(folder / "x.sqlite"):
-            answer = answer_of(RUN, told)
-        assert "\n" not in answer["said"]
-        assert len(answer["said"]) < 3000
-        return answer["said"], answer["seconds"]
+            answer = answer_of(SCRIPT, values)
+        assert "\n" not in answer["line"]
+        assert len(answer["line"]) < 3000
+        return answer["line"], answer["seconds"]
 
     return of
 
@@ -91,26 +91,26 @@ def call(sqlite_template: Sqlite) -> Call:
 def test_a_squeue_that_writes_without_end_is_left(call: Call, tmp_path: Path, what: str) -> None:
     program(tmp_path, "squeue", "exec yes")
 
-    said, _ = call(tmp_path, "slurm", what, 200, programs=str(tmp_path), call_timeout=60)
+    line, _ = call(tmp_path, "slurm", what, 200, programs=str(tmp_path), call_timeout=60)
 
-    assert "more than 67108864 bytes" in said
+    assert "more than 67108864 bytes" in line
 
 
 def test_a_condor_q_that_writes_without_end_is_left(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "condor_q", "exec yes")
     program(tmp_path, "condor_history", "exec yes")
 
-    said, _ = call(tmp_path, "htcondor", "poll", 400, programs=str(tmp_path))
+    line, _ = call(tmp_path, "htcondor", "poll", 400, programs=str(tmp_path))
 
-    assert "more than 268435456 bytes" in said
+    assert "more than 268435456 bytes" in line
 
 
 def test_a_program_that_complains_without_end_is_left(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "squeue", "exec yes >&2")
 
-    said, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=60)
+    line, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=60)
 
-    assert "more than 67108864 bytes" in said
+    assert "more than 67108864 bytes" in line
 
 
 def test_a_program_that_writes_slowly_without_end_is_left_in_time(
@@ -118,9 +118,9 @@ def test_a_program_that_writes_slowly_without_end_is_left_in_time(
 ) -> None:
     program(tmp_path, "squeue", "while :; do echo x; sleep 0.1; done")
 
-    said, seconds = call(tmp_path, "slurm", "find", 100, programs=str(tmp_path), call_timeout=2)
+    line, seconds = call(tmp_path, "slurm", "find", 100, programs=str(tmp_path), call_timeout=2)
 
-    assert "no answer within" in said
+    assert "no answer within" in line
     assert seconds < 60
 
 
@@ -135,7 +135,7 @@ awk 'BEGIN { for (i = 1; i <= %d; i++)
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
 def test_a_million_pilots_of_ours_in_arrays_are_listed(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "squeue", SQUEUE % (1000, "0-999"))
-    said, _ = call(
+    line, _ = call(
         tmp_path,
         "slurm",
         "find",
@@ -145,7 +145,7 @@ def test_a_million_pilots_of_ours_in_arrays_are_listed(call: Call, tmp_path: Pat
         call_timeout=900,
     )
 
-    assert said == "1000000 jobs"
+    assert line == "1000000 jobs"
 
 
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
@@ -154,9 +154,9 @@ def test_a_list_of_a_million_jobs_one_by_one_is_too_long_and_is_left(
 ) -> None:
     program(tmp_path, "squeue", SQUEUE % (1_000_000, "N/A"))
 
-    said, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=300)
+    line, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=300)
 
-    assert "more than 67108864 bytes" in said
+    assert "more than 67108864 bytes" in line
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
@@ -187,7 +187,7 @@ def test_an_arc_ce_that_answers_without_end_is_left(
         credential = tmp_path / "proxy.pem"
         credential.write_bytes(ce.authority.holder("Us").proxy())
         credential.chmod(0o600)
-        said, _ = call(
+        line, _ = call(
             tmp_path / "driver",
             "arc",
             "find",
@@ -198,4 +198,4 @@ def test_an_arc_ce_that_answers_without_end_is_left(
             credential=credential,
         )
 
-    assert ("its answer is packed: gzip" if packed else "more than 67108864 bytes") in said
+    assert ("its answer is packed: gzip" if packed else "more than 67108864 bytes") in line

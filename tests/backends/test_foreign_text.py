@@ -1,6 +1,6 @@
-"""What batch systems, ads, APIs and files of pilots say is read, whatever they say.
+"""Any text from batch systems, ads, APIs and files of pilots can be read.
 
-Nothing but an error of the domain comes out, and one bad line spoils no other.
+The only errors are those of the domain, and a bad line does not harm the others.
 """
 
 import json
@@ -39,12 +39,12 @@ GROUP = "0123456789abcdef01234567"
 STAMPS = [f"{GROUP}{number:08x}" for number in range(4)]
 
 
-def check(seen: Observed | None) -> None:
-    """What was read can be bounded, and so be stored."""
-    if seen is not None:
-        kept = bounds.observed(seen, NOW)
-        assert kept.exit_code is None or bounds.is_exit_code(kept.exit_code)
-        for text in (kept.handle, kept.raw, kept.reason, kept.node):
+def check(observation: Observed | None) -> None:
+    """Check that an observation can be bounded, and so be stored."""
+    if observation is not None:
+        bounded = bounds.observed(observation, NOW)
+        assert bounded.exit_code is None or bounds.is_exit_code(bounded.exit_code)
+        for text in (bounded.handle, bounded.raw, bounded.reason, bounded.node):
             assert "\0" not in (text or "")
             (text or "").encode()
 
@@ -61,7 +61,7 @@ NAMES = Names("p")
 
 @st.composite
 def rows(draw: st.DrawFn, name_at: int) -> list[str]:
-    """Write a line of nine fields, mostly about a job of ours."""
+    """Return lines of nine fields, mostly about a job of ours."""
     fields = draw(st.lists(TEXTS, min_size=9, max_size=9))
     fields[name_at] = draw(OURS)
     return fields
@@ -73,9 +73,9 @@ def rows(draw: st.DrawFn, name_at: int) -> list[str]:
 @example(lines=[["1", "9" * 5000, "R", f"p-{GROUP}", *[""] * 5]], end="")
 def test_whatever_squeue_says_is_read(lines: list[list[str]], end: str) -> None:
     records = ["".join(f"{field}\x1f" for field in line) for line in lines]
-    said = "\x1e\n".join(["ARRAY_JOB_ID\x1f", *records, end])
+    text = "\x1e\n".join(["ARRAY_JOB_ID\x1f", *records, end])
 
-    for row in is_tame(lambda: slurm.queue_rows(said, NAMES)) or ():
+    for row in is_tame(lambda: slurm.queue_rows(text, NAMES)) or ():
         check(row.observed())
 
 
@@ -85,9 +85,9 @@ def test_whatever_squeue_says_is_read(lines: list[list[str]], end: str) -> None:
 @example(lines=[["1", "2", "9" * 5000, ""]])
 @example(lines=[["1", "²", "²", ""]])
 def test_whatever_squeue_says_of_exit_codes_is_read(lines: list[list[str]]) -> None:
-    said = "\x1e\n".join(["ARRAY_JOB_ID\x1f", *("\x1f".join(line) for line in lines), ""])
+    text = "\x1e\n".join(["ARRAY_JOB_ID\x1f", *("\x1f".join(line) for line in lines), ""])
 
-    is_tame(lambda: slurm.exits(said))
+    is_tame(lambda: slurm.exits(text))
 
 
 @ANY_TIME
@@ -95,28 +95,28 @@ def test_whatever_squeue_says_of_exit_codes_is_read(lines: list[list[str]]) -> N
 @example(lines=[["1", "FAILED", f"{'9' * 5000}:0", "", "", "", "", f"p-{GROUP}.0", ""]])
 @example(lines=[["1", "FAILED", "²:²", "", "", "", "", f"p-{GROUP}.0", ""]])
 def test_whatever_sacct_says_is_read(lines: list[list[str]]) -> None:
-    said = "\n".join(["JobID\x1f", *("\x1f".join(line) for line in lines), ""])
+    text = "\n".join(["JobID\x1f", *("\x1f".join(line) for line in lines), ""])
 
-    for row in is_tame(lambda: slurm.history_rows(said, NAMES)) or ():
+    for row in is_tame(lambda: slurm.history_rows(text, NAMES)) or ():
         check(row.observed())
 
 
-@kept("slurm", "said")
+@kept("slurm", "text")
 @ANY_TIME
-@given(said=st.text(max_size=200).map(lambda text: f"ARRAY_JOB_ID\x1f\x1e\n{text}"))
-def test_whatever_a_program_of_slurm_prints_is_read_or_unreadable(said: str) -> None:
-    is_tame(lambda: slurm.exits(said))
-    is_tame(lambda: slurm.queue_rows(said, NAMES))
-    is_tame(lambda: slurm.history_rows(said, NAMES))
+@given(text=st.text(max_size=200).map(lambda text: f"ARRAY_JOB_ID\x1f\x1e\n{text}"))
+def test_whatever_a_program_of_slurm_prints_is_read_or_unreadable(text: str) -> None:
+    is_tame(lambda: slurm.exits(text))
+    is_tame(lambda: slurm.queue_rows(text, NAMES))
+    is_tame(lambda: slurm.history_rows(text, NAMES))
 
 
-def printing(said: str) -> Any:
-    """Make what a client runs its programs with: all print this."""
-    done = Completed(stdout=said, stderr="", exit_code=0, seconds=0)
+def printing(text: str) -> Any:
+    """Return a client whose programs all print this text."""
+    result = Completed(stdout=text, stderr="", exit_code=0, seconds=0)
     return SimpleNamespace(
         _options=SimpleNamespace(spool=False),
-        _reach=SimpleNamespace(run=lambda *_: done),
-        _run=lambda *_, **__: done,
+        _reach=SimpleNamespace(run=lambda *_: result),
+        _run=lambda *_, **__: result,
         _where=list,
         _clusters=list,
         _configuration=dict,
@@ -129,16 +129,16 @@ RECEIPTS = st.lists(
 ).map("\n".join)
 
 
-@kept("receipt", "said")
+@kept("receipt", "text")
 @ANY_TIME
-@given(said=RECEIPTS)
-@example(said="1.0 - 1.99999999999")
-@example(said=f"1.0 - 1.{'9' * 5000}")
-@example(said=f"{'9' * 5000}.0 - {'9' * 5000}.1")
-@example(said="²")
-def test_whatever_a_receipt_says_it_names_jobs_or_is_unreadable(said: str) -> None:
-    is_tame(lambda: SlurmClient.submit(printing(said), [], ""))
-    is_tame(lambda: HTCondorClient.submit(printing(said), ""))
+@given(text=RECEIPTS)
+@example(text="1.0 - 1.99999999999")
+@example(text=f"1.0 - 1.{'9' * 5000}")
+@example(text=f"{'9' * 5000}.0 - {'9' * 5000}.1")
+@example(text="²")
+def test_whatever_a_receipt_says_it_names_jobs_or_is_unreadable(text: str) -> None:
+    is_tame(lambda: SlurmClient.submit(printing(text), [], ""))
+    is_tame(lambda: HTCondorClient.submit(printing(text), ""))
 
 
 @ANY_TIME
@@ -151,7 +151,7 @@ def test_whatever_arc_says_of_a_new_job_is_a_receipt(answer: dict[str, Any]) -> 
 
 
 class Here:
-    """Runs the scripts for the files of pilots, as the login node would."""
+    """Runs the scripts for the files of pilots, as a login node does."""
 
     def shell(self, script: str, *words: str, stdin: str = "") -> str:
         return subprocess.run(
@@ -175,12 +175,12 @@ def files(folder: Path) -> slurm_files.Files:
 @example(lines=["1 0 99999999999999999 1"])
 @example(lines=["1 " + "9" * 5000 + " 1 1"])
 def test_whatever_end_files_say_is_read(lines: list[str]) -> None:
-    class Said:
+    class Answer:
         def shell(self, *_: str, stdin: str = "") -> str:
             good = f"{GROUP}/{STAMPS[1]} 7_1 0 1700000000 1700000001\n"
             return "".join(f"{GROUP}/{STAMPS[0]} {line}\n" for line in lines) + good + "done\n"
 
-    ends = slurm_files.Files(cast(SlurmClient, Said()), "x", "p").ends_since(60)
+    ends = slurm_files.Files(cast(SlurmClient, Answer()), "x", "p").ends_since(60)
 
     for end in ends.values():
         check(end.observed(end.handle))
@@ -203,7 +203,7 @@ def void(_: object) -> None:
     return None
 
 
-PLANTED: dict[str, Callable[[Path], None]] = {
+OBJECTS: dict[str, Callable[[Path], None]] = {
     "fifo": _fifo,
     "directory": Path.mkdir,
     "symlink": lambda path: path.symlink_to("/dev/zero"),
@@ -222,7 +222,7 @@ PLANTED: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.finding("H2")
 @pytest.mark.skipif(shutil.which("find") is None, reason="needs the program find")
-@pytest.mark.parametrize("lie", PLANTED)
+@pytest.mark.parametrize("lie", OBJECTS)
 def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
     tmp_path: Path, lie: str
 ) -> None:
@@ -230,7 +230,7 @@ def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
     folder.mkdir(parents=True)
     for stamp in (STAMPS[0], STAMPS[2]):
         (folder / f"{stamp}.end").write_text(f"7_{stamp[-1]} 3 1700000000 1700000001\n")
-    PLANTED[lie](folder / f"{STAMPS[1]}.end")
+    OBJECTS[lie](folder / f"{STAMPS[1]}.end")
 
     for ends in (files(tmp_path).ends(STAMPS), files(tmp_path).ends_since(60)):
         assert set(ends) == {STAMPS[0], STAMPS[2]}
@@ -245,29 +245,29 @@ def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
 @example(ads=[{"JobStatus": 4, "ExitCode": 0, "CompletionDate": 10**18}])
 @example(ads=[{"JobStatus": 4, "ExitBySignal": True, "ExitSignal": -(10**30)}])
 def test_whatever_ads_say_is_read(ads: list[dict[str, Any]]) -> None:
-    known = {"ClusterId": 1, "ProcId": 0, "PilotageStamp": STAMPS[0]}
-    said = json.dumps([{**ad, **known} for ad in ads] + ads)
+    common = {"ClusterId": 1, "ProcId": 0, "PilotageStamp": STAMPS[0]}
+    text = json.dumps([{**ad, **common} for ad in ads] + ads)
 
-    for ad in is_tame(lambda: htcondor.read(said)) or ():
+    for ad in is_tame(lambda: htcondor.read(text)) or ():
         check(htcondor.live(ad))
         check(htcondor.ended(ad))
         htcondor.is_given_up(ad, NOW, 60)
 
 
-@kept("htcondor", "said")
+@kept("htcondor", "text")
 @ANY_TIME
-@given(said=st.text(max_size=200))
-@example(said="[" * 100_000)
-@example(said='{"a": ' * 100_000)
-def test_what_is_no_list_of_ads_is_unreadable(said: str) -> None:
-    is_tame(lambda: htcondor.read(said))
+@given(text=st.text(max_size=200))
+@example(text="[" * 100_000)
+@example(text='{"a": ' * 100_000)
+def test_what_is_no_list_of_ads_is_unreadable(text: str) -> None:
+    is_tame(lambda: htcondor.read(text))
 
 
 def test_a_number_without_end_in_one_ad_hides_no_other() -> None:
-    known = {"ProcId": 0, "PilotageStamp": STAMPS[0], "JobStatus": 4, "ExitCode": 777}
-    said = json.dumps([{"ClusterId": 1, **known}, {"ClusterId": 2, **known}])
+    common = {"ProcId": 0, "PilotageStamp": STAMPS[0], "JobStatus": 4, "ExitCode": 777}
+    text = json.dumps([{"ClusterId": 1, **common}, {"ClusterId": 2, **common}])
 
-    ads = htcondor.read(said.replace("777", "9" * 5000, 1))
+    ads = htcondor.read(text.replace("777", "9" * 5000, 1))
 
     assert [htcondor.ended(ad).exit_code for ad in ads] == [None, 777]
 
@@ -306,9 +306,9 @@ def test_whatever_arc_says_of_a_job_is_read(
         owner="me",
     )
 
-    for told in (arc.read_info(document), arc.read_diagnosis(f"x={diagnosis}", diagnosis), None):
+    for one in (arc.read_info(document), arc.read_diagnosis(f"x={diagnosis}", diagnosis), None):
         judge.wants_details("j")
-        check(judge.observed(STAMPS[0], "j", told))
+        check(judge.observed(STAMPS[0], "j", one))
     arc.read_description(diagnosis)
 
 

@@ -1,4 +1,4 @@
-"""The time that a pilot has to finish once it is asked to end, before it is killed."""
+"""The time between the request to end and the kill of a pilot."""
 
 import os
 import signal
@@ -34,12 +34,12 @@ FINISHES = (
     'until [ -e "$PILOTAGE_END_FILE" ] && [ $count -gt 0 ]; do sleep 0.05; done\n'
     "sleep 0.3; echo finished $count >>{mark}\n"
 )
-"""What a pilot runs that does its work to the end, and counts how often it was asked to."""
+"""A script that finishes its work, and counts the requests to end."""
 DEAF = "trap '' TERM; echo ready >>{mark}; while :; do sleep 0.05; done\n"
 
 
 class Mark:
-    """What a pilot wrote down, wherever it ran on this machine."""
+    """The file that a pilot wrote on this machine."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "mark"
@@ -53,7 +53,7 @@ class Mark:
         return self.path.read_text().splitlines()
 
     def until_ready(self) -> None:
-        until(lambda: "ready" in self.lines(), "the pilot to be ready")
+        until(lambda: "ready" in self.lines(), "the pilot to start its work")
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def order(script: str, grace: float | None = LONG) -> Order:
 
 @pytest.fixture
 def local(tmp_path: Path, sqlite_database: Database) -> Iterator[LocalWorld]:
-    made = LocalWorld(tmp_path / "with a space", sqlite_database.uow)
-    yield made
-    made.end()
+    world = LocalWorld(tmp_path / "with a space", sqlite_database.uow)
+    yield world
+    world.end()
 
 
 def start_local(world: LocalWorld, one: Order, **options: float) -> Job:
@@ -166,8 +166,8 @@ def test_a_script_asks_before_the_time_is_up(tmp_path: Path, mark: Mark, system:
     else:
         options = {"url": "https://arc.example.org/", "walltime": LONG + 1}
         text = arc_program(one, ArcOptions.model_validate(options))
-    done = subprocess.run(["/bin/sh", "-c", text], cwd=tmp_path, check=False, timeout=PATIENCE)
-    assert done.returncode == 0
+    result = subprocess.run(["/bin/sh", "-c", text], cwd=tmp_path, check=False, timeout=PATIENCE)
+    assert result.returncode == 0
     assert mark.lines() == ["ready", "finished 1"]
 
 
@@ -177,8 +177,8 @@ def test_a_script_ends_with_the_code_of_a_pilot_that_nobody_asked(
 ) -> None:
     text = write(order("exit 7\n"), tmp_path)
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(["/bin/sh", "-c", text], cwd=tmp_path, env=environment, check=False)
-    assert done.returncode == 7
+    result = subprocess.run(["/bin/sh", "-c", text], cwd=tmp_path, env=environment, check=False)
+    assert result.returncode == 7
 
 
 def test_pilots_with_and_without_a_grace_are_sent_apart() -> None:
@@ -192,7 +192,7 @@ def test_pilots_with_and_without_a_grace_are_sent_apart() -> None:
 def test_htcondor_is_asked_to_wait(tmp_path: Path) -> None:
     names = {"prefix": "p", "instance": "p", "batch": "b"}
     options, program = HTCondorOptions(), tmp_path / "x"
-    written = [
+    lines = [
         description(
             [STAMP],
             alike(order("true", grace)),
@@ -203,14 +203,14 @@ def test_htcondor_is_asked_to_wait(tmp_path: Path) -> None:
         )
         for grace in (90.5, None)
     ]
-    assert "\njob_max_vacate_time = 91\n" in written[0]
-    assert "vacate" not in written[1]
+    assert "\njob_max_vacate_time = 91\n" in lines[0]
+    assert "vacate" not in lines[1]
 
 
 def test_the_words_that_arc_gets_hold_the_whole_script(tmp_path: Path) -> None:
     text = written_by_arc(order("echo hello\n"), tmp_path)
-    packed = text.partition("<<'END' || exit 126\n")[2].partition("\nEND\n")[0]
-    assert b64decode(packed) == b"echo hello\n"
+    archive = text.partition("<<'END' || exit 126\n")[2].partition("\nEND\n")[0]
+    assert b64decode(archive) == b"echo hello\n"
 
 
 def may_finish(job: Job, seconds: float = LONG) -> Job:
@@ -260,9 +260,9 @@ def test_a_pilot_of_slurm_that_waits_is_cancelled_at_once(slurm_world: SlurmWorl
 
 @pytest.fixture
 def condor_site(condor: Condor, sqlite_database: Database) -> Iterator[CondorSite]:
-    made = CondorSite(condor, sqlite_database.uow)
-    yield made
-    made.close()
+    site = CondorSite(condor, sqlite_database.uow)
+    yield site
+    site.close()
 
 
 def test_a_pilot_of_htcondor_finishes_after_it_was_asked_to_end(

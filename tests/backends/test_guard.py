@@ -1,4 +1,4 @@
-"""What the guard makes of an error that is none of the CE's."""
+"""How the guard treats an error that is not from the CE."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from worker.domain.errors import Unavailable
 
 
 class Slow:
-    """A driver whose execution is ended by its time limit during each call."""
+    """A driver whose calls all end by the time limit of the execution."""
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         raise SoftTimeLimitExceeded

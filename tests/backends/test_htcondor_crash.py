@@ -1,4 +1,4 @@
-"""Whoever submits is killed at any instant: one job for each stamp, or none at all."""
+"""The submitter is killed at any moment: one job for each stamp, or none at all."""
 
 import json
 import subprocess
@@ -34,20 +34,20 @@ print("answered", flush=True)
 
 @pytest.fixture
 def site(condor: Condor, sqlite_database: Database) -> Iterator[CondorSite]:
-    made = CondorSite(condor, sqlite_database.uow)
-    made.credentials = {"v": condor.token()}
-    yield made
-    made.close()
+    site = CondorSite(condor, sqlite_database.uow)
+    site.credentials = {"v": condor.token()}
+    yield site
+    site.close()
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.03, 0.06, 0.1, 0.2, None])
 def test_a_killed_submission_is_whole_or_nothing(site: CondorSite, delay: float | None) -> None:
-    """Killed with its client so many seconds after the start, or right after the acceptance."""
+    """The delay is in seconds after the start; None means right after the acceptance."""
     stamps = {order.stamp for order in site.orders(MANY)}
     options = {
         key: str(value) if "/" in str(value) else value for key, value in site.options.items()
     }
-    told = json.dumps(
+    arguments = json.dumps(
         [
             site.name,
             {**options, "command": LIVES[Life.LONG]},
@@ -55,10 +55,10 @@ def test_a_killed_submission_is_whole_or_nothing(site: CondorSite, delay: float 
             sorted(stamps),
         ]
     )
-    accepted = '"$real" "$@" > /dev/null; touch "$0.accepted"; sleep 60'
-    with site.replaced(**({"submit": accepted} if delay is None else {})):
+    script = '"$real" "$@" > /dev/null; touch "$0.accepted"; sleep 60'
+    with site.replacing(**({"submit": script} if delay is None else {})):
         with subprocess.Popen(
-            [sys.executable, "-c", SUBMITTER, told], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SUBMITTER, arguments], stdout=subprocess.PIPE, text=True
         ) as submitter:
             assert submitter.stdout is not None
             assert submitter.stdout.readline() == "ready\n"
@@ -69,9 +69,9 @@ def test_a_killed_submission_is_whole_or_nothing(site: CondorSite, delay: float 
                 time.sleep(delay)
             family = [submitter.pid, *descendants(submitter.pid)]
             subprocess.run(["kill", "-9", *map(str, family)], check=False, capture_output=True)
-        found = [one.stamp for one in site.driver().find().jobs]
-    assert len(found) == len(set(found))
-    assert set(found) in (set(), stamps)
+        stamps_at_ce = [one.stamp for one in site.driver().find().jobs]
+    assert len(stamps_at_ce) == len(set(stamps_at_ce))
+    assert set(stamps_at_ce) in (set(), stamps)
     if delay is None:
-        assert set(found) == stamps
+        assert set(stamps_at_ce) == stamps
         assert {ad["PilotageStamp"] for ad in site.ads("true")} == stamps

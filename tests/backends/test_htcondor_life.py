@@ -1,4 +1,4 @@
-"""Pilots of a real HTCondor: how they end, who may speak for them, and what is handed to them."""
+"""Pilots of a real HTCondor: their ends, their credentials and their files."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,35 +29,35 @@ FOREVER = "exec sleep 1000"
 
 @pytest.fixture
 def site(condor: Condor, sqlite_database: Database) -> Iterator[CondorSite]:
-    made = CondorSite(condor, sqlite_database.uow)
-    yield made
-    made.close()
+    site = CondorSite(condor, sqlite_database.uow)
+    yield site
+    site.close()
 
 
 def until(
     site: CondorSite, driver: HTCondorDriver, jobs: list[Job], is_so: Callable[[Observed], object]
 ) -> list[Observed]:
-    """Ask after jobs until all are so; the answers in their order."""
-    seen: dict[str, Observed] = {}
+    """Poll jobs until all fulfil a condition; return their observations in order."""
+    by_stamp: dict[str, Observed] = {}
 
     def look() -> bool:
-        seen.update((one.stamp, one) for one in driver.poll(jobs))
-        return all(job.stamp in seen and is_so(seen[job.stamp]) for job in jobs)
+        by_stamp.update((one.stamp, one) for one in driver.poll(jobs))
+        return all(job.stamp in by_stamp and is_so(by_stamp[job.stamp]) for job in jobs)
 
-    site.until(look, "jobs to be as they ought to be")
-    return [seen[job.stamp] for job in jobs]
-
-
-def is_final(seen: Observed) -> bool:
-    return seen.status in FINAL
+    site.until(look, "the condition of all jobs")
+    return [by_stamp[job.stamp] for job in jobs]
 
 
-def is_running(seen: Observed) -> bool:
-    return seen.status is Status.RUNNING
+def is_final(observation: Observed) -> bool:
+    return observation.status in FINAL
 
 
-def is_held(seen: Observed) -> bool:
-    return str(seen.raw).startswith("Held")
+def is_running(observation: Observed) -> bool:
+    return observation.status is Status.RUNNING
+
+
+def is_held(observation: Observed) -> bool:
+    return str(observation.raw).startswith("Held")
 
 
 def tell(site: CondorSite, tool: str, job: Job, *words: str) -> None:
@@ -81,36 +81,42 @@ def test_a_pilot_on_hold_waits_to_be_released(site: CondorSite) -> None:
     driver = site.driver(held_patience=1000)
     until(site, driver, [job], is_running)
     tell(site, "hold", job, "-reason", "the operator looks into it")
-    [held] = until(site, driver, [job], is_held)
-    assert (held.status, held.raw) == (Status.SUBMITTED, "Held UserRequest")
-    assert "looks into it" in str(held.reason)
+    [observation] = until(site, driver, [job], is_held)
+    assert (observation.status, observation.raw) == (Status.SUBMITTED, "Held UserRequest")
+    assert "looks into it" in str(observation.reason)
     tell(site, "release", job)
     until(site, driver, [job], is_running)
 
 
 def test_a_pilot_on_hold_is_given_up_in_the_end(site: CondorSite) -> None:
-    [job, kept] = site.send(site.orders(2), command=FOREVER)
+    [job, other] = site.send(site.orders(2), command=FOREVER)
     patient, driver = site.driver(), site.driver(held_patience=0)
-    until(site, patient, [job, kept], is_running)
+    until(site, patient, [job, other], is_running)
     tell(site, "hold", job, "-reason", "nobody comes")
     until(site, patient, [job], is_held)
-    # Seconds are what the schedd counts in.
-    site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
+    # The schedd counts in whole seconds.
+    site.until(
+        lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1,
+        "the hold to last a second",
+    )
     assert is_held(driver.poll([job])[0])
     driver.find()
     assert is_held(driver.poll([job])[0]), "asking removes nothing"
     driver.tidy()
-    [seen] = until(site, patient, [job], is_final)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.HELD)
-    assert "nobody comes" in str(seen.reason)
-    assert is_running(patient.poll([kept])[0])
+    [observation] = until(site, patient, [job], is_final)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.HELD)
+    assert "nobody comes" in str(observation.reason)
+    assert is_running(patient.poll([other])[0])
 
 
 def test_a_hold_that_cannot_be_ended_is_told(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER, submit={"hold": "true"})
-    site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
+    site.until(
+        lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1,
+        "the hold to last a second",
+    )
     driver = site.driver(held_patience=0)
-    with site.replaced(rm="exit 1"), pytest.raises(Unavailable):
+    with site.replacing(rm="exit 1"), pytest.raises(Unavailable):
         driver.tidy()
     assert is_held(driver.poll([job])[0])
 
@@ -121,11 +127,11 @@ def test_payloads_get_their_words_and_variables_whole(site: CondorSite) -> None:
     orders = [order._replace(script=payload, arguments=hostile) for order in site.orders(2)]
     jobs = site.send(orders, environment={"WORDS": "A='b c' \"d\"\ne; f"})
     driver = site.driver()
-    for seen in until(site, driver, jobs, is_final):
-        assert seen.status is Status.DONE
+    for one in until(site, driver, jobs, is_final):
+        assert one.status is Status.DONE
     for job in jobs:
-        told = [job.stamp, job.vo, "A='b c' \"d\"\ne; f", *hostile]
-        assert driver.output(job).text == "".join(f"{word}|" for word in told)
+        words = [job.stamp, job.vo, "A='b c' \"d\"\ne; f", *hostile]
+        assert driver.output(job).text == "".join(f"{word}|" for word in words)
 
 
 def test_secrets_need_the_spool() -> None:
@@ -213,8 +219,8 @@ def test_a_schedd_believes_other_credentials_too(site: CondorSite, way: str, fil
     site.options |= {"authentication": way}
     site.credentials = {DEFAULT_VO: site.condor.credential(file)}
     [job] = site.send(site.orders(1), command="exit 0")
-    [seen] = until(site, site.driver(), [job], is_final)
-    assert seen.status is Status.DONE
+    [observation] = until(site, site.driver(), [job], is_final)
+    assert observation.status is Status.DONE
     [ad] = site.ads("true")
     assert (ad["Owner"], ad.get("AuthTokenIssuer")) == (
         JOB_USER,
@@ -244,28 +250,28 @@ def test_a_stamp_under_another_id_is_left_open(site: CondorSite) -> None:
 def test_nothing_that_is_counted_is_believed_to_be_nothing(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER)
     only_counts = 'case "$*" in *-totals*) exec "$real" "$@" ;; esac'
-    with site.replaced(q=only_counts), pytest.raises(Unreadable, match="did not count nothing"):
+    with site.replacing(q=only_counts), pytest.raises(Unreadable, match="did not count nothing"):
         site.driver().poll([job])
 
 
 def test_files_travel_both_ways_to_a_schedd_that_is_far_away(site: CondorSite) -> None:
     jobs = site.send(site.orders(3), command='echo "I am $PILOTAGE_STAMP"', spool=True)
     driver = site.driver(spool=True)
-    for seen in until(site, driver, jobs, is_final):
-        assert seen.status is Status.DONE
+    for observation in until(site, driver, jobs, is_final):
+        assert observation.status is Status.DONE
     assert not driver.place.path(jobs[0].stamp).exists()
     assert driver.output(jobs[0]).text == f"I am {jobs[0].stamp}\n"
     site.until(lambda: len(site.ads("JobStatus == 4")) == 3, "all three to be known")
-    for seen in driver.poll(jobs):
-        assert seen.status is Status.DONE
+    for observation in driver.poll(jobs):
+        assert observation.status is Status.DONE
     with site.provoke(Trouble.CREDENTIAL, []), pytest.raises(CredentialProblem):
         driver.output(jobs[1])
 
 
 def readable(programs: Path, folder: Path, new: Path) -> Path:
-    """Wrap programs that act as another user than this one: it may read what they are to send.
+    """Wrap programs so that they act as another user, who may read the files to send.
 
-    A worker submits as the user that it is; these tests are root, which HTCondor refuses.
+    A worker submits as its own user. These tests run as root, which HTCondor refuses.
     """
     new.mkdir()
     for program in programs.iterdir():
@@ -286,8 +292,8 @@ def test_a_schedd_of_this_host_needs_no_name_and_no_token(site: CondorSite, tmp_
     driver = site.driver()
     assert "schedd@testbed" in driver.hello()
     [job] = site.send(site.orders(1), command="echo here; exit 4")
-    [seen] = until(site, driver, [job], is_final)
-    assert (seen.cause, seen.exit_code) == (Cause.EXIT_CODE, 4)
+    [observation] = until(site, driver, [job], is_final)
+    assert (observation.cause, observation.exit_code) == (Cause.EXIT_CODE, 4)
     assert driver.output(job).text == "here\n"
     assert driver.find().vos is None
 
@@ -296,11 +302,11 @@ def test_our_settings_are_not_passed_on(
     site: CondorSite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", "postgresql://secret")
-    with site.replaced(q=f"env > {tmp_path / 'told'}; exit 1"), pytest.raises(Unavailable):
+    with site.replacing(q=f"env > {tmp_path / 'environment'}; exit 1"), pytest.raises(Unavailable):
         site.driver().find()
-    told = (tmp_path / "told").read_text()
-    assert "CONDOR_CONFIG" in told
-    assert "PILOTAGE" not in told
+    environment = (tmp_path / "environment").read_text()
+    assert "CONDOR_CONFIG" in environment
+    assert "PILOTAGE" not in environment
 
 
 def test_a_client_that_is_not_there_is_unavailable(site: CondorSite, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the back-end htcondor remembers: marks in the history, and output for a while."""
+"""The memory of the back-end htcondor: marks in the history, and the output of pilots."""
 
 import os
 import time
@@ -27,9 +27,9 @@ GROUPS = ("0123456789abcdef01234567", "f" * 24)
 
 @pytest.fixture
 def site(condor: Condor, sqlite_database: Database) -> Iterator[CondorSite]:
-    made = CondorSite(condor, sqlite_database.uow)
-    yield made
-    made.close()
+    site = CondorSite(condor, sqlite_database.uow)
+    yield site
+    site.close()
 
 
 def test_a_mark_is_what_was_newest_a_span_ago(uow: UnitOfWork) -> None:
@@ -50,8 +50,8 @@ def test_a_mark_is_what_was_newest_a_span_ago(uow: UnitOfWork) -> None:
 def test_the_history_is_read_back_to_the_mark_and_no_end_is_missed(
     site: CondorSite, tmp_path: Path
 ) -> None:
-    asked = tmp_path / "asked"
-    noting = f'echo "$*" >> {asked}; exec "$real" "$@"'
+    calls = tmp_path / "asked"
+    noting = f'echo "$*" >> {calls}; exec "$real" "$@"'
     now = NOW
     site.clock = lambda: now
 
@@ -60,10 +60,10 @@ def test_the_history_is_read_back_to_the_mark_and_no_end_is_missed(
         driver = site.driver()
         site.until(lambda: driver.poll(jobs)[0].status in FINAL, "the end")
         site.leaves(f'PilotageStamp == "{job.stamp}"')
-        ended.append(job)
+        jobs_that_ended.append(job)
         return job.handle
 
-    ended: list[Job] = []
+    jobs_that_ended: list[Job] = []
     driver = site.driver()
     first = end_one()
     assert {one.handle for one in driver.find().jobs} == {first}
@@ -72,15 +72,15 @@ def test_the_history_is_read_back_to_the_mark_and_no_end_is_missed(
     assert {one.handle for one in driver.find().jobs} == {first, second}
     now += timedelta(seconds=700)
     third = end_one()
-    with site.replaced(history=noting):
+    with site.replacing(history=noting):
         assert {one.handle for one in driver.find().jobs} == {second, third}
-        assert f"-since {first}" in asked.read_text()
-        asked.unlink()
-        assert [one.status for one in driver.poll(ended[2:])] == [Status.DONE]
-        assert len(asked.read_text().splitlines()) == 1
-        asked.unlink()
-        assert [one.status for one in driver.poll(ended)] == [Status.DONE] * 3
-        assert ["-since" in line for line in asked.read_text().splitlines()] == [True, False]
+        assert f"-since {first}" in calls.read_text()
+        calls.unlink()
+        assert [one.status for one in driver.poll(jobs_that_ended[2:])] == [Status.DONE]
+        assert len(calls.read_text().splitlines()) == 1
+        calls.unlink()
+        assert [one.status for one in driver.poll(jobs_that_ended)] == [Status.DONE] * 3
+        assert ["-since" in line for line in calls.read_text().splitlines()] == [True, False]
 
 
 def test_a_mark_does_not_move_while_a_vo_cannot_be_listed(site: CondorSite) -> None:
@@ -91,8 +91,8 @@ def test_a_mark_does_not_move_while_a_vo_cannot_be_listed(site: CondorSite) -> N
     assert driver.marks.is_due(NOW)
 
 
-def stored(place: Path, group: str, age: float, text: str = "said") -> str:
-    """Store the output of a pilot that long ago."""
+def store(place: Path, group: str, age: float, text: str = "said") -> str:
+    """Write the output of a pilot, with an age in seconds; return its stamp."""
     stamp = numbered(group, 7)
     (place / group).mkdir(parents=True)
     (place / group / f"{stamp}.out").write_text(text)
@@ -104,8 +104,8 @@ def test_output_is_kept_for_a_while_and_for_those_who_live(tmp_path: Path) -> No
     options = HTCondorOptions(output_folder=tmp_path, keep_output=100)
     place = OutputFolder("a/ce", options, Path("unused"))
     assert place.folder == tmp_path / "a%2Fce"
-    old, alive = (stored(place.folder, group, age=1000) for group in GROUPS)
-    young = stored(place.folder, "a" * 24, age=10)
+    old, alive = (store(place.folder, group, age=1000) for group in GROUPS)
+    young = store(place.folder, "a" * 24, age=10)
     (place.folder / "mine").mkdir()
     os.utime(place.folder / "mine", (0, 0))
     place.tidy([alive])
@@ -116,12 +116,12 @@ def test_output_is_kept_for_a_while_and_for_those_who_live(tmp_path: Path) -> No
 
 def test_the_middle_of_a_long_output_is_left_out(tmp_path: Path) -> None:
     place = OutputFolder("ce", HTCondorOptions(output_folder=tmp_path), Path("unused"))
-    stamp = stored(place.folder, GROUPS[0], age=0, text="a" * LIMIT + "b" * LIMIT)
-    seen = place.output(stamp)
-    assert seen.truncated
-    assert seen.text.startswith("aaa")
-    assert seen.text.endswith("bbb")
-    assert f"{LIMIT} bytes are left out" in seen.text
+    stamp = store(place.folder, GROUPS[0], age=0, text="a" * LIMIT + "b" * LIMIT)
+    output = place.output(stamp)
+    assert output.truncated
+    assert output.text.startswith("aaa")
+    assert output.text.endswith("bbb")
+    assert f"{LIMIT} bytes are left out" in output.text
 
 
 @pytest.mark.finding("L7")

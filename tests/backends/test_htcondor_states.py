@@ -1,4 +1,4 @@
-"""HTCondor's words in ours, on ads that a real pool (23.9.6) gave out."""
+"""The observations from recorded ads of a real pool (23.9.6)."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from worker.backends.htcondor.states import ALIVE, COMPLETED, HOLDS, REMOVED, WO
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
 
-RECORDED = json.loads(Path(__file__).with_name("htcondor_ads.json").read_text())
+ADS = json.loads(Path(__file__).with_name("htcondor_ads.json").read_text())
 STAMP = "5a5dd74734f407aa79da3da700000000"
 MEANINGS = {
     "idle": (Status.SUBMITTED, None, "Idle", None),
@@ -28,7 +28,7 @@ MEANINGS = {
     "held given up": (Status.FAILED, Cause.HELD, "Removed Held UserRequest", None),
     "memory given up": (Status.FAILED, Cause.OUT_OF_MEMORY, "Removed Held StartdHeldJob", None),
 }
-# What the manual says of JobStatus, and what it means where the job is in the queue.
+# Each JobStatus in the manual, and its meaning for a job in the queue.
 MANUAL = {
     1: ("Idle", Status.SUBMITTED),
     2: ("Running", Status.RUNNING),
@@ -41,18 +41,23 @@ MANUAL = {
 
 
 def ad(name: str = "running", **changes: Any) -> dict[str, Any]:
-    """Take a recorded ad and change it; `None` takes an attribute away."""
-    changed = {**RECORDED[name], "PilotageStamp": STAMP, **changes}
-    return {key: value for key, value in changed.items() if value is not None}
+    """Return a recorded ad with changes; `None` removes an attribute."""
+    attributes = {**ADS[name], "PilotageStamp": STAMP, **changes}
+    return {key: value for key, value in attributes.items() if value is not None}
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", ADS)
 def test_recorded_ads(name: str) -> None:
-    tell = answers.live if RECORDED[name]["from"] == "queue" else answers.ended
-    seen = tell(ad(name))
-    assert (seen.status, seen.cause, seen.raw, seen.exit_code) == MEANINGS[name]
-    assert (seen.stamp, seen.vo) == (STAMP, "default")
-    assert not seen.absent
+    tell = answers.live if ADS[name]["from"] == "queue" else answers.ended
+    observation = tell(ad(name))
+    assert (
+        observation.status,
+        observation.cause,
+        observation.raw,
+        observation.exit_code,
+    ) == MEANINGS[name]
+    assert (observation.stamp, observation.vo) == (STAMP, "default")
+    assert not observation.absent
 
 
 @pytest.mark.parametrize(
@@ -78,16 +83,16 @@ def test_every_word_of_the_manual_is_known() -> None:
 
 @pytest.mark.parametrize("code", MANUAL)
 def test_each_job_status_in_the_queue(code: int) -> None:
-    seen = answers.live(ad(JobStatus=code, ExitCode=0, LastJobStatus=1))
-    assert seen.status is MANUAL[code][1]
-    assert str(seen.raw).startswith(MANUAL[code][0])
+    observation = answers.live(ad(JobStatus=code, ExitCode=0, LastJobStatus=1))
+    assert observation.status is MANUAL[code][1]
+    assert str(observation.raw).startswith(MANUAL[code][0])
 
 
 @pytest.mark.parametrize("code", [0, 8, 99, "Idle", True, None, {}, 2.0])
 def test_a_status_that_nobody_knows_is_kept_and_is_none(code: Any) -> None:
-    seen = answers.live(ad(JobStatus=code))
-    assert seen.status is None
-    assert str(seen.raw).startswith("JobStatus")
+    observation = answers.live(ad(JobStatus=code))
+    assert observation.status is None
+    assert str(observation.raw).startswith("JobStatus")
 
 
 def test_a_running_job_that_is_being_removed_holds_its_slot() -> None:
@@ -95,8 +100,8 @@ def test_a_running_job_that_is_being_removed_holds_its_slot() -> None:
 
 
 def test_a_job_that_had_completed_when_it_was_removed_is_what_it_was() -> None:
-    seen = answers.ended(ad("removed", LastJobStatus=4, ExitCode=0, ExitBySignal=False))
-    assert seen.status is Status.DONE
+    observation = answers.ended(ad("removed", LastJobStatus=4, ExitCode=0, ExitBySignal=False))
+    assert observation.status is Status.DONE
 
 
 def test_a_completed_job_without_an_exit_code_is_not_judged_before_its_record() -> None:
@@ -106,20 +111,28 @@ def test_a_completed_job_without_an_exit_code_is_not_judged_before_its_record() 
 
 
 def test_a_shell_that_passes_a_signal_on() -> None:
-    seen = answers.ended(ad("exit 3", ExitCode=143))
-    assert (seen.cause, seen.exit_code, seen.reason) == (Cause.SIGNAL, 143, "signal 15 (SIGTERM)")
+    observation = answers.ended(ad("exit 3", ExitCode=143))
+    assert (observation.cause, observation.exit_code, observation.reason) == (
+        Cause.SIGNAL,
+        143,
+        "signal 15 (SIGTERM)",
+    )
 
 
 def test_a_job_that_waits_again_says_so() -> None:
-    seen = answers.live(ad("idle", NumJobStarts=2))
-    assert (seen.status, seen.raw, seen.started_at) == (Status.SUBMITTED, "Idle again", None)
+    observation = answers.live(ad("idle", NumJobStarts=2))
+    assert (observation.status, observation.raw, observation.started_at) == (
+        Status.SUBMITTED,
+        "Idle again",
+        None,
+    )
 
 
 def test_times_know_their_zone() -> None:
-    seen = answers.ended(ad("done"))
-    assert seen.ended_at == datetime.fromtimestamp(RECORDED["done"]["CompletionDate"], tz=UTC)
-    assert seen.started_at is not None
-    assert seen.started_at <= seen.ended_at
+    observation = answers.ended(ad("done"))
+    assert observation.ended_at == datetime.fromtimestamp(ADS["done"]["CompletionDate"], tz=UTC)
+    assert observation.started_at is not None
+    assert observation.started_at <= observation.ended_at
     assert answers.ended(ad("done", CompletionDate=10**30)).ended_at is not None
 
 
@@ -144,7 +157,7 @@ def test_holds(code: int | None, subcode: int | None, cause: Cause, waits: bool)
 
 
 def test_patience_with_a_hold_runs_by_the_schedd_s_clock() -> None:
-    since = RECORDED["held"]["EnteredCurrentStatus"]
+    since = ADS["held"]["EnteredCurrentStatus"]
     now = datetime.fromtimestamp(since, tz=UTC) + timedelta(hours=5)
     assert not answers.is_given_up(ad("held", ServerTime=since + 60), now, patience=60)
     assert answers.is_given_up(ad("held", ServerTime=since + 61), now, patience=60)
@@ -154,8 +167,8 @@ def test_patience_with_a_hold_runs_by_the_schedd_s_clock() -> None:
 
 
 def test_what_bears_no_stamp_is_not_ours() -> None:
-    told = [ad(), ad(PilotageStamp=None), ad(PilotageStamp=7), ad(ProcId="x"), ad(ClusterId=None)]
-    assert [answers.handle(one) for one in answers.read(json.dumps(told))] == ["6.0"]
+    ads = [ad(), ad(PilotageStamp=None), ad(PilotageStamp=7), ad(ProcId="x"), ad(ClusterId=None)]
+    assert [answers.handle(one) for one in answers.read(json.dumps(ads))] == ["6.0"]
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "{}", "[1]", "[", '[{"ClusterId": 1'])
@@ -166,5 +179,5 @@ def test_what_is_no_list_of_ads_is_unreadable(text: str) -> None:
 
 
 def test_control_characters_in_a_reason_are_read_and_made_harmless() -> None:
-    [held] = answers.read(json.dumps([ad("held", HoldReason="a\x01b")]).replace("\\u0001", "\x01"))
-    assert answers.live(held).reason == "a�b"
+    [one] = answers.read(json.dumps([ad("held", HoldReason="a\x01b")]).replace("\\u0001", "\x01"))
+    assert answers.live(one).reason == "a�b"

@@ -1,4 +1,4 @@
-"""What HTCondor is handed holds no surprise: options, the program, the description, the ids."""
+"""The input for HTCondor is safe: options, program, description and ids."""
 
 import subprocess
 from pathlib import Path
@@ -28,47 +28,51 @@ def order(**what: Any) -> Order:
     return Order(stamp=numbered(GROUP, 1), vo="lhcb", **what)
 
 
-def written(what: Order, **options: Any) -> str:
+def text_of(what: Order, **options: Any) -> str:
     return program(alike(what), "ce", HTCondorOptions(**options))
 
 
-def ran(text: str, folder: Path) -> bytes:
-    """Run a program as HTCondor does: in a folder of its own, with the stamp."""
+def run(text: str, folder: Path) -> bytes:
+    """Run a program as HTCondor does, in its own folder and with the stamp; return its output."""
     path = folder / "program"
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
-    done = subprocess.run(
+    result = subprocess.run(
         [str(path)], cwd=folder, env={"PILOTAGE_STAMP": "s"}, capture_output=True, check=True
     )
     assert not (folder / "broken").exists()
-    return done.stdout
+    return result.stdout
 
 
 def test_hostile_values_reach_a_payload_as_they_are(tmp_path: Path) -> None:
     environment = {f"V{n}": value for n, value in enumerate(HOSTILE)}
     payload = "#!/bin/sh\nenv -0\nprintf '%s\\0' ARGUMENTS \"$@\"\n"
-    text = written(order(script=payload, arguments=HOSTILE), environment=environment)
-    said = ran(text, tmp_path)
-    variables, _, arguments = said.decode().partition("ARGUMENTS\0")
-    told = dict(one.partition("=")[::2] for one in variables.rstrip("\0").split("\0"))
-    assert {name: told[name] for name in environment} == environment
-    assert (told["PILOTAGE_VO"], told["PILOTAGE_CE"], told["PILOTAGE_STAMP"]) == ("lhcb", "ce", "s")
+    text = text_of(order(script=payload, arguments=HOSTILE), environment=environment)
+    output = run(text, tmp_path)
+    variables, _, arguments = output.decode().partition("ARGUMENTS\0")
+    by_name = dict(one.partition("=")[::2] for one in variables.rstrip("\0").split("\0"))
+    assert {name: by_name[name] for name in environment} == environment
+    assert (by_name["PILOTAGE_VO"], by_name["PILOTAGE_CE"], by_name["PILOTAGE_STAMP"]) == (
+        "lhcb",
+        "ce",
+        "s",
+    )
     assert tuple(arguments.removesuffix("\0").split("\0")) == HOSTILE
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_values_reach_a_command_as_they_are(tmp_path: Path, value: str) -> None:
-    text = written(order(), command=["printf", "%s.", value], environment={"V": value})
-    assert ran(text, tmp_path).decode() == f"{value}."
+    text = text_of(order(), command=["printf", "%s.", value], environment={"V": value})
+    assert run(text, tmp_path).decode() == f"{value}."
 
 
 def test_a_payload_without_a_first_line_is_for_the_shell(tmp_path: Path) -> None:
-    assert ran(written(order(script="echo $1'$x'", arguments=["a"])), tmp_path) == b"a$x\n"
+    assert run(text_of(order(script="echo $1'$x'", arguments=["a"])), tmp_path) == b"a$x\n"
 
 
 def test_a_payload_may_be_long_and_in_any_language(tmp_path: Path) -> None:
     payload = "#!/usr/bin/env python3\nprint('é')\n" + "# filling\n" * 50_000
-    assert ran(written(order(script=payload)), tmp_path).decode() == "é\n"
+    assert run(text_of(order(script=payload)), tmp_path).decode() == "é\n"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def test_orders_that_differ_in_their_stamps_only_are_alike() -> None:
     assert alike(one) != alike(order(arguments=["x"], script="true"))
 
 
-def described(**options: Any) -> dict[str, str]:
+def commands_for(**options: Any) -> dict[str, str]:
     text = description(
         [numbered(GROUP, n) for n in (0, 1)],
         alike(Order(stamp=numbered(GROUP, 0), vo="lhcb")),
@@ -103,34 +107,34 @@ def described(**options: Any) -> dict[str, str]:
     )
     lines, _, items = text.partition("queue PilotStamp, PilotGroup from (\n")
     assert items == f"{GROUP}00000000 {GROUP}\n{GROUP}00000001 {GROUP}\n)\n"
-    found = dict(line.split(" = ", 1) for line in lines.splitlines())
-    assert len(found) == len(lines.splitlines()), "every line is one command of its own"
-    return found
+    commands = dict(line.split(" = ", 1) for line in lines.splitlines())
+    assert len(commands) == len(lines.splitlines()), "every line is one command of its own"
+    return commands
 
 
 def test_the_description_says_who_the_pilots_are() -> None:
-    found = described()
-    assert found["+PilotageStamp"] == '"$(PilotStamp)"'
-    assert found["+PilotageInstance"] == '"p/ce"'
-    assert found["description"] == "p-$(PilotStamp)"
-    assert found["executable"] == "/a b/$(DOLLAR)(x)"
-    assert found["initialdir"] == "/out $(DOLLAR)$(DOLLAR)/$(PilotGroup)"
-    assert "periodic_remove" not in found
-    assert "leave_in_queue" not in found
+    commands = commands_for()
+    assert commands["+PilotageStamp"] == '"$(PilotStamp)"'
+    assert commands["+PilotageInstance"] == '"p/ce"'
+    assert commands["description"] == "p-$(PilotStamp)"
+    assert commands["executable"] == "/a b/$(DOLLAR)(x)"
+    assert commands["initialdir"] == "/out $(DOLLAR)$(DOLLAR)/$(PilotGroup)"
+    assert "periodic_remove" not in commands
+    assert "leave_in_queue" not in commands
 
 
 def test_what_options_ask_for_is_in_the_description() -> None:
-    found = described(
+    commands = commands_for(
         cpus=8, memory=2000, disk=3, walltime=60, spool=True, keep_output=90.5,
         submit={"+maxWallTime": "2", "requirements": 'OpSys == "LINUX"'},
     )  # fmt: skip
-    assert found["request_cpus"] == "8"
-    assert found["request_memory"] == "2000"
-    assert found["request_disk"] == "3072"
-    assert found["+maxWallTime"] == "2"
-    assert found["requirements"] == 'OpSys == "LINUX"'
-    assert found["periodic_remove"].endswith("> 60")
-    assert found["leave_in_queue"].endswith("< 90")
+    assert commands["request_cpus"] == "8"
+    assert commands["request_memory"] == "2000"
+    assert commands["request_disk"] == "3072"
+    assert commands["+maxWallTime"] == "2"
+    assert commands["requirements"] == 'OpSys == "LINUX"'
+    assert commands["periodic_remove"].endswith("> 60")
+    assert commands["leave_in_queue"].endswith("< 90")
 
 
 @pytest.mark.parametrize(
@@ -191,9 +195,9 @@ def test_ids_that_follow_each_other_are_one_range() -> None:
 
 
 def test_any_number_of_ids_fits_words_of_a_command_line() -> None:
-    found = list(expressions((999_999_999, 2 * n) for n in range(1000)))
-    assert len(found) == -(-1000 // RANGES)
-    assert all(len(one) < 100_000 for one in found)
+    commands = list(expressions((999_999_999, 2 * n) for n in range(1000)))
+    assert len(commands) == -(-1000 // RANGES)
+    assert all(len(one) < 100_000 for one in commands)
 
 
 @pytest.mark.parametrize(

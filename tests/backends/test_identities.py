@@ -1,4 +1,4 @@
-"""Who speaks to a CE: what one VO's credential spoils is that VO's alone."""
+"""The identities for a CE: a bad credential of a VO harms only this VO."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,13 +25,13 @@ KEY = CredentialKind.KEY
 ONE, TWO = Path("/keys/one"), Path("/keys/two")
 
 
-def means(held: Mapping[str, Path | CredentialProblem]) -> Means:
-    unused: Any = None
+def means(credentials: Mapping[str, Path | CredentialProblem]) -> Means:
+    no_uow: Any = None
     return Means(
-        uow=unused,
+        uow=no_uow,
         home=Path("/nowhere"),
         now=lambda: datetime(2026, 3, 1, tzinfo=UTC),
-        credentials=lambda kind: held,
+        credentials=lambda kind: credentials,
     )
 
 
@@ -48,8 +48,8 @@ def test_without_a_kind_all_vos_are_one() -> None:
 
 
 def test_vos_with_one_file_and_one_login_are_one() -> None:
-    held = {"a": ONE, "b": TWO, "c": ONE, "d": ONE}
-    who = identities(means(held), KEY, login={"d": "me"}.get)
+    credentials = {"a": ONE, "b": TWO, "c": ONE, "d": ONE}
+    who = identities(means(credentials), KEY, login={"d": "me"}.get)
     assert list(who.usable) == [
         Identity(("a", "c"), ONE),
         Identity(("b",), TWO),
@@ -62,15 +62,15 @@ def test_vos_with_one_file_and_one_login_are_one() -> None:
 
 
 def test_what_is_wrong_with_one_harms_no_other() -> None:
-    held: dict[str, Path | CredentialProblem] = {"a": ONE, "c": TWO}
-    held["b"] = CredentialProblem("VO b", "it is over")
+    credentials: dict[str, Path | CredentialProblem] = {"a": ONE, "c": TWO}
+    credentials["b"] = CredentialProblem("VO b", "it is over")
 
     def work(identity: Identity) -> str:
         if identity.path == TWO:
             raise Unavailable("it hangs")
         return "done"
 
-    answers = identities(means(held), KEY, ["a", "b", "c", "d"]).ask(work)
+    answers = identities(means(credentials), KEY, ["a", "b", "c", "d"]).ask(work)
     assert answers.or_raise() == ["done"]
     assert answers.vos() == frozenset({"a"})
     assert {vo: type(problem) for vo, problem in answers.problems.items()} == {
@@ -78,13 +78,13 @@ def test_what_is_wrong_with_one_harms_no_other() -> None:
         "c": Unavailable,
         "d": CredentialProblem,
     }
-    # Of c nobody knows what became of its orders.
-    refused = answers.refusals(map(order, "abcd"))
-    assert {receipt.stamp: receipt.refused for receipt in refused} == {
+    # Nobody knows what happened to the orders of c.
+    refusals = answers.refusals(map(order, "abcd"))
+    assert {receipt.stamp: receipt.refused for receipt in refusals} == {
         "of b": Cause.CREDENTIAL,
         "of d": Cause.CREDENTIAL,
     }
-    assert [receipt.reason for receipt in refused] == [
+    assert [receipt.reason for receipt in refusals] == [
         "VO b: it is over",
         "VO d has no key for this CE",
     ]

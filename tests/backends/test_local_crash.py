@@ -1,4 +1,4 @@
-"""A crash at any instant: one job for each stamp, and an end to each."""
+"""A crash at any moment: one job for each stamp, and an end of each job."""
 
 import fcntl
 import json
@@ -40,35 +40,40 @@ world.connect(command=command).submit([Order(stamp=stamp, vo="lhcb") for stamp i
 
 @pytest.fixture
 def world(tmp_path: Path, sqlite_database: Database) -> Iterator[World]:
-    made = World(tmp_path / "with a space", sqlite_database.uow)
-    yield made
-    made.end()
+    world = World(tmp_path / "with a space", sqlite_database.uow)
+    yield world
+    world.end()
 
 
 class Submitter:
-    """Another process that submits, until it is killed at the end of the context."""
+    """Another process that submits; it is killed at the end of the block."""
 
     def __init__(self, world: World, command: str) -> None:
         self.world = world
         self.orders = orders(MANY)
         self.stamps = [order.stamp for order in self.orders]
         url = str(world.uow.engine.url)
-        told = json.dumps([url, str(world.home), command, self.stamps])
-        self.process = subprocess.Popen([sys.executable, "-c", SUBMITTER, told])
+        arguments = json.dumps([url, str(world.home), command, self.stamps])
+        self.process = subprocess.Popen([sys.executable, "-c", SUBMITTER, arguments])
 
     def launcher(self) -> int | None:
-        """Return its launcher; on a busy machine both may have ended already."""
+        """Return its launcher, or None: on a busy machine both may have ended already."""
         return until(self._launchers, "the launcher", pause=0)[0]
 
     def _launchers(self) -> list[int | None]:
         over: list[int | None] = [] if self.process.poll() is None else [None]
         return [*children_of(self.process.pid), *over]
 
-    def made(self) -> int:
+    def count_folders(self) -> int:
         return len(names(self.world.place) & set(self.stamps))
 
-    def until_made(self, number: int) -> None:
-        until(lambda: self.made() >= number, "the folders", progress=self.made, pause=0)
+    def wait_for_folders(self, number: int) -> None:
+        until(
+            lambda: self.count_folders() >= number,
+            "the folders",
+            progress=self.count_folders,
+            pause=0,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -76,11 +81,11 @@ class Submitter:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-        until(lambda: not is_launching(self.world.place), "the launcher to end")
+        until(lambda: not is_launching(self.world.place), "the end of the launcher")
 
 
 def counts(starts: Path, submitter: Submitter) -> list[int]:
-    """Count how often each pilot was started."""
+    """Return the number of starts of each pilot."""
     paths = [starts / stamp for stamp in submitter.stamps]
     return [len(path.read_text().split()) if path.exists() else 0 for path in paths]
 
@@ -90,13 +95,13 @@ def counts(starts: Path, submitter: Submitter) -> list[int]:
 def test_a_killed_submission_starts_no_pilot_twice(
     world: World, tmp_path: Path, number: int, with_launcher: bool
 ) -> None:
-    """The submitter, or it and its launcher, killed after so many folders."""
+    """The submitter, or it and its launcher, is killed after this number of folders."""
     starts = tmp_path / "starts"
     starts.mkdir()
     command = f"echo $$ >> '{starts}'/$PILOTAGE_STAMP; exec sleep 1000"
     with Submitter(world, command) as submitter:
         launcher = submitter.launcher() if with_launcher else None
-        submitter.until_made(number)
+        submitter.wait_for_folders(number)
         if launcher is not None:
             with suppress(ProcessLookupError):  # on a busy machine it may have ended already
                 os.kill(launcher, signal.SIGKILL)
@@ -113,7 +118,7 @@ def test_a_killed_submission_starts_no_pilot_twice(
     assert {one.stamp for one in receipts if one.raw == "exists"} == {
         job.stamp for job in listing.jobs
     }
-    until(lambda: 0 not in counts(starts, submitter), "every pilot to start")
+    until(lambda: 0 not in counts(starts, submitter), "the start of every pilot")
     assert counts(starts, submitter) == [1] * MANY
     assert {job.status for job in driver.find().jobs} == {Status.RUNNING}
 
@@ -148,10 +153,10 @@ def test_while_a_launcher_is_at_work_no_listing_is_complete(world: World) -> Non
 
 
 def test_half_a_request_starts_nothing(world: World) -> None:
-    """As if the worker were killed while it writes."""
+    """The request ends as if the worker is killed while it writes."""
     world.send()
     before = names(world.place)
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_FOLDER), "0"],
         input='{"place": "/tmp", "orders": [{"stamp"',
         capture_output=True,
@@ -159,7 +164,7 @@ def test_half_a_request_starts_nothing(world: World) -> None:
         timeout=10,
         check=False,
     )
-    assert ended.returncode != 0
+    assert result.returncode != 0
     assert names(world.place) == before
 
 
@@ -175,19 +180,25 @@ def test_a_killed_keeper_takes_its_pilot_along(world: World) -> None:
     [job] = world.send()
     until(lambda: processes_of(job.stamp), "the pilot")
     world.kill_keeper(job)
-    seen = world.until_final(job)
-    assert (seen.status, seen.cause, seen.raw) == (Status.FAILED, Cause.SIGNAL, "killed")
-    assert world.look(job) == seen
-    until(lambda: not processes_of(job.stamp), "the pilot to be gone")
+    observation = world.until_final(job)
+    assert (observation.status, observation.cause, observation.raw) == (
+        Status.FAILED,
+        Cause.SIGNAL,
+        "killed",
+    )
+    assert world.look(job) == observation
+    until(lambda: not processes_of(job.stamp), "the end of the pilot")
 
 
 def test_what_a_killed_keeper_left_behind_is_killed_before_its_pilot_is_over(world: World) -> None:
     [job] = world.send(command="setsid sleep 1000 & sleep 1000 & echo ready; exec sleep 1000")
     world.until_written(job)
-    until(lambda: len(processes_of(job.stamp)) == 3, "the whole family")
+    until(lambda: len(processes_of(job.stamp)) == 3, "all processes of the pilot")
     world.kill_keeper(job)
-    for seen in (world.look(job), *world.connect().find().jobs, world.look(job)):
-        assert (seen.status, seen.raw) == (Status.RUNNING, "ending"), "asking kills nothing"
+    for observation in (world.look(job), *world.connect().find().jobs, world.look(job)):
+        assert (observation.status, observation.raw) == (Status.RUNNING, "ending"), (
+            "asking kills nothing"
+        )
     world.connect().tidy()
     assert world.until_final(job).cause is Cause.SIGNAL
     assert processes_of(job.stamp) == []
@@ -210,37 +221,41 @@ def test_a_keeper_killed_before_it_began_never_started_its_pilot(world: World) -
     [job] = world.send()
     world.kill_keeper(job)
     (world.place / job.stamp / "output").unlink()
-    seen = world.until_final(job)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.NEVER_STARTED)
+    observation = world.until_final(job)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.NEVER_STARTED)
 
 
 def test_a_boot_ends_every_pilot(world: World) -> None:
-    [job, asked] = world.send(2)
-    for one in (job, asked):
+    [job, cancelled_job] = world.send(2)
+    for one in (job, cancelled_job):
         world.kill_keeper(one)
         world.change_record(one, boot_id="another")
-    (world.place / asked.stamp / "cancel").touch()
-    seen = world.look(job)
-    assert (seen.status, seen.cause, seen.raw) == (Status.FAILED, Cause.NODE, "rebooted")
-    assert world.look(asked).status is Status.CANCELLED
+    (world.place / cancelled_job.stamp / "cancel").touch()
+    observation = world.look(job)
+    assert (observation.status, observation.cause, observation.raw) == (
+        Status.FAILED,
+        Cause.NODE,
+        "rebooted",
+    )
+    assert world.look(cancelled_job).status is Status.CANCELLED
 
 
-@pytest.mark.parametrize("written", ["", "{", "[]", '{"pid": "x"}', "\0" * 100])
-def test_a_record_that_a_crash_of_the_host_spoiled(world: World, written: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', "\0" * 100])
+def test_a_record_that_a_crash_of_the_host_spoiled(world: World, text: str) -> None:
     [job] = world.send()
     world.kill_keeper(job)
-    (world.place / job.stamp / "launch.json").write_text(written)
-    seen = world.until_final(job)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.NODE)
+    (world.place / job.stamp / "launch.json").write_text(text)
+    observation = world.until_final(job)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.NODE)
 
 
-@pytest.mark.parametrize("written", [b"", b"\xff\xfe", b"[1]", b'{"code": "x"}'])
-def test_an_end_that_cannot_be_read_is_an_end(world: World, written: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1]", b'{"code": "x"}'])
+def test_an_end_that_cannot_be_read_is_an_end(world: World, content: bytes) -> None:
     [job] = world.send(command="exit 0")
     world.until_final(job)
-    (world.place / job.stamp / "exit").write_bytes(written)
-    seen = world.look(job)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.UNKNOWN)
+    (world.place / job.stamp / "exit").write_bytes(content)
+    observation = world.look(job)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.UNKNOWN)
 
 
 def test_the_word_of_another_version_is_an_end_without_a_known_cause(world: World) -> None:
@@ -253,21 +268,21 @@ def test_the_word_of_another_version_is_an_end_without_a_known_cause(world: Worl
 
 
 def test_a_pid_that_passed_to_a_stranger_is_left_alone(world: World) -> None:
-    [job, asked] = world.send(2)
+    [job, cancelled_job] = world.send(2)
     with subprocess.Popen(["sleep", "1000"]) as stranger:
-        for one in (job, asked):
+        for one in (job, cancelled_job):
             world.kill_keeper(one)
             ticks = (start_ticks(stranger.pid) or 0) - 1
             world.change_record(one, pid=stranger.pid, start_ticks=ticks)
-        assert world.connect().cancel([asked])[0].accepted
+        assert world.connect().cancel([cancelled_job])[0].accepted
         assert world.until_final(job).cause is Cause.SIGNAL
-        assert world.until_final(asked).status is Status.CANCELLED
+        assert world.until_final(cancelled_job).status is Status.CANCELLED
         assert stranger.poll() is None
         stranger.kill()
 
 
 def test_a_keeper_whose_lock_was_forgotten_lives(world: World) -> None:
-    """As a file server that was started anew may forget it."""
+    """A file server that restarts may forget the lock."""
     [job] = world.send()
     world.kill_keeper(job)
     with subprocess.Popen(["sleep", "1000"]) as keeper:

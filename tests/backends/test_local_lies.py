@@ -1,4 +1,4 @@
-"""A local pilot can write into its own folder. That hurts itself, and frees no slot."""
+"""A local pilot can write into its own folder. That harms only itself, and frees no slot."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_a_pilot_that_writes_its_own_end_runs_on_and_can_be_cancelled(world: Wor
     forge_end(world, job)
 
     assert world.look(job).status is Status.RUNNING
-    assert [seen.status for seen in world.connect().find().jobs] == [Status.RUNNING]
+    assert [one.status for one in world.connect().find().jobs] == [Status.RUNNING]
     world.connect().tidy()
     assert start_ticks(world.keeper(job)) is not None
 
@@ -63,9 +63,9 @@ def test_a_pilot_that_makes_a_folder_in_the_place_of_its_end_ends_all_the_same(
 ) -> None:
     [job] = world.send(command="mkdir ../exit ../exit/more; exit 3")
 
-    seen = world.until_final(job)
+    observation = world.until_final(job)
 
-    assert (seen.status, seen.exit_code) == (Status.FAILED, 3)
+    assert (observation.status, observation.exit_code) == (Status.FAILED, 3)
 
 
 def test_a_pilot_that_hides_the_record_of_its_keeper_is_taken_for_ended_when_it_has(
@@ -73,14 +73,14 @@ def test_a_pilot_that_hides_the_record_of_its_keeper_is_taken_for_ended_when_it_
 ) -> None:
     [job] = world.send(command=FOREVER)
     world.until_status(job, Status.RUNNING)
-    until(lambda: Remains().of(job.stamp), "its own program to have begun")
+    until(lambda: Remains().of(job.stamp), "the start of its program")
     pid = world.keeper(job)
     forge_end(world, job)
     (world.place / job.stamp / "launch.json").unlink()
 
     assert world.look(job).status is Status.RUNNING
     assert [answer.accepted for answer in world.connect().cancel([job])] == [True]
-    until(lambda: start_ticks(pid) is None, "the keeper to be gone")
+    until(lambda: start_ticks(pid) is None, "the end of the keeper")
     assert world.until_final(job).status is not Status.RUNNING
 
 
@@ -93,7 +93,7 @@ def test_a_pilot_that_begins_itself_anew_all_the_time_is_seen_each_time(tmp_path
     environment = {**os.environ, "LONG": "x" * 20_000, STAMP_VARIABLE: stamp}
     with subprocess.Popen([program], env=environment) as process:
         try:
-            until(lambda: Remains().of(stamp), "it to have begun")
+            until(lambda: Remains().of(stamp), "the start of the pilot")
 
             looks = [Remains().of(stamp) for _ in range(500)]
             assert process.poll() is None
@@ -104,14 +104,14 @@ def test_a_pilot_that_begins_itself_anew_all_the_time_is_seen_each_time(tmp_path
 
 def test_what_outlives_a_keeper_that_it_killed_is_killed(world: World) -> None:
     [job] = world.send(command=f"(setsid sh -c '{FOREVER}') & sleep 0.2; kill -9 $PPID; sleep 100")
-    until(lambda: start_ticks(world.keeper(job)) is None, "the keeper to be gone")
+    until(lambda: start_ticks(world.keeper(job)) is None, "the end of the keeper")
     forge_end(world, job, code=99999999999)
     assert Remains().of(job.stamp)
 
-    # What is left of it runs, so its slot is not free.
+    # Other processes of the pilot still run, so its slot is not free.
     assert world.look(job).status is Status.RUNNING
     world.connect().tidy()
-    until(lambda: not Remains().of(job.stamp), "what is left of it to be gone")
+    until(lambda: not Remains().of(job.stamp), "the end of its other processes")
 
     answer = world.look(job)
     assert (answer.status, answer.cause, answer.exit_code) == (Status.FAILED, Cause.UNKNOWN, None)
@@ -120,14 +120,14 @@ def test_what_outlives_a_keeper_that_it_killed_is_killed(world: World) -> None:
 @pytest.mark.parametrize("why", ["vanished", "\0\ud800", "", ["killed"], 9**80])
 def test_an_end_in_words_that_nobody_knows_is_an_end(world: World, why: object) -> None:
     [job] = world.send(command="sleep 0.2; kill -9 $PPID; sleep 100")
-    until(lambda: start_ticks(world.keeper(job)) is None, "the keeper to be gone")
+    until(lambda: start_ticks(world.keeper(job)) is None, "the end of the keeper")
     forge_end(world, job, why=why)
     world.connect().tidy()
-    until(lambda: not Remains().of(job.stamp), "what is left of it to be gone")
+    until(lambda: not Remains().of(job.stamp), "the end of its other processes")
 
     answer = world.look(job)
 
-    # Otherwise its slot would be taken for ever.
+    # Otherwise its slot would never be free again.
     assert (answer.status, answer.cause) == (Status.FAILED, Cause.UNKNOWN)
     assert answer.raw
 
@@ -161,14 +161,14 @@ def test_what_lies_in_the_place_of_a_record_is_not_waited_for(
     else:
         path.symlink_to(path if kind == "loop" else "/dev/zero")
 
-    lied, told = world.connect().poll([liar, honest])
+    of_liar, of_honest = world.connect().poll([liar, honest])
 
-    assert told.status is Status.DONE
-    assert lied.status in (Status.DONE, Status.FAILED)
+    assert of_honest.status is Status.DONE
+    assert of_liar.status in (Status.DONE, Status.FAILED)
     assert len(world.connect().find().jobs) == 2
     assert [answer.accepted for answer in world.connect().cancel([liar, honest])] == [True, True]
     world.connect().tidy()
-    # The world of the test reads it without such care.
+    # The world of the test does not read such files safely.
     path.rmdir() if kind == "directory" else path.unlink()
 
 

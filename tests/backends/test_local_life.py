@@ -1,4 +1,4 @@
-"""What becomes of a pilot: every fate, with real processes."""
+"""Every end of a pilot, with real processes."""
 
 import os
 import signal
@@ -21,69 +21,89 @@ FAMILY = (
     "sleep 1000 & (trap '' TERM; sleep 1000) & setsid sleep 1000 & "
     "setsid sh -c 'trap \"\" TERM; sleep 1000 & wait' & echo ready; wait"
 )
-"""Children and grandchildren, some deaf to TERM and some in sessions of their own."""
+"""Children and grandchildren: some ignore SIGTERM, some have their own sessions."""
 
 
 @pytest.fixture
 def world(tmp_path: Path, sqlite_database: Database) -> Iterator[World]:
-    made = World(tmp_path / "with a space", sqlite_database.uow)
-    yield made
-    made.end()
+    world = World(tmp_path / "with a space", sqlite_database.uow)
+    yield world
+    world.end()
 
 
 def test_exit_code_0_is_done(world: World) -> None:
-    seen, text = world.run("echo out; echo err >&2")
-    assert (seen.status, seen.cause, seen.exit_code) == (Status.DONE, None, 0)
+    observation, text = world.run("echo out; echo err >&2")
+    assert (observation.status, observation.cause, observation.exit_code) == (Status.DONE, None, 0)
     assert text == "out\nerr\n"
-    assert seen.started_at is not None
-    assert seen.ended_at is not None
-    assert seen.started_at <= seen.ended_at
-    assert seen.node == socket.gethostname()
+    assert observation.started_at is not None
+    assert observation.ended_at is not None
+    assert observation.started_at <= observation.ended_at
+    assert observation.node == socket.gethostname()
 
 
 def test_another_exit_code_is_a_failure(world: World) -> None:
-    seen, _ = world.run(["/bin/sh", "-c", "exit 3"])
-    assert (seen.status, seen.cause, seen.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 3)
+    observation, _ = world.run(["/bin/sh", "-c", "exit 3"])
+    assert (observation.status, observation.cause, observation.exit_code) == (
+        Status.FAILED,
+        Cause.EXIT_CODE,
+        3,
+    )
 
 
 def test_a_program_that_is_not_there_is_exit_code_127(world: World) -> None:
-    seen, text = world.run(["/no/such program"])
-    assert (seen.status, seen.cause, seen.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 127)
+    observation, text = world.run(["/no/such program"])
+    assert (observation.status, observation.cause, observation.exit_code) == (
+        Status.FAILED,
+        Cause.EXIT_CODE,
+        127,
+    )
     assert "/no/such program cannot be started" in text
 
 
 @pytest.mark.parametrize("command", ["kill -SEGV $$", "sh -c 'kill -SEGV $$'; exit $?"])
 def test_a_signal_is_told_from_an_exit_code(world: World, command: str) -> None:
-    seen, _ = world.run(command)
-    assert (seen.status, seen.cause, seen.exit_code) == (Status.FAILED, Cause.SIGNAL, 139)
-    assert "SIGSEGV" in str(seen.reason)
+    observation, _ = world.run(command)
+    assert (observation.status, observation.cause, observation.exit_code) == (
+        Status.FAILED,
+        Cause.SIGNAL,
+        139,
+    )
+    assert "SIGSEGV" in str(observation.reason)
 
 
 def test_a_pilot_that_is_killed_from_outside(world: World) -> None:
     [job] = world.send()
     [pilot] = until(lambda: processes_of(job.stamp), "the pilot")
     os.kill(pilot, signal.SIGKILL)
-    seen = world.until_final(job)
-    assert (seen.status, seen.cause, seen.exit_code) == (Status.FAILED, Cause.SIGNAL, 137)
+    observation = world.until_final(job)
+    assert (observation.status, observation.cause, observation.exit_code) == (
+        Status.FAILED,
+        Cause.SIGNAL,
+        137,
+    )
 
 
 def test_a_pilot_ends_when_its_time_is_up(world: World) -> None:
-    seen, _ = world.run(STUBBORN, walltime=0.2, grace=0.1)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.WALLTIME)
+    observation, _ = world.run(STUBBORN, walltime=0.2, grace=0.1)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.WALLTIME)
 
 
 def test_memory_is_limited(world: World) -> None:
-    seen, text = world.run(["/bin/sh", "-c", "ulimit -v"], memory=64)
-    assert seen.status is Status.DONE
+    observation, text = world.run(["/bin/sh", "-c", "ulimit -v"], memory=64)
+    assert observation.status is Status.DONE
     assert text.strip() == str(64 * 1024)
 
 
 def test_a_running_pilot_runs(world: World) -> None:
     [job] = world.send()
-    seen = world.look(job)
-    assert (seen.status, seen.absent, seen.cause) == (Status.RUNNING, False, None)
-    assert seen.reason == f"pid {world.keeper(job)}"
-    assert seen.started_at is not None
+    observation = world.look(job)
+    assert (observation.status, observation.absent, observation.cause) == (
+        Status.RUNNING,
+        False,
+        None,
+    )
+    assert observation.reason == f"pid {world.keeper(job)}"
+    assert observation.started_at is not None
 
 
 def test_what_was_never_sent_is_absent(world: World) -> None:
@@ -99,17 +119,17 @@ def test_what_was_never_sent_is_absent(world: World) -> None:
 def test_cancelling_leaves_no_process_of_a_large_family(world: World) -> None:
     [job] = world.send(command=FAMILY, grace=0.2)
     world.until_written(job)
-    until(lambda: len(processes_of(job.stamp)) >= 6, "the whole family")
+    until(lambda: len(processes_of(job.stamp)) >= 6, "all processes of the pilot")
     [answer] = world.connect().cancel([job])
     assert answer.accepted
-    seen = world.until_final(job)
-    assert (seen.status, seen.cause) == (Status.CANCELLED, None)
+    observation = world.until_final(job)
+    assert (observation.status, observation.cause) == (Status.CANCELLED, None)
     assert processes_of(job.stamp) == []
 
 
 def test_the_end_of_a_pilot_is_the_end_of_what_it_left_behind(world: World) -> None:
-    seen, _ = world.run("setsid sleep 1000 & sleep 1000 & exit 0")
-    assert seen.status is Status.DONE
+    observation, _ = world.run("setsid sleep 1000 & sleep 1000 & exit 0")
+    assert observation.status is Status.DONE
     [stamp] = world.stamps()
     assert processes_of(stamp) == []
 
@@ -117,7 +137,7 @@ def test_the_end_of_a_pilot_is_the_end_of_what_it_left_behind(world: World) -> N
 def test_a_pilot_that_will_not_end_is_killed_after_its_grace(world: World) -> None:
     [job] = world.send(command=STUBBORN, grace=0.2)
     world.until_written(job)
-    # Twice is as good as once.
+    # A second cancellation changes nothing.
     assert [world.connect().cancel([job])[0].accepted for _ in "12"] == [True, True]
     assert world.until_final(job).status is Status.CANCELLED
 
@@ -135,8 +155,8 @@ def test_a_pilot_that_ends_well_on_being_asked_was_cancelled(world: World) -> No
     [job] = world.send(command=command)
     world.until_written(job)
     world.connect().cancel([job])
-    seen = world.until_final(job)
-    assert (seen.status, seen.exit_code) == (Status.CANCELLED, 0)
+    observation = world.until_final(job)
+    assert (observation.status, observation.exit_code) == (Status.CANCELLED, 0)
     assert "bye" in world.connect().output(job).text
 
 
@@ -150,8 +170,8 @@ def test_cancelling_what_has_ended_changes_nothing(world: World) -> None:
 def test_a_keeper_that_somebody_else_ends(world: World) -> None:
     [job] = world.send()
     os.kill(world.keeper(job), signal.SIGTERM)
-    seen = world.until_final(job)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.REMOVED)
+    observation = world.until_final(job)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.REMOVED)
 
 
 def test_a_pilot_finds_a_clean_environment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,35 +181,35 @@ def test_a_pilot_finds_a_clean_environment(world: World, monkeypatch: pytest.Mon
     [receipt] = world.connect(command=["/usr/bin/env", "-0"], **options).submit([order])
     job = Job(stamp=receipt.stamp, handle=str(receipt.handle))
     world.until_final(job)
-    found = world.connect().output(job).text.split("\0")
-    given = dict(line.split("=", 1) for line in found if line)
-    assert given.pop("PILOTAGE_STAMP") == job.stamp
-    assert given.pop("PILOTAGE_VO") == "lhcb"
-    assert given.pop("PILOTAGE_CE") == "host/one"
-    assert Path(given.pop("PILOTAGE_END_FILE")).parts[-3::2] == (job.stamp, ".pilotage-end")
-    assert (given.pop("ONE"), given.pop("TWO")) == ("1", "a b\nc")
-    assert set(given) <= {"PATH", "SHELL", "LANG", "HOME", "USER", "LOGNAME"}
+    lines = world.connect().output(job).text.split("\0")
+    variables = dict(line.split("=", 1) for line in lines if line)
+    assert variables.pop("PILOTAGE_STAMP") == job.stamp
+    assert variables.pop("PILOTAGE_VO") == "lhcb"
+    assert variables.pop("PILOTAGE_CE") == "host/one"
+    assert Path(variables.pop("PILOTAGE_END_FILE")).parts[-3::2] == (job.stamp, ".pilotage-end")
+    assert (variables.pop("ONE"), variables.pop("TWO")) == ("1", "a b\nc")
+    assert set(variables) <= {"PATH", "SHELL", "LANG", "HOME", "USER", "LOGNAME"}
 
 
 def test_a_pilot_inherits_nothing_of_the_worker(world: World) -> None:
     command = "ls /proc/$$/fd; grep -E 'Sig(Blk|Ign)' /proc/self/status; nice; pwd; cat"
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    old_handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         [job] = world.send(command=command, nice=7)
     finally:
-        signal.signal(signal.SIGHUP, ignored)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGHUP, old_handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         os.close(reader)
         os.close(writer)
     assert world.until_final(job).status is Status.DONE
     work = world.place / job.stamp / "work"
-    said = world.connect().output(job).text.split()
-    # The C library keeps the signals 32 and 33 for itself; whoever started us may ignore them.
-    said[6] = f"{int(said[6], 16) & ~(0b11 << 31):016x}"
-    assert said == [
+    words = world.connect().output(job).text.split()
+    # The C library uses the signals 32 and 33; the parent of the tests may ignore them.
+    words[6] = f"{int(words[6], 16) & ~(0b11 << 31):016x}"
+    assert words == [
         *["0", "1", "2", "SigBlk:", "0" * 16, "SigIgn:", "0" * 16, str(min(19, os.nice(0) + 7))],
         *str(work).split(),
     ]

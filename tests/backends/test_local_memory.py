@@ -1,4 +1,4 @@
-"""Whose processes they are: other hosts, other folders, garbage, and folders grown old."""
+"""The owner of processes: other hosts, other folders, garbage and old folders."""
 
 import json
 import os
@@ -25,10 +25,10 @@ HERE = socket.gethostname()
 
 @pytest.fixture
 def world(tmp_path: Path, uow: UnitOfWork) -> Iterator[World]:
-    """A CE on each database: which host it belongs to is what the table says."""
-    made = World(tmp_path / "home", uow)
-    yield made
-    made.end()
+    """A CE on each database; a table says to which host it belongs."""
+    world = World(tmp_path / "home", uow)
+    yield world
+    world.end()
 
 
 def calls(driver: Guard, job: Job) -> list[Callable[[], object]]:
@@ -62,16 +62,16 @@ def test_the_first_host_that_starts_pilots_is_remembered(world: World) -> None:
     assert world.connect().find().jobs == []
     assert world.connect().find().complete
     world.send()
-    found = claim(world)
+    host_claim = claim(world)
     identity = json.loads((world.place / ".identity.json").read_text())
-    assert (found.ce, found.host, found.folder) == (world.ce, HERE, str(world.place))
-    assert (identity["id"], identity["machine"]) == (found.folder_id, machine_id())
+    assert (host_claim.ce, host_claim.host, host_claim.folder) == (world.ce, HERE, str(world.place))
+    assert (identity["id"], identity["machine"]) == (host_claim.folder_id, machine_id())
     world.send()
-    assert claim(world) == found
+    assert claim(world) == host_claim
 
 
 def test_a_worker_elsewhere_says_where_the_processes_are(world: World) -> None:
-    """It has a state folder of its own, and there is nothing in it."""
+    """Its own state folder is empty."""
     [job] = world.send()
     claim_for(world, host="node7")
     other = World(world.home.with_name("other"), world.uow)
@@ -81,26 +81,26 @@ def test_a_worker_elsewhere_says_where_the_processes_are(world: World) -> None:
 
 
 def test_a_folder_of_the_same_name_is_not_the_same_folder(world: World) -> None:
-    """As where the disk with the state folder is not mounted."""
+    """This happens if the disk with the state folder is not mounted."""
     [job] = world.send()
-    hidden = world.home.rename(world.home.with_name("hidden"))
+    moved_folder = world.home.rename(world.home.with_name("hidden"))
     is_unavailable(world.connect(), job, f"its processes are on host {HERE}")
     (world.place / ".identity.json").unlink()
     for path in (world.place, *world.place.parents[:2]):
         path.rmdir()
-    hidden.rename(world.home)
+    moved_folder.rename(world.home)
     assert world.look(job).status is Status.RUNNING
 
 
 def test_a_folder_that_hosts_share_is_its_maker_s(world: World) -> None:
     [job] = world.send()
     identity = world.place / ".identity.json"
-    known = json.loads(identity.read_text())
-    identity.write_text(json.dumps({**known, "host": "node7", "machine": "0" * 32}))
+    content = json.loads(identity.read_text())
+    identity.write_text(json.dumps({**content, "host": "node7", "machine": "0" * 32}))
     is_unavailable(world.connect(), job, "its processes are on host node7")
-    identity.write_text(json.dumps({**known, "host": "node7"}))
+    identity.write_text(json.dumps({**content, "host": "node7"}))
     assert not machine_id() or world.look(job).status is Status.RUNNING, "it was renamed"
-    identity.write_text(json.dumps({**known, "machine": ""}))
+    identity.write_text(json.dumps({**content, "machine": ""}))
     assert world.look(job).status is Status.RUNNING
     identity.write_text("{")
     is_unavailable(world.connect(), job, "cannot be read")
@@ -113,10 +113,10 @@ def test_the_option_host_forbids(world: World) -> None:
 
 
 def test_the_option_host_takes_over_from_a_host_that_is_gone(world: World) -> None:
-    [lost] = world.send()
+    [old_job] = world.send()
     claim_for(world, host="node7", folder_id="0" * 32)
     other = World(world.home.with_name("other"), world.uow)
-    assert other.connect(host=HERE).poll([lost])[0].absent
+    assert other.connect(host=HERE).poll([old_job])[0].absent
     assert other.connect(host=HERE).find().complete
     [job] = other.send(host=HERE)
     assert claim(world).host == HERE
@@ -125,7 +125,7 @@ def test_the_option_host_takes_over_from_a_host_that_is_gone(world: World) -> No
 
 
 def test_the_option_host_gives_up_no_folder_that_is_there(world: World) -> None:
-    """Two state folders on one host: a mistake, not a move."""
+    """Two state folders on one host are an error, and no move."""
     [job] = world.send()
     other = World(world.home.with_name("other"), world.uow)
     is_unavailable(other.connect(host=HERE), job, str(world.place))
@@ -135,9 +135,9 @@ def test_the_option_host_gives_up_no_folder_that_is_there(world: World) -> None:
 
 
 def test_only_one_of_two_first_hosts_gets_the_ce(world: World) -> None:
-    """The other saw no claim before, and none of its pilots is started."""
+    """The other host saw no claim before; none of its pilots starts."""
     other = World(world.home.with_name("other"), world.uow)
-    other.connect()  # a worker that runs already
+    other.connect()  # this worker runs already
     world.send()
     with pytest.raises(Unavailable):
         other.connect().submit(orders())
@@ -146,9 +146,9 @@ def test_only_one_of_two_first_hosts_gets_the_ce(world: World) -> None:
 
 def test_ces_do_not_share_a_folder(world: World) -> None:
     names = ["a/b", "a%2Fb", "a:b", "A/b", "a" * 128, "a" + "/" * 127, "a" + "/" * 126 + "b"]
-    made = [safe_name(name) for name in names if "%" not in name]
-    assert len(set(made)) == len(made)
-    assert all("/" not in name and len(name) < 200 for name in made)
+    folders = [safe_name(name) for name in names if "%" not in name]
+    assert len(set(folders)) == len(folders)
+    assert all("/" not in name and len(name) < 200 for name in folders)
     second = World(world.home, world.uow, ce="host:one")
     [mine], [other] = world.send(), second.send()
     assert world.look(other).absent
@@ -180,11 +180,11 @@ def test_an_empty_folder_of_a_pilot_is_used(world: World) -> None:
 
 def test_a_folder_that_cannot_be_used_says_nothing_of_pilots(world: World) -> None:
     [job] = world.send()
-    kept = world.place.rename(world.place.with_name("kept"))
+    moved_folder = world.place.rename(world.place.with_name("kept"))
     world.place.touch()
     is_unavailable(world.connect(), job, str(world.place))
     world.place.unlink()
-    kept.rename(world.place)
+    moved_folder.rename(world.place)
     assert world.look(job).status is Status.RUNNING
 
 
@@ -197,16 +197,16 @@ def test_a_state_folder_that_cannot_be_made(world: World) -> None:
 
 
 def test_folders_are_kept_from_the_first_tidying_after_the_end(world: World) -> None:
-    """However late it comes."""
+    """The first tidying may come late."""
     world.now = datetime.now(UTC) + timedelta(days=30)
-    [old], [running] = world.send(command="exit 0"), world.send()
+    [old], [active] = world.send(command="exit 0"), world.send()
     driver = world.connect(keep_output=60)
     world.until_final(old)
     driver.tidy()
     world.now += timedelta(seconds=50)
     [fresh] = world.send(command="exit 0")
     world.until_final(fresh)
-    everything = {old.stamp, fresh.stamp, running.stamp}
+    everything = {old.stamp, fresh.stamp, active.stamp}
     assert {job.stamp for job in driver.find().jobs} == everything
     driver.tidy()
 
@@ -216,14 +216,14 @@ def test_folders_are_kept_from_the_first_tidying_after_the_end(world: World) -> 
     assert {job.stamp for job in driver.find().jobs} == everything
     assert world.stamps() == everything, "asking removes nothing"
     driver.tidy()
-    assert world.stamps() == {fresh.stamp, running.stamp}
+    assert world.stamps() == {fresh.stamp, active.stamp}
     assert driver.poll([old])[0].absent
     assert not list(world.place.glob(".trash-*"))
 
     world.now += timedelta(days=30)
     assert len(driver.find().jobs) == 2
     driver.tidy()
-    assert world.stamps() == {running.stamp}
+    assert world.stamps() == {active.stamp}
 
 
 def test_the_folder_is_below_the_state_folder(world: World) -> None:

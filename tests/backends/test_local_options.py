@@ -1,4 +1,4 @@
-"""What a CE of the back-end local may be told."""
+"""The options of a CE of the back-end local."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The back-end local runs what an order says: a script of the pilot's own, with its arguments."""
+"""The back-end local runs the script of an order with its arguments."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,36 +15,36 @@ HOSTILE = ["$(echo broken)", "`id`", "'; exit 9; '", '"', "a b", "", "-n", "*", 
 
 @pytest.fixture
 def world(tmp_path: Path, sqlite_database: Database) -> Iterator[World]:
-    made = World(tmp_path / "with a space", sqlite_database.uow)
-    yield made
-    made.end()
+    world = World(tmp_path / "with a space", sqlite_database.uow)
+    yield world
+    world.end()
 
 
-def run(world: World, **order: object) -> tuple[str, int | None, str]:
-    """Run one pilot to its end: its status, its exit code, what it wrote."""
-    wanted = Order(stamp="a" * 32, vo="lhcb", **order)  # type: ignore[arg-type]
-    [receipt] = world.connect().submit([wanted])
+def run_pilot(world: World, **order: object) -> tuple[str, int | None, str]:
+    """Run one pilot to its end; return its status, exit code and output."""
+    one = Order(stamp="a" * 32, vo="lhcb", **order)  # type: ignore[arg-type]
+    [receipt] = world.connect().submit([one])
     job = Job(stamp=receipt.stamp, handle=str(receipt.handle))
-    seen = world.until_final(job)
-    return str(seen.status), seen.exit_code, world.connect().output(job).text
+    observation = world.until_final(job)
+    return str(observation.status), observation.exit_code, world.connect().output(job).text
 
 
 def test_a_script_without_a_program_is_for_the_shell(world: World) -> None:
-    ended = run(world, script='printf "<%s>" "$@"; exit 3', arguments=HOSTILE)
+    result = run_pilot(world, script='printf "<%s>" "$@"; exit 3', arguments=HOSTILE)
 
-    assert ended == ("failed", 3, "".join(f"<{word}>" for word in HOSTILE))
+    assert result == ("failed", 3, "".join(f"<{word}>" for word in HOSTILE))
 
 
 def test_a_script_that_names_its_program_is_run_by_it(world: World) -> None:
     script = "#!/usr/bin/env python3\nimport sys\nprint(*sys.argv[1:])\n"
 
-    assert run(world, script=script, arguments=("a", "b c")) == ("done", 0, "a b c\n")
+    assert run_pilot(world, script=script, arguments=("a", "b c")) == ("done", 0, "a b c\n")
 
 
 def test_a_pilot_is_told_who_it_is(world: World) -> None:
     script = 'echo "$PILOTAGE_STAMP $PILOTAGE_VO"; cd /; cat "$0" | wc -l; ls -l "$0" | cut -c 1-10'
 
-    assert run(world, script=script) == (
+    assert run_pilot(world, script=script) == (
         "done",
         0,
         f"{'a' * 32} lhcb\n0\n-rwx------\n",
@@ -52,10 +52,10 @@ def test_a_pilot_is_told_who_it_is(world: World) -> None:
 
 
 def test_a_program_that_is_not_there_is_named(world: World) -> None:
-    status, code, written = run(world, script="#!/no/such/program\n")
+    status, code, output = run_pilot(world, script="#!/no/such/program\n")
 
     assert (status, code) == ("failed", 127)
-    assert "cannot be started" in written
+    assert "cannot be started" in output
 
 
 def test_pilots_of_several_vos_run_what_is_theirs(world: World) -> None:
@@ -69,8 +69,8 @@ def test_pilots_of_several_vos_run_what_is_theirs(world: World) -> None:
     for job in jobs:
         assert world.until_final(job).status is Status.DONE
 
-    written = [driver.output(job).text for job in sorted(jobs, key=lambda job: job.stamp)]
-    assert written == ["one\n", "from the options\n", "two\n", "one\n"]
+    outputs = [driver.output(job).text for job in sorted(jobs, key=lambda job: job.stamp)]
+    assert outputs == ["one\n", "from the options\n", "two\n", "one\n"]
 
 
 @pytest.mark.parametrize("order", [{"arguments": ("a\0b",)}, {"script": "\ud800"}])

@@ -1,4 +1,4 @@
-"""The node of a pilot: whatever a driver says, what comes out is short and harmless."""
+"""The node of a pilot is short and harmless, whatever a driver returns."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ STAMP = "a" * 32
 
 
 class Talkative(Fake):
-    """A driver that says of every job that it runs on this node."""
+    """A driver that reports this node for every job."""
 
     def __init__(self, node: Any) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Talkative(Fake):
 
 
 @pytest.mark.parametrize(
-    ("node", "kept"),
+    ("node", "short"),
     [
         ("wn7.site.org", "wn7.site.org"),
         ("n[1-4],m7", "n[1-4],m7"),
@@ -43,8 +43,8 @@ class Talkative(Fake):
         (None, None),
     ],
 )
-def test_a_node_is_short_and_harmless(node: Any, kept: str | None) -> None:
+def test_a_node_is_short_and_harmless(node: Any, short: str | None) -> None:
     guard = Guard(Talkative(node))
 
-    assert [seen.node for seen in guard.poll([Job(stamp=STAMP, handle="1")])] == [kept]
-    assert [seen.node for seen in guard.find().jobs] == [kept]
+    assert [one.node for one in guard.poll([Job(stamp=STAMP, handle="1")])] == [short]
+    assert [one.node for one in guard.find().jobs] == [short]

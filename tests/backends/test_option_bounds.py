@@ -1,4 +1,4 @@
-"""No number that an operator may write for a CE or a demand source is without bounds."""
+"""Every number in the options of a CE or a demand source has bounds."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +24,7 @@ TIMES_AND_RATES = [
 
 
 def numbers(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Find every number in a schema, with the names that lead to it."""
+    """Yield every number in a schema, with the path to it."""
     if isinstance(schema, list):
         for one in schema:
             yield from numbers(one, place)
@@ -38,13 +38,15 @@ def numbers(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.finding("L9")
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_l9_every_number_of_an_option_has_a_lowest_and_a_highest_value(kind: type[Table]) -> None:
-    found = list(numbers(kind.model_json_schema(), kind.__name__))
-    unbounded = [
-        place for place, one in found if not all(any(name in one for name in end) for end in ENDS)
+    all_numbers = list(numbers(kind.model_json_schema(), kind.__name__))
+    numbers_without_bounds = [
+        place
+        for place, one in all_numbers
+        if not all(any(name in one for name in end) for end in ENDS)
     ]
 
-    assert found
-    assert not unbounded
+    assert all_numbers
+    assert not numbers_without_bounds
 
 
 @pytest.mark.finding("L9")
@@ -55,7 +57,7 @@ def test_l9_a_number_that_nobody_can_mean_is_refused_in_one_line(
 ) -> None:
     more = {"url": "https://ce.example.org"} if backend == "arc" else {}
 
-    with pytest.raises(Invalid, match=name) as refused:
+    with pytest.raises(Invalid, match=name) as refusal:
         backends.check_options(backends.discover(), backend, {**more, name: value})
 
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""How each back-end hands a pilot its secret: in a file for it alone, and nowhere else."""
+"""Each back-end gives a pilot its secret in a file for it alone, and nowhere else."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ SHOW = (
     'printf "%s\\n" "$PILOTAGE_URL"; cat "$PILOTAGE_SECRET_FILE"; '
     'ls -l "$PILOTAGE_SECRET_FILE" | cut -c 1-10'
 )
-"""What a pilot runs that shows the address, its secret and the mode of its file."""
+"""A script that shows the address, the secret and the mode of its file."""
 
 
 def order(number: int = 1, script: str = SHOW) -> Order:
@@ -40,13 +40,13 @@ def order(number: int = 1, script: str = SHOW) -> Order:
     return Order(stamp, "lhcb", script, (), KEYS.secret_of(stamp), URL)
 
 
-def shown(one: Order) -> str:
+def output_of(one: Order) -> str:
     return f"{URL}\n{one.secret}\n-rw-------\n"
 
 
 def test_which_back_ends_give_secrets() -> None:
-    given = {name for name, one in registry.discover().items() if one.gives_secrets}
-    assert given == {"local", "slurm", "htcondor", "arc"}
+    names = {name for name, one in registry.discover().items() if one.gives_secrets}
+    assert names == {"local", "slurm", "htcondor", "arc"}
 
 
 def test_local(tmp_path: Path, sqlite_database: Database) -> None:
@@ -56,8 +56,10 @@ def test_local(tmp_path: Path, sqlite_database: Database) -> None:
         receipts = world.connect().submit([one, silent])
         jobs = sorted(Job(each.stamp, str(each.handle)) for each in receipts)
         assert [world.until_final(job).status for job in jobs] == [Status.DONE] * 2
-        # A secret that a pilot writes is shown to nobody.
-        assert world.connect().output(jobs[0]).text == shown(one).replace(str(one.secret), "***")
+        # Pilotage hides a secret that a pilot writes.
+        assert world.connect().output(jobs[0]).text == output_of(one).replace(
+            str(one.secret), "***"
+        )
         own = world.place / one.stamp / "work" / ".pilotage-secret"
         assert own.read_text() == f"{one.secret}\n"
         assert world.connect().output(jobs[1]).text == "<>\n"
@@ -83,16 +85,16 @@ def slurm(some: list[Order], number: int, folder: Path) -> subprocess.CompletedP
 @pytest.mark.parametrize("number", [0, 3, 10])
 def test_slurm_cuts_the_secrets_of_an_array_down_to_one(tmp_path: Path, number: int) -> None:
     some = [order(n) for n in range(12)]
-    done = slurm(some, number, tmp_path)
-    assert (done.stdout, done.stderr, done.returncode) == (shown(some[number]), "", 0)
+    result = slurm(some, number, tmp_path)
+    assert (result.stdout, result.stderr, result.returncode) == (output_of(some[number]), "", 0)
     assert [path.name for path in tmp_path.iterdir()] == ["slurm_script"]
 
 
 def test_slurm_shows_a_pilot_no_variable_with_a_secret(tmp_path: Path) -> None:
     some = [order(n, "env; cat /proc/$PPID/cmdline /proc/$$/cmdline") for n in range(3)]
-    said = slurm(some, 1, tmp_path).stdout
-    assert "PILOTAGE_SECRET_FILE=" in said
-    assert not [one for one in some if str(one.secret)[-43:] in said]
+    output = slurm(some, 1, tmp_path).stdout
+    assert "PILOTAGE_SECRET_FILE=" in output
+    assert not [one for one in some if str(one.secret)[-43:] in output]
 
 
 def test_slurm_keeps_pilots_with_and_without_a_secret_apart() -> None:
@@ -118,7 +120,7 @@ def test_htcondor_transfers_a_file_for_each_pilot(tmp_path: Path) -> None:
     names = {"prefix": "p", "instance": "p", "batch": "b"}
     stamps = [one.stamp for one in some]
     executable = tmp_path / "x"
-    written = description(
+    text_of_description = description(
         stamps,
         alike(some[1]),
         names=names,
@@ -126,19 +128,19 @@ def test_htcondor_transfers_a_file_for_each_pilot(tmp_path: Path) -> None:
         executable=executable,
         folder=place.folder,
     )
-    assert "transfer_input_files = $(PilotStamp).secret\n" in written
+    assert "transfer_input_files = $(PilotStamp).secret\n" in text_of_description
     text = program(alike(some[1]), "ce", options)
-    assert not [one for one in some if str(one.secret)[-43:] in written + text]
+    assert not [one for one in some if str(one.secret)[-43:] in text_of_description + text]
 
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / files[1].name).write_text(files[1].read_text())
     (scratch / "condor_exec.exe").write_text(text)
-    done = subprocess.run(
+    result = subprocess.run(
         ["/bin/sh", "./condor_exec.exe"], cwd=scratch, env={"PILOTAGE_STAMP": some[1].stamp},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == (shown(some[1]), "")
+    assert (result.stdout, result.stderr) == (output_of(some[1]), "")
 
 
 def test_htcondor_keeps_pilots_with_and_without_a_secret_apart() -> None:
@@ -159,18 +161,18 @@ def test_htcondor_clears_the_secrets_away_with_what_pilots_wrote(tmp_path: Path)
 def test_arc_uploads_it_and_says_it_in_no_description(tmp_path: Path) -> None:
     options = ArcOptions.model_validate({"url": "https://ce.example.org"})
     one = order()
-    described = describe(one, "ce1", "pilotage", options)
-    assert described.upload is not None
+    arc_description = describe(one, "ce1", "pilotage", options)
+    assert arc_description.upload is not None
     secret = str(one.secret)
-    for text in (secret[-43:], b64encode(described.upload).decode()[:400]):
-        assert text.encode() not in described.xml
-    root = ET.fromstring(described.xml)
+    for text in (secret[-43:], b64encode(arc_description.upload).decode()[:400]):
+        assert text.encode() not in arc_description.xml
+    root = ET.fromstring(arc_description.xml)
     assert [name.text for name in root.iter() if name.tag.endswith("}Argument")] == [SCRIPT]
 
-    (tmp_path / SCRIPT).write_bytes(described.upload)
-    done = subprocess.run(
+    (tmp_path / SCRIPT).write_bytes(arc_description.upload)
+    result = subprocess.run(
         ["/bin/sh", SCRIPT], cwd=tmp_path, env={"PATH": os.environ["PATH"], "PILOTAGE_URL": URL},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == (shown(one), "")
+    assert (result.stdout, result.stderr) == (output_of(one), "")
     assert stat.S_IMODE((tmp_path / SCRIPT).stat().st_mode) == 0o600

@@ -1,6 +1,6 @@
-"""Links that a pilot plants among its files lead nobody to the files of somebody else.
+"""Nobody follows a link that a pilot plants among its files to the files of others.
 
-The pilots of a shared account can put anything in the place of what is theirs.
+The pilots of a shared account can replace their files by anything.
 """
 
 import os
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(shutil.which("find") is None, reason="needs the 
 
 
 class Shell:
-    """Runs the scripts for the files of pilots, as a login node would."""
+    """Runs the scripts for the files of pilots, as a login node does."""
 
     def __init__(self, name: str) -> None:
         self._words = ["busybox", "sh"] if name == "busybox" else [name]
@@ -66,7 +66,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """Make a folder of somebody else, whose files have the names of ours."""
+    """A folder of another user, whose files have the names of ours."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     for name in (f"{STAMP}.out", f"{STAMP}.end", "passwd"):
@@ -76,7 +76,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def age(folder: Path) -> None:
-    """Let all that is in a folder be a year old, and itself."""
+    """Make a folder and all its contents a year old."""
     for path in [*folder.rglob("*"), folder]:
         os.utime(path, (A_YEAR_AGO, A_YEAR_AGO), follow_symlinks=False)
 
@@ -86,7 +86,7 @@ def names(folder: Path) -> set[str]:
 
 
 def tidy_twice(files: Files, place: Path) -> None:
-    """Tidy once for the files, and once more for the folders that are empty by then."""
+    """Tidy once for the files, and again for the folders that are empty then."""
     for _ in range(2):
         age(place)
         files.tidy(0)

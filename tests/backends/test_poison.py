@@ -1,4 +1,4 @@
-"""What one pilot says of itself hurts no other: the guard bounds it, whatever the back-end."""
+"""A bad value of one pilot does not harm the others: the guard bounds it for every back-end."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,7 +17,7 @@ HONEST = {"status": Status.RUNNING, "raw": "R", "started_at": NOW}
 
 
 class Liar(Fake):
-    """Says what is true of all pilots but one."""
+    """A driver that tells the truth about all pilots but one."""
 
     def __init__(self, lie: dict[str, Any]) -> None:
         super().__init__()
@@ -43,11 +43,11 @@ class Liar(Fake):
 
 def answers_of(lie: dict[str, Any]) -> list[Observed]:
     guard = Guard(Liar(lie), lambda: NOW)
-    [honest, lied, also_honest] = guard.poll(JOBS)
-    assert [*guard.find().jobs] == [honest, lied, also_honest]
-    for job, seen in ((JOBS[0], honest), (JOBS[2], also_honest)):
-        assert seen == Observed(stamp=job.stamp, handle=job.handle, **HONEST)  # type: ignore[arg-type]
-    return [honest, lied, also_honest]
+    [honest, lie_answer, also_honest] = guard.poll(JOBS)
+    assert [*guard.find().jobs] == [honest, lie_answer, also_honest]
+    for job, one in ((JOBS[0], honest), (JOBS[2], also_honest)):
+        assert one == Observed(stamp=job.stamp, handle=job.handle, **HONEST)  # type: ignore[arg-type]
+    return [honest, lie_answer, also_honest]
 
 
 @pytest.mark.finding("H1")
@@ -57,21 +57,21 @@ def answers_of(lie: dict[str, Any]) -> list[Observed]:
     ids=["large", "small", "huge", "5000 digits", "bool", "text", "float"],
 )
 def test_an_exit_code_that_cannot_be_stored_is_left_out(code: Any) -> None:
-    failed = {"status": Status.FAILED, "cause": Cause.EXIT_CODE, "reason": "it failed"}
-    seen = answers_of({**failed, "exit_code": code})[1]
+    failure = {"status": Status.FAILED, "cause": Cause.EXIT_CODE, "reason": "it failed"}
+    observation = answers_of({**failure, "exit_code": code})[1]
 
-    assert seen.exit_code is None
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.EXIT_CODE)
-    assert seen.reason == (
+    assert observation.exit_code is None
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.EXIT_CODE)
+    assert observation.reason == (
         "it failed; left out, for it cannot be true: an exit code that is no number of 32 bits"
     )
 
 
 @pytest.mark.parametrize("code", [0, 1, 2**31 - 1, -(2**31), None])
 def test_an_exit_code_that_can_be_stored_is_kept(code: int | None) -> None:
-    seen = answers_of({"exit_code": code})[1]
+    observation = answers_of({"exit_code": code})[1]
 
-    assert (seen.exit_code, seen.reason) == (code, None)
+    assert (observation.exit_code, observation.reason) == (code, None)
 
 
 FAR = timezone(timedelta(hours=-12))
@@ -93,20 +93,24 @@ FAR = timezone(timedelta(hours=-12))
 )
 @pytest.mark.parametrize("which", ["started_at", "ended_at"])
 def test_a_moment_that_cannot_be_true_is_left_out(which: str, moment: Any) -> None:
-    seen = answers_of({"status": Status.DONE, which: moment})[1]
+    observation = answers_of({"status": Status.DONE, which: moment})[1]
 
-    assert getattr(seen, which) is None
-    assert seen.status is Status.DONE
-    assert "without a time zone, before 1970 or in the future" in str(seen.reason)
+    assert getattr(observation, which) is None
+    assert observation.status is Status.DONE
+    assert "without a time zone, before 1970 or in the future" in str(observation.reason)
 
 
 @pytest.mark.parametrize(
     "moment", [NOW, NOW + timedelta(hours=23), datetime(1970, 1, 1, 12, tzinfo=UTC)]
 )
 def test_a_moment_that_may_be_true_is_kept(moment: datetime) -> None:
-    seen = answers_of({"started_at": moment, "ended_at": moment})[1]
+    observation = answers_of({"started_at": moment, "ended_at": moment})[1]
 
-    assert (seen.started_at, seen.ended_at, seen.reason) == (moment, moment, None)
+    assert (observation.started_at, observation.ended_at, observation.reason) == (
+        moment,
+        moment,
+        None,
+    )
 
 
 @pytest.mark.parametrize("which", ["raw", "reason", "vo", "ce", "node"])
@@ -116,11 +120,11 @@ def test_a_moment_that_may_be_true_is_kept(moment: datetime) -> None:
     ids=["10 MB", "surrogates", "NUL", "5000 digits", "number", "list"],
 )
 def test_a_text_is_short_and_can_be_stored(which: str, text: Any) -> None:
-    seen = getattr(answers_of({which: text})[1], which)
+    observation = getattr(answers_of({which: text})[1], which)
 
-    assert seen is None or (isinstance(seen, str) and len(seen) <= 4000)
-    assert "\0" not in (seen or "")
-    (seen or "").encode()
+    assert observation is None or (isinstance(observation, str) and len(observation) <= 4000)
+    assert "\0" not in (observation or "")
+    (observation or "").encode()
 
 
 @pytest.mark.parametrize(
@@ -139,11 +143,11 @@ def test_a_text_is_short_and_can_be_stored(which: str, text: Any) -> None:
     ],
 )
 def test_what_cannot_be_kept_is_an_unreadable_answer_about_that_pilot(lie: dict[str, Any]) -> None:
-    seen = answers_of(lie)[1]
+    observation = answers_of(lie)[1]
 
-    assert (seen.status, seen.absent, seen.raw) == (None, False, "unreadable")
-    assert str(seen.reason).startswith("the answer about it cannot be read: ")
-    assert len(seen.handle.encode()) <= 1024
+    assert (observation.status, observation.absent, observation.raw) == (None, False, "unreadable")
+    assert str(observation.reason).startswith("the answer about it cannot be read: ")
+    assert len(observation.handle.encode()) <= 1024
 
 
 @pytest.mark.parametrize("lie", [{"handle": "9" * 5000}, {"handle": "\0"}, {"handle": 7}])
@@ -158,5 +162,5 @@ def test_a_receipt_whose_handle_cannot_be_kept_says_nothing(lie: dict[str, Any])
 def test_a_stamp_that_is_no_text_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
     guard = Guard(Liar({"stamp": 7}), lambda: NOW)
 
-    assert [seen.stamp for seen in guard.poll(JOBS)] == [JOBS[0].stamp, JOBS[2].stamp]
-    assert [seen.stamp for seen in guard.find().jobs] == [JOBS[0].stamp, JOBS[2].stamp]
+    assert [one.stamp for one in guard.poll(JOBS)] == [JOBS[0].stamp, JOBS[2].stamp]
+    assert [one.stamp for one in guard.find().jobs] == [JOBS[0].stamp, JOBS[2].stamp]

@@ -1,4 +1,4 @@
-"""One role has one name in all back-ends."""
+"""Modules with the same role have the same name in all back-ends."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from worker import backends
 
 OURS = ("arc", "htcondor", "local", "sim", "slurm")
 EVERYWHERE = {"driver", "options", "states", "output", "memory"}
-"""What each of them has."""
+"""The modules of each back-end."""
 
 
 def files(backend: str) -> set[str]:

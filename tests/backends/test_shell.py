@@ -1,4 +1,4 @@
-"""The door through which back-ends run other programs."""
+"""The function with which back-ends run other programs."""
 
 import logging
 import os
@@ -19,14 +19,14 @@ def sh(script: str) -> list[str]:
 
 
 def test_it_returns_what_the_program_wrote_and_its_exit_code() -> None:
-    done = run(sh("echo out; echo err >&2; exit 3"), timeout=PATIENCE)
-    assert (done.stdout, done.stderr, done.exit_code) == ("out\n", "err\n", 3)
-    assert 0 < done.seconds < 10
+    result = run(sh("echo out; echo err >&2; exit 3"), timeout=PATIENCE)
+    assert (result.stdout, result.stderr, result.exit_code) == ("out\n", "err\n", 3)
+    assert 0 < result.seconds < 10
 
 
 def test_no_shell_reads_the_words() -> None:
-    done = run(["/bin/echo", "$HOME;", "`id`", "a  b"], timeout=PATIENCE)
-    assert done.stdout == "$HOME; `id` a  b\n"
+    result = run(["/bin/echo", "$HOME;", "`id`", "a  b"], timeout=PATIENCE)
+    assert result.stdout == "$HOME; `id` a  b\n"
 
 
 def test_a_signal_is_an_exit_code_below_zero() -> None:
@@ -43,13 +43,13 @@ def test_input_that_nobody_reads_is_no_error() -> None:
 
 
 def test_the_environment_is_the_one_that_is_given() -> None:
-    done = run(["/usr/bin/env"], timeout=PATIENCE, env={"ONE": "1"})
-    assert done.stdout == "ONE=1\n"
+    result = run(["/usr/bin/env"], timeout=PATIENCE, env={"ONE": "1"})
+    assert result.stdout == "ONE=1\n"
 
 
 def test_broken_characters_are_replaced() -> None:
-    done = run(sh(r"printf 'a\377b'; printf '\200' >&2"), timeout=PATIENCE)
-    assert (done.stdout, done.stderr) == (
+    result = run(sh(r"printf 'a\377b'; printf '\200' >&2"), timeout=PATIENCE)
+    assert (result.stdout, result.stderr) == (
         "a\N{REPLACEMENT CHARACTER}b",
         "\N{REPLACEMENT CHARACTER}",
     )
@@ -84,7 +84,7 @@ def test_the_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
         run(sh(script), timeout=0.3)
     assert time.monotonic() - began < 500, "it does not wait for the program"
     child = int((tmp_path / "pid").read_text())
-    until(lambda: start_ticks(child) is None, "the child to be gone")
+    until(lambda: start_ticks(child) is None, "the end of the child")
 
 
 def test_a_program_that_says_nothing_is_named_with_a_round_time() -> None:
@@ -95,10 +95,10 @@ def test_a_program_that_says_nothing_is_named_with_a_round_time() -> None:
 
 def test_what_a_program_leaves_behind_neither_holds_us_up_nor_lives(tmp_path: Path) -> None:
     script = f"sleep 1000 & echo $! > '{tmp_path}/pid'; echo done"
-    done = run(sh(script), timeout=PATIENCE)
-    assert (done.stdout, done.exit_code) == ("done\n", 0)
+    result = run(sh(script), timeout=PATIENCE)
+    assert (result.stdout, result.exit_code) == ("done\n", 0)
     child = int((tmp_path / "pid").read_text())
-    until(lambda: start_ticks(child) is None, "the child to be gone")
+    until(lambda: start_ticks(child) is None, "the end of the child")
 
 
 def test_too_much_output_is_an_error_and_no_shorter_answer() -> None:
@@ -108,9 +108,9 @@ def test_too_much_output_is_an_error_and_no_shorter_answer() -> None:
 
 
 def test_closed_pipes_are_not_the_end() -> None:
-    done = run(sh("exec >&- 2>&- <&-; sleep 0.2; exit 4"), timeout=PATIENCE)
-    assert done.exit_code == 4
-    assert done.seconds >= 0.2
+    result = run(sh("exec >&- 2>&- <&-; sleep 0.2; exit 4"), timeout=PATIENCE)
+    assert result.exit_code == 4
+    assert result.seconds >= 0.2
 
 
 def test_nothing_of_it_is_left_in_this_process() -> None:
@@ -126,10 +126,10 @@ def test_nothing_of_it_is_left_in_this_process() -> None:
 def test_a_program_inherits_no_files() -> None:
     reader, writer = os.pipe()
     script = "import os; print(*sorted(os.listdir('/proc/self/fd')))"
-    found = run([sys.executable, "-I", "-c", script], timeout=PATIENCE).stdout.split()
+    descriptors = run([sys.executable, "-I", "-c", script], timeout=PATIENCE).stdout.split()
     os.close(reader)
     os.close(writer)
-    assert found == ["0", "1", "2", "3"], "3 is the folder that is listed"
+    assert descriptors == ["0", "1", "2", "3"], "3 is the folder that is listed"
 
 
 def test_a_secret_word_is_passed_and_never_shown(caplog: pytest.LogCaptureFixture) -> None:

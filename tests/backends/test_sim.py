@@ -1,4 +1,4 @@
-"""The simulated world: reproducible lives, time that may jump, and every fault on request."""
+"""The simulator: reproducible lives, jumps of time, and every fault on request."""
 
 import sqlite3
 import time
@@ -39,7 +39,7 @@ def site(uow: UnitOfWork) -> SimSite:
 
 @pytest.fixture
 def lite(sqlite: UnitOfWork) -> SimSite:
-    """On SQLite alone, for what is decided without the database."""
+    """A CE on SQLite alone, for tests that do not depend on the database."""
     return SimSite(sqlite, visibility_delay=0)
 
 
@@ -47,14 +47,14 @@ def orders(count: int, vo: str = "default") -> list[Order]:
     return [Order(stamp=uuid4().hex, vo=vo) for _ in range(count)]
 
 
-def send(driver: SimDriver, sent: list[Order]) -> list[Job]:
-    receipts = driver.submit(sent)
+def send(driver: SimDriver, batch: list[Order]) -> list[Job]:
+    receipts = driver.submit(batch)
     return [Job(stamp=one.stamp, handle=one.handle) for one in receipts if one.handle]
 
 
 def look(driver: SimDriver, *jobs: Job) -> list[Observed]:
-    seen = {one.stamp: one for one in driver.poll(jobs)}
-    return [seen[job.stamp] for job in jobs]
+    by_stamp = {one.stamp: one for one in driver.poll(jobs)}
+    return [by_stamp[job.stamp] for job in jobs]
 
 
 # Lives
@@ -68,39 +68,41 @@ def test_time_may_jump(site: SimSite) -> None:
         site.wait(seconds)
         walk.append(look(driver, job)[0].raw)
     assert walk == ["PENDING", "PENDING", "RUNNING", "RUNNING", "COMPLETED", "COMPLETED"]
-    [seen] = look(driver, job)
-    assert (seen.started_at, seen.ended_at) == (
+    [observation] = look(driver, job)
+    assert (observation.started_at, observation.ended_at) == (
         NOW + timedelta(seconds=10),
         NOW + timedelta(seconds=30),
     )
-    assert seen.exit_code == 0
+    assert observation.exit_code == 0
 
 
 def test_the_fate_of_a_stamp_depends_on_the_seed_alone(lite: SimSite) -> None:
-    sent = orders(50)
+    all_orders = orders(50)
     options: dict[str, Any] = {"success_rate": 0.5, "spread": "exponential", "run_time": 100}
 
     def fates(driver: SimDriver, batch: list[Order]) -> dict[str, object]:
         jobs = send(driver, batch)
         lite.wait(10_000)
-        seen = look(driver, *jobs)
+        observations = look(driver, *jobs)
         began = lite.clock - timedelta(seconds=10_000)
-        return {o.stamp: (o.raw, o.exit_code, o.ended_at and o.ended_at - began) for o in seen}
+        return {
+            o.stamp: (o.raw, o.exit_code, o.ended_at and o.ended_at - began) for o in observations
+        }
 
-    first = fates(lite.driver(**options), sent)
-    assert fates(lite.driver(**options), sent[::-1]) == first
-    assert fates(lite.driver(**options, seed=1), sent) != first
+    first = fates(lite.driver(**options), all_orders)
+    assert fates(lite.driver(**options), all_orders[::-1]) == first
+    assert fates(lite.driver(**options, seed=1), all_orders) != first
 
 
 def test_the_node_of_a_job_that_started_depends_on_the_seed_alone(lite: SimSite) -> None:
-    sent = orders(50)
+    batch = orders(50)
 
     def nodes(seed: int) -> dict[str, str | None]:
         driver = lite.driver(success_rate=1, queue_time=10, run_time=100, spread="fixed", seed=seed)
-        jobs = send(driver, sent)
-        assert {seen.node for seen in look(driver, *jobs)} == {None}
+        jobs = send(driver, batch)
+        assert {one.node for one in look(driver, *jobs)} == {None}
         lite.wait(20)
-        return {seen.stamp: seen.node for seen in look(driver, *jobs)}
+        return {one.stamp: one.node for one in look(driver, *jobs)}
 
     first = nodes(0)
     assert len(set(first.values()) - {None}) > 5
@@ -148,10 +150,10 @@ def test_a_job_may_end_for_every_cause(lite: SimSite, cause: Cause) -> None:
     driver = lite.driver(success_rate=0, failures={cause: 1}, run_time=100)
     [job] = send(driver, orders(1))
     lite.wait(1000)
-    [seen] = look(driver, job)
-    assert (seen.status, seen.cause) == (Status.FAILED, cause)
-    assert (seen.started_at is None) == (cause is Cause.NEVER_STARTED)
-    assert seen.ended_at is not None
+    [observation] = look(driver, job)
+    assert (observation.status, observation.cause) == (Status.FAILED, cause)
+    assert (observation.started_at is None) == (cause is Cause.NEVER_STARTED)
+    assert observation.ended_at is not None
 
 
 def test_beyond_its_quota_the_ce_refuses(site: SimSite) -> None:
@@ -218,8 +220,8 @@ def test_a_ce_knows_nothing_of_another(site: SimSite, uow: UnitOfWork) -> None:
 
 def test_a_handle_of_another_stamp_is_not_taken_for_it(site: SimSite) -> None:
     [job] = send(site.driver(), orders(1))
-    [seen] = look(site.driver(), Job(stamp=uuid4().hex, handle=job.handle))
-    assert seen.absent
+    [observation] = look(site.driver(), Job(stamp=uuid4().hex, handle=job.handle))
+    assert observation.absent
 
 
 def test_a_stamp_sent_twice_makes_two_jobs(site: SimSite) -> None:
@@ -231,13 +233,13 @@ def test_a_stamp_sent_twice_makes_two_jobs(site: SimSite) -> None:
 
 def test_a_cancelled_job_ends_at_once_and_one_that_waited_never_starts(site: SimSite) -> None:
     driver = site.driver(queue_time=10)
-    [waiting] = send(driver, orders(1))
-    driver.cancel([waiting])
-    [running] = send(driver, orders(1))
+    [early] = send(driver, orders(1))
+    driver.cancel([early])
+    [late] = send(driver, orders(1))
     site.wait(20)
-    driver.cancel([running])
+    driver.cancel([late])
     site.wait(20)
-    first, second = look(driver, waiting, running)
+    first, second = look(driver, early, late)
     assert (first.status, first.started_at) == (Status.CANCELLED, None)
     assert (second.status, second.ended_at) == (Status.CANCELLED, NOW + timedelta(seconds=20))
 
@@ -262,9 +264,9 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_jobs(
 ) -> None:
     driver = site.driver(max_jobs=10_000)
     waits = site.uow.engine.dialect.name == "postgresql"
-    sent = orders(count)
+    batch = orders(count)
     with statements(site.uow.engine) as submitting:
-        jobs = send(driver, sent)
+        jobs = send(driver, batch)
     with statements(site.uow.engine) as polling:
         driver.poll(jobs)
     with statements(site.uow.engine) as finding:
@@ -272,10 +274,10 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_jobs(
     with statements(site.uow.engine) as cancelling:
         driver.cancel(jobs)
     plain = [
-        [one for one in seen if not one.startswith(("BEGIN", "SAVEPOINT", "RELEASE"))]
-        for seen in (submitting, polling, finding, cancelling)
+        [one for one in queries if not one.startswith(("BEGIN", "SAVEPOINT", "RELEASE"))]
+        for queries in (submitting, polling, finding, cancelling)
     ]
-    assert [len(seen) for seen in plain] == [4 + waits, 2, 2 + waits, 3]
+    assert [len(queries) for queries in plain] == [4 + waits, 2, 2 + waits, 3]
 
 
 # Faults
@@ -289,9 +291,9 @@ def test_a_fault_is_switched_on_listed_and_switched_off(site: SimSite) -> None:
     site.switch_on(Fault.SLOW, seconds=3)
     site.switch_on(Fault.FORGETS, 0.5, for_ever=True)
     site.switch_on(Fault.SLOW, seconds=4)
-    found = active(site.uow, "ce1", NOW)
-    assert [(one.fault, one.rate) for one in found] == [(Fault.SLOW, 1), (Fault.FORGETS, 0.5)]
-    assert found[0].settings.seconds == 4
+    faults = active(site.uow, "ce1", NOW)
+    assert [(one.fault, one.rate) for one in faults] == [(Fault.SLOW, 1), (Fault.FORGETS, 0.5)]
+    assert faults[0].settings.seconds == 4
     assert active(site.uow, "ce2", NOW) == []
     assert switch_off(site.uow, "ce1", "slow") == [Fault.SLOW]
     assert switch_off(site.uow, "ce1", "slow") == []
@@ -311,7 +313,7 @@ def test_a_fault_lasts_from_since_until_until(site: SimSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told", "says"),
+    ("fault", "settings", "message"),
     [
         ("dwon", {}, "did you mean 'down'?"),
         ("slow", {"second": 3}, "did you mean 'seconds'?"),
@@ -325,19 +327,19 @@ def test_a_fault_lasts_from_since_until_until(site: SimSite) -> None:
     ],
 )
 def test_a_fault_told_wrongly_is_refused(
-    lite: SimSite, fault: str, told: dict[str, Any], says: str
+    lite: SimSite, fault: str, settings: dict[str, Any], message: str
 ) -> None:
-    with refused(Invalid, says):
-        switch_on(lite.uow, "ce1", fault, now=NOW, **told)
+    with refused(Invalid, message):
+        switch_on(lite.uow, "ce1", fault, now=NOW, **settings)
     assert active(lite.uow, "ce1", NOW) == []
 
 
 def test_a_lost_reply_may_lose_a_part_of_the_batch(site: SimSite) -> None:
     site.switch_on(Fault.LOSES_REPLY, share=0.4)
-    sent = orders(10)
+    batch = orders(10)
     with pytest.raises(Unavailable):
-        site.driver().submit(sent)
-    assert [job.stamp for job in site.driver().find().jobs] == [o.stamp for o in sent[:4]]
+        site.driver().submit(batch)
+    assert [job.stamp for job in site.driver().find().jobs] == [o.stamp for o in batch[:4]]
 
 
 def test_half_an_answer_is_another_half_each_time(site: SimSite) -> None:
@@ -366,14 +368,14 @@ def test_orders_are_refused_one_by_one_or_as_a_whole(lite: SimSite) -> None:
 
 def test_held_jobs_never_start(site: SimSite) -> None:
     driver = site.driver(queue_time=10, run_time=1000)
-    [running] = send(driver, orders(1))
+    [active] = send(driver, orders(1))
     site.wait(10)
-    [waiting] = send(driver, orders(1))
+    [in_queue] = send(driver, orders(1))
     site.switch_on(Fault.HOLDS)
     [new] = send(driver, orders(1))
     switch_off(site.uow, "ce1")
     site.wait(500)
-    assert [one.raw for one in look(driver, running, waiting, new)] == ["RUNNING", "HELD", "HELD"]
+    assert [one.raw for one in look(driver, active, in_queue, new)] == ["RUNNING", "HELD", "HELD"]
 
 
 @pytest.mark.parametrize(
@@ -392,14 +394,14 @@ def test_new_jobs_end_as_the_fault_says(
     site.switch_on(fault)
     jobs = send(driver, orders(20))
     site.wait(1000)
-    for seen in look(driver, *jobs):
-        assert seen.cause is cause
-        assert seen.ended_at is not None
-        assert least <= (seen.ended_at - NOW).total_seconds() <= most
+    for one in look(driver, *jobs):
+        assert one.cause is cause
+        assert one.ended_at is not None
+        assert least <= (one.ended_at - NOW).total_seconds() <= most
 
 
 @pytest.mark.parametrize(
-    ("fault", "waiting", "running"),
+    ("fault", "word_of_new", "word_of_old"),
     [
         (Fault.KILLS, "PENDING", "NODE_FAIL"),
         (Fault.REMOVES, "REMOVED", "REMOVED"),
@@ -408,14 +410,14 @@ def test_new_jobs_end_as_the_fault_says(
     ],
 )
 def test_jobs_that_are_there_are_struck_at_once(
-    site: SimSite, fault: Fault, waiting: str, running: str
+    site: SimSite, fault: Fault, word_of_new: str, word_of_old: str
 ) -> None:
     driver = site.driver(queue_time=10, run_time=1000)
     [first] = send(driver, orders(1))
     site.wait(10)
     [second] = send(driver, orders(1))
     site.switch_on(fault)
-    assert [one.raw for one in look(driver, second, first)] == [waiting, running]
+    assert [one.raw for one in look(driver, second, first)] == [word_of_new, word_of_old]
 
 
 def test_a_fault_strikes_a_share_of_the_jobs_and_always_the_same(site: SimSite) -> None:
@@ -503,14 +505,14 @@ def test_what_was_asked_is_done_though_the_answer_does_not_come(
 ) -> None:
     driver = site.driver(call_timeout=0.01)
     [job] = send(driver, orders(1))
-    sent = orders(2)
+    batch = orders(2)
     site.switch_on(fault)
-    for call in (lambda: driver.submit(sent), lambda: driver.cancel([job])):
+    for call in (lambda: driver.submit(batch), lambda: driver.cancel([job])):
         with pytest.raises((Unavailable, Unreadable)):
             call()
     switch_off(site.uow, "ce1")
-    found = {one.stamp: one.status for one in driver.find().jobs}
-    assert found == {job.stamp: Status.CANCELLED} | {o.stamp: Status.SUBMITTED for o in sent}
+    statuses = {one.stamp: one.status for one in driver.find().jobs}
+    assert statuses == {job.stamp: Status.CANCELLED} | {o.stamp: Status.SUBMITTED for o in batch}
 
 
 def test_a_slow_listing_is_as_old_as_its_question(
@@ -527,22 +529,22 @@ def test_a_slow_listing_is_as_old_as_its_question(
 
 def test_calls_are_struck_by_chance_at_a_rate(lite: SimSite) -> None:
     lite.switch_on(Fault.DOWN, 0.5)
-    failed = 0
+    failures = 0
     for _ in range(60):
         try:
             lite.driver().find()
         except Unavailable:
-            failed += 1
-    assert 5 < failed < 55
+            failures += 1
+    assert 5 < failures < 55
 
 
 def test_a_world_that_cannot_be_reached_is_an_unavailable_ce(
     site: SimSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OperationalError("SELECT", {}, sqlite3.OperationalError("no such table: sim_jobs"))
 
-    monkeypatch.setattr(memory, "by_ids", broken)
+    monkeypatch.setattr(memory, "by_ids", fail)
     with refused(Unavailable, "ce1", "older than this program"):
         site.driver().poll([Job(stamp=uuid4().hex, handle="sim-1")])
 
@@ -551,7 +553,7 @@ def test_a_world_that_cannot_be_reached_is_an_unavailable_ce(
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"queue_tiem": 3}, "did you mean 'queue_time'?"),
         ({"run_time": -1}, "run_time"),
@@ -566,8 +568,8 @@ def test_a_world_that_cannot_be_reached_is_an_unavailable_ce(
         ({"call_timeout": 0}, "call_timeout"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options: dict[str, Any], says: str) -> None:
-    with refused(Invalid, says):
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+    with refused(Invalid, message):
         registry.check_options({"sim": BACKEND}, "sim", options)
 
 

@@ -1,4 +1,4 @@
-"""What a cluster says of itself is asked for now and then, by each way to it."""
+"""The description of a cluster is read again after a while, once for each way to it."""
 
 import pytest
 
@@ -19,13 +19,13 @@ SLURM_VERSION           = 22.05.8
 
 
 class Cluster:
-    """Counts how often it is asked."""
+    """Counts its calls."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def ask(self) -> About:
-        self.asked += 1
+        self.calls += 1
         return client.read_about(CONFIGURATION)
 
 
@@ -44,20 +44,20 @@ def test_it_is_read() -> None:
     assert not client.read_about(without).accounting
 
 
-@pytest.mark.parametrize("said", ["", CONFIGURATION.replace("1001", "many"), "<html>"])
-def test_what_cannot_be_read_is_unreadable(said: str) -> None:
+@pytest.mark.parametrize("text", ["", CONFIGURATION.replace("1001", "many"), "<html>"])
+def test_what_cannot_be_read_is_unreadable(text: str) -> None:
     with pytest.raises(Unreadable):
-        client.read_about(said)
+        client.read_about(text)
 
 
 def test_it_is_asked_for_once_in_ten_minutes(clock: list[float]) -> None:
     cluster, options = Cluster(), SlurmOptions()
     for _ in range(3):
         client.recall(options, cluster.ask)
-    assert cluster.asked == 1
+    assert cluster.calls == 1
     clock[0] += KEPT_FOR
     client.recall(options, cluster.ask)
-    assert cluster.asked == 2
+    assert cluster.calls == 2
 
 
 def test_another_way_may_lead_to_another_cluster(clock: list[float]) -> None:
@@ -70,4 +70,4 @@ def test_another_way_may_lead_to_another_cluster(clock: list[float]) -> None:
     ):
         client.recall(options, cluster.ask)
         client.recall(options, cluster.ask)
-    assert cluster.asked == 4
+    assert cluster.calls == 4

@@ -1,4 +1,4 @@
-"""Answers of a real Slurm 22.05.8, recorded, and what is read off them."""
+"""Recorded answers of a real Slurm 22.05.8, and their observations."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ HEADER = (
 OURS = f"pilotage: vo=lhcb ce=hpc/one group={A}"
 TIMES = "2026-11-21T14:24:15\x1f2026-11-21T14:24:16"
 RAN = f"4\x1f1\x1fFAILED\x1fpilotage-{A}\x1fNonZeroExitCode\x1f{TIMES}\x1f{OURS}\x1fn7\x1f\x1e\n"
-KILLED = RAN.replace("4\x1f1", "4\x1f2").replace("NonZeroExitCode", "JobLaunchFailure")
+KILLED_ROW = RAN.replace("4\x1f1", "4\x1f2").replace("NonZeroExitCode", "JobLaunchFailure")
 RUNS = (
     f"4\x1f5\x1fRUNNING\x1fpilotage-{A}\x1fNone\x1f2026-11-21T14:24:15\x1fNONE"
     f"\x1f{OURS}\x1fn[1-2]\x1f\x1e\n"
@@ -53,10 +53,14 @@ HISTORY = (
 def test_the_queue_is_read() -> None:
     rows = queue_rows(HEADER + RAN + RUNS + WAITS + WHOLE, NAMES)
     assert [row.handle for row in rows] == ["4_1", "4_5", "10_30", "11"]
-    failed, runs, waits, whole = (row.with_exit(exits(EXITS)).observed() for row in rows)
-    assert (failed.status, failed.cause, failed.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 3)
-    assert failed.started_at == datetime(2026, 11, 21, 14, 24, 15, tzinfo=UTC)
-    assert failed.ended_at == datetime(2026, 11, 21, 14, 24, 16, tzinfo=UTC)
+    with_failure, runs, waits, whole = (row.with_exit(exits(EXITS)).observed() for row in rows)
+    assert (with_failure.status, with_failure.cause, with_failure.exit_code) == (
+        Status.FAILED,
+        Cause.EXIT_CODE,
+        3,
+    )
+    assert with_failure.started_at == datetime(2026, 11, 21, 14, 24, 15, tzinfo=UTC)
+    assert with_failure.ended_at == datetime(2026, 11, 21, 14, 24, 16, tzinfo=UTC)
     assert (runs.status, runs.reason, runs.ended_at) == (Status.RUNNING, None, None)
     assert (waits.status, waits.raw, waits.reason) == (
         Status.SUBMITTED, "PENDING", "PartitionDown",
@@ -84,17 +88,21 @@ def test_a_comment_that_is_not_ours_says_nothing(text: str) -> None:
 
 
 def test_a_comment_that_somebody_changed_hides_no_job() -> None:
-    changed = RUNS.replace(OURS, "a\nb ce=other group=")
-    assert [(row.handle, row.ce) for row in queue_rows(HEADER + changed, NAMES)] == [("4_5", None)]
-    changed = HISTORY.replace(OURS, "a\nb\nc")
-    assert len(history_rows(changed, NAMES)) == 7
+    text = RUNS.replace(OURS, "a\nb ce=other group=")
+    assert [(row.handle, row.ce) for row in queue_rows(HEADER + text, NAMES)] == [("4_5", None)]
+    text = HISTORY.replace(OURS, "a\nb\nc")
+    assert len(history_rows(text, NAMES)) == 7
 
 
 def test_a_signal_is_told_from_an_exit_code() -> None:
-    [row] = queue_rows(HEADER + KILLED, NAMES)
+    [row] = queue_rows(HEADER + KILLED_ROW, NAMES)
     assert row.lacks_exit
-    seen = row.with_exit(exits(EXITS)).observed()
-    assert (seen.cause, seen.exit_code, seen.reason) == (Cause.SIGNAL, 137, "signal 9 (SIGKILL)")
+    observation = row.with_exit(exits(EXITS)).observed()
+    assert (observation.cause, observation.exit_code, observation.reason) == (
+        Cause.SIGNAL,
+        137,
+        "signal 9 (SIGKILL)",
+    )
 
 
 def test_another_job_s_name_may_hold_anything() -> None:
@@ -108,11 +116,11 @@ def test_what_a_login_shell_says_before_is_left_out() -> None:
 
 
 def test_an_answer_that_is_empty_is_none() -> None:
-    for said in ("", "\n", "<html>Gateway Timeout</html>"):
+    for text in ("", "\n", "<html>Gateway Timeout</html>"):
         with pytest.raises(Unreadable):
-            queue_rows(said, NAMES)
+            queue_rows(text, NAMES)
         with pytest.raises(Unreadable):
-            history_rows(said, NAMES)
+            history_rows(text, NAMES)
 
 
 def test_no_jobs_are_an_answer() -> None:
@@ -121,9 +129,9 @@ def test_no_jobs_are_an_answer() -> None:
 
 
 def test_an_answer_that_is_cut_short_is_none() -> None:
-    for said in (HEADER + RAN + RUNS[:60], HEADER[:-2]):
+    for text in (HEADER + RAN + RUNS[:60], HEADER[:-2]):
         with pytest.raises(Unreadable):
-            queue_rows(said, NAMES)
+            queue_rows(text, NAMES)
     with pytest.raises(Unreadable):
         history_rows(HISTORY[:-3], NAMES)
 
@@ -131,43 +139,43 @@ def test_an_answer_that_is_cut_short_is_none() -> None:
 def test_the_history_is_read() -> None:
     rows = {row.handle: row for row in history_rows(HISTORY, NAMES)}
     assert set(rows) == {"4_0", "4_3", "39_0", "39_1", "39_2", "39_37", "5_0"}
-    cancelled = rows["39_37"].observed()
-    assert (cancelled.status, cancelled.raw) == (Status.CANCELLED, "CANCELLED by 0")
-    assert cancelled.started_at is None
-    killed = rows["5_0"].observed()
-    assert (killed.status, killed.cause, killed.exit_code) == (Status.FAILED, Cause.SIGNAL, 137)
+    observation = rows["39_37"].observed()
+    assert (observation.status, observation.raw) == (Status.CANCELLED, "CANCELLED by 0")
+    assert observation.started_at is None
+    failure = rows["5_0"].observed()
+    assert (failure.status, failure.cause, failure.exit_code) == (Status.FAILED, Cause.SIGNAL, 137)
 
 
 def test_the_nodes_of_a_job_that_ran_are_read() -> None:
-    failed, runs, waits, whole = queue_rows(HEADER + RAN + RUNS + WAITS + WHOLE, NAMES)
-    assert [row.observed().node for row in (failed, runs, waits, whole)] == [
+    with_failure, runs, waits, whole = queue_rows(HEADER + RAN + RUNS + WAITS + WHOLE, NAMES)
+    assert [row.observed().node for row in (with_failure, runs, waits, whole)] == [
         *("n7", "n[1-2]", None, None)
     ]
-    ended = {row.handle: row.observed().node for row in history_rows(HISTORY, NAMES)}
-    assert (ended["4_0"], ended["39_37"]) == ("n7", None)
+    nodes = {row.handle: row.observed().node for row in history_rows(HISTORY, NAMES)}
+    assert (nodes["4_0"], nodes["39_37"]) == ("n7", None)
 
 
 def test_a_word_that_nobody_knows_is_kept_and_is_no_status() -> None:
     [row] = queue_rows(HEADER + RUNS.replace("RUNNING", "PONDERS"), NAMES)
-    seen = row.observed()
-    assert (seen.status, seen.raw) == (None, "PONDERS")
+    observation = row.observed()
+    assert (observation.status, observation.raw) == (None, "PONDERS")
 
 
 def test_exit_codes_are_told_apart() -> None:
     assert exits(EXITS) == {"4_1": (3, 0), "4_2": (0, 9), "12": (1, 0)}
-    for said in ("", EXITS[:-5]):
+    for text in ("", EXITS[:-5]):
         with pytest.raises(Unreadable):
-            exits(said)
+            exits(text)
 
 
 def test_a_failed_job_whose_exit_nobody_tells_still_lacks_it() -> None:
-    failed, runs = queue_rows(HEADER + RAN + RUNS, NAMES)
-    assert failed.with_exit({}).lacks_exit
+    with_failure, runs = queue_rows(HEADER + RAN + RUNS, NAMES)
+    assert with_failure.with_exit({}).lacks_exit
     assert not runs.lacks_exit
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("text", "elements"),
     [
         ("0", [0]),
         ("0-3,7", [0, 1, 2, 3, 7]),
@@ -178,8 +186,8 @@ def test_a_failed_job_whose_exit_nobody_tells_still_lacks_it() -> None:
         ("x", []),
     ],
 )
-def test_elements_of_an_array_are_read(written: str, meant: list[int]) -> None:
-    assert numbers(written) == meant
+def test_elements_of_an_array_are_read(text: str, elements: list[int]) -> None:
+    assert numbers(text) == elements
 
 
 def test_elements_of_an_array_are_written() -> None:
@@ -190,10 +198,10 @@ def test_elements_of_an_array_are_written() -> None:
 def test_elements_that_share_a_line_are_a_row_each() -> None:
     together = WAITS.replace("\x1f30\x1f", "\x1f0-2,7-9:2%5\x1f")
     rows = queue_rows(HEADER + together + RUNS, NAMES)
-    waiting = [row for row in rows if row.array == "10"]
-    assert [row.handle for row in waiting] == ["10_0", "10_1", "10_2", "10_7", "10_9"]
-    assert [row.stamp for row in waiting] == [f"{B}{n:08x}" for n in (0, 1, 2, 7, 9)]
-    assert {row.observed().status for row in waiting} == {Status.SUBMITTED}
+    elements = [row for row in rows if row.array == "10"]
+    assert [row.handle for row in elements] == ["10_0", "10_1", "10_2", "10_7", "10_9"]
+    assert [row.stamp for row in elements] == [f"{B}{n:08x}" for n in (0, 1, 2, 7, 9)]
+    assert {row.observed().status for row in elements} == {Status.SUBMITTED}
 
 
 def test_a_line_that_stands_for_a_whole_array_has_no_stamp() -> None:
@@ -212,9 +220,9 @@ def test_a_name_and_an_index_make_the_stamp() -> None:
     names = Names("pilotage")
 
     def stamp(name: str, index: int | None) -> str:
-        named = names.read(name)
-        assert named is not None
-        return named.stamp(index)
+        name_parts = names.read(name)
+        assert name_parts is not None
+        return name_parts.stamp(index)
 
     assert stamp(names.array(A, 0), 5) == f"{A}00000005"
     assert stamp(names.array(A, 200), 5) == f"{A}000000cd"

@@ -15,15 +15,15 @@ def test_a_thousand_pilots_are_a_handful_of_calls(slurm_world: World) -> None:
     driver.hello()
 
     def calls() -> Counter[str]:
-        made = Counter(log.read_text().split()) if log.exists() else Counter[str]()
+        counts = Counter(log.read_text().split()) if log.exists() else Counter[str]()
         log.unlink(missing_ok=True)
-        return made
+        return counts
 
-    with slurm_world.spoilt(COUNT.format(log=log)):
+    with slurm_world.replacing(COUNT.format(log=log)):
         receipts = driver.submit(orders(1000))
         assert calls() == {"sbatch": 1}
         jobs = [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
-        assert {seen.status for seen in driver.poll(jobs)} == {Status.SUBMITTED}
+        assert {one.status for one in driver.poll(jobs)} == {Status.SUBMITTED}
         assert calls() == {"squeue": 1}
         assert len(driver.find().jobs) == 1000
         assert calls() == {"squeue": 1, "sacct": 1}
@@ -38,7 +38,7 @@ def test_failed_pilots_cost_one_question_more(slurm_world: World) -> None:
     jobs = slurm_world.send(20, command="exit 3")
     for job in jobs:
         slurm_world.until_final(job)
-    with slurm_world.spoilt(COUNT.format(log=log)):
-        seen = slurm_world.connect().poll(jobs)
-    assert {one.exit_code for one in seen} == {3}
+    with slurm_world.replacing(COUNT.format(log=log)):
+        observations = slurm_world.connect().poll(jobs)
+    assert {one.exit_code for one in observations} == {3}
     assert Counter(log.read_text().split()) == {"squeue": 2}

@@ -1,4 +1,4 @@
-"""Who submits is killed at the worst moment: Slurm has accepted, nobody has read the answer."""
+"""The submitter is killed at the worst moment: Slurm has accepted, nobody has read the answer."""
 
 import json
 import os
@@ -29,18 +29,24 @@ means = Means(uow=uow, home=Path(home), now=lambda: datetime.now(UTC), prefix=pr
 driver = registry.connect(registry.discover(), ce, means)
 driver.submit([Order(stamp=stamp, vo="lhcb") for stamp in stamps])
 """
-ACCEPTED = 'real "$@" >/dev/null; echo $$ >"{mark}.new"; mv "{mark}.new" "{mark}"; exec sleep 60'
+ACCEPT = 'real "$@" >/dev/null; echo $$ >"{mark}.new"; mv "{mark}.new" "{mark}"; exec sleep 60'
 
 
 @contextmanager
-def killed(world: World, stamps: list[str]) -> Iterator[None]:
-    """Kill another process once its submission has been accepted."""
+def killing(world: World, stamps: list[str]) -> Iterator[None]:
+    """Start a submission in another process, and kill it after the acceptance."""
     mark = world.folder / "accepted"
-    told = [str(world.uow.engine.url), str(world.folder), world.prefix, world.ce, world.options]
-    with world.spoilt(ACCEPTED.format(mark=mark), "sbatch"):
-        words = [sys.executable, "-c", SUBMITTER, json.dumps([*told, stamps])]
+    arguments = [
+        str(world.uow.engine.url),
+        str(world.folder),
+        world.prefix,
+        world.ce,
+        world.options,
+    ]
+    with world.replacing(ACCEPT.format(mark=mark), "sbatch"):
+        words = [sys.executable, "-c", SUBMITTER, json.dumps([*arguments, stamps])]
         with subprocess.Popen(words, cwd=Path(__file__).parents[2]) as submitter:
-            until(lambda: mark.exists() or None, "the submission")
+            until(lambda: mark.exists() or None, "the acceptance of the submission")
             submitter.kill()
         with suppress(ProcessLookupError):
             os.killpg(os.getpgid(int(mark.read_text())), signal.SIGKILL)
@@ -50,11 +56,11 @@ def killed(world: World, stamps: list[str]) -> Iterator[None]:
 def test_what_was_accepted_is_found_by_its_stamp(slurm_world: World) -> None:
     stamps = [order.stamp for order in orders(20)]
     slurm_world.connect().hello()
-    with killed(slurm_world, stamps):
-        found = {job.stamp: job for job in slurm_world.connect().find().jobs}
-    assert set(found) == set(stamps)
+    with killing(slurm_world, stamps):
+        by_stamp = {job.stamp: job for job in slurm_world.connect().find().jobs}
+    assert set(by_stamp) == set(stamps)
     assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == set(stamps)
-    jobs = [Job(stamp=stamp, handle=found[stamp].handle) for stamp in stamps]
+    jobs = [Job(stamp=stamp, handle=by_stamp[stamp].handle) for stamp in stamps]
     for job in jobs[:3]:
         slurm_world.until_status(job, Status.RUNNING)
     assert all(answer.accepted for answer in slurm_world.connect().cancel(jobs))
@@ -65,11 +71,16 @@ def test_what_was_accepted_is_found_by_its_stamp(slurm_world: World) -> None:
 def test_what_ended_meanwhile_is_found_too(slurm_world: World) -> None:
     stamps = [order.stamp for order in orders(3)]
     slurm_world.options["command"] = "exit 0"
-    with killed(slurm_world, stamps):
-        until(lambda: ended(slurm_world) == set(stamps) or None, "the end of all")
-    with slurm_world.spoilt('real "$@" | head -n 1; exit 0', "squeue"):
-        until(lambda: ended(slurm_world) == set(stamps) or None, "accounting to tell of it")
+    with killing(slurm_world, stamps):
+        until(
+            lambda: stamps_that_ended(slurm_world) == set(stamps) or None, "the end of all pilots"
+        )
+    with slurm_world.replacing('real "$@" | head -n 1; exit 0', "squeue"):
+        until(
+            lambda: stamps_that_ended(slurm_world) == set(stamps) or None,
+            "the ends in the accounting",
+        )
 
 
-def ended(world: World) -> set[str]:
+def stamps_that_ended(world: World) -> set[str]:
     return {job.stamp for job in world.connect().find().jobs if job.status is Status.DONE}

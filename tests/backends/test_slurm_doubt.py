@@ -1,4 +1,4 @@
-"""What of several batches may have been sent decides what is said of all."""
+"""If one of several batches may have been sent, the error says so for all."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -19,7 +19,7 @@ NONSENSE = Unreadable("?", "ce", "no number")
 
 
 class Answering:
-    """A client whose answers are given; a text is the number of a job."""
+    """A client with prepared answers; a text is the number of a job."""
 
     def __init__(self, answers: Sequence[BackendError | str]) -> None:
         self._answers: Iterator[BackendError | str] = iter(answers)
@@ -32,7 +32,7 @@ class Answering:
 
 
 def send(answers: Sequence[BackendError | str]) -> list[Receipt]:
-    """Send a batch for each answer: each runs a script of its own."""
+    """Send one batch for each answer; each has its own script."""
     orders = [
         Order(stamp=uuid4().hex, vo="default", script=f"exit {n}") for n in range(len(answers))
     ]
@@ -58,7 +58,7 @@ def test_only_where_nothing_was_sent_at_all_is_it_said_so() -> None:
 
 
 def test_a_batch_that_was_sent_keeps_its_receipt_beside_one_that_was_not() -> None:
-    sent, unsent = send(["4711", AWAY])
+    first, second = send(["4711", AWAY])
 
-    assert sent.handle is not None
-    assert unsent.not_sent
+    assert first.handle is not None
+    assert second.not_sent

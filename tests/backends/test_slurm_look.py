@@ -1,4 +1,4 @@
-"""Where jobs of a real Slurm are looked for, and what is concluded where Slurm knows nothing."""
+"""The search for jobs of a real Slurm, and the conclusion if Slurm knows nothing."""
 
 import os
 import time
@@ -19,76 +19,83 @@ HALF_AN_ERROR = (
     'echo "sacct: error: Sending PersistInit msg: No error" >&2; real "$@" | head -n 1; exit 0'
 )
 NOTHING = 'real "$@" | head -n 1; exit 0'
-"""The header only: the answer that there are no jobs."""
+"""Only the header: an answer without jobs."""
 
 
-def closed(world: World, count: int) -> list[Job]:
+def send_to_closed(world: World, count: int) -> list[Job]:
     """Send pilots that wait for ever."""
     return world.send(count, partition="closed")
 
 
 def statuses(world: World, jobs: list[Job]) -> list[Status | None]:
-    seen = {one.stamp: one.status for one in world.connect().poll(jobs)}
-    return [seen[job.stamp] for job in jobs]
+    by_stamp = {one.stamp: one.status for one in world.connect().poll(jobs)}
+    return [by_stamp[job.stamp] for job in jobs]
 
 
 def test_a_few_of_a_waiting_array_are_cancelled_though_slurm_forgets_them(
     slurm_world: World,
 ) -> None:
-    jobs = closed(slurm_world, 10)
-    gone, kept = jobs[3:6], [*jobs[:3], *jobs[6:]]
-    assert all(answer.accepted for answer in slurm_world.connect().cancel(gone))
+    jobs = send_to_closed(slurm_world, 10)
+    unwanted, others = jobs[3:6], [*jobs[:3], *jobs[6:]]
+    assert all(answer.accepted for answer in slurm_world.connect().cancel(unwanted))
     until(
-        lambda: set(statuses(slurm_world, gone)) == {Status.CANCELLED} or None, "the cancellation"
+        lambda: set(statuses(slurm_world, unwanted)) == {Status.CANCELLED} or None,
+        "the cancellation",
     )
-    assert set(statuses(slurm_world, kept)) == {Status.SUBMITTED}
-    assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == {job.stamp for job in kept}
-    for seen in slurm_world.connect().poll(gone):
-        assert seen.reason == "it was cancelled before it started"
+    assert set(statuses(slurm_world, others)) == {Status.SUBMITTED}
+    assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == {job.stamp for job in others}
+    for one in slurm_world.connect().poll(unwanted):
+        assert one.reason == "it was cancelled before it started"
 
 
 def test_a_wrapper_that_shortens_lists_hides_no_pilot(slurm_world: World) -> None:
-    jobs = closed(slurm_world, 100)
+    jobs = send_to_closed(slurm_world, 100)
     slurm_world.connect().cancel(jobs[1::3])
-    kept = [job for n, job in enumerate(jobs) if n % 3 != 1]
-    with slurm_world.spoilt('unset SLURM_BITSTR_LEN; real "$@"; exit', "squeue"):
-        assert statuses(slurm_world, kept) == [Status.SUBMITTED] * len(kept)
-        listed = slurm_world.connect().find()
-    assert {one.stamp for one in listed.jobs if one.status is Status.SUBMITTED} == {
-        job.stamp for job in kept
+    others = [job for n, job in enumerate(jobs) if n % 3 != 1]
+    with slurm_world.replacing('unset SLURM_BITSTR_LEN; real "$@"; exit', "squeue"):
+        assert statuses(slurm_world, others) == [Status.SUBMITTED] * len(others)
+        listing = slurm_world.connect().find()
+    assert {one.stamp for one in listing.jobs if one.status is Status.SUBMITTED} == {
+        job.stamp for job in others
     }
 
 
 def test_a_waiting_array_that_is_cancelled_as_a_whole(slurm_world: World) -> None:
-    jobs = closed(slurm_world, 4)
+    jobs = send_to_closed(slurm_world, 4)
     slurm_world.connect().cancel(jobs)
-    until(lambda: set(statuses(slurm_world, jobs)) == {Status.CANCELLED} or None, "the end")
+    until(
+        lambda: set(statuses(slurm_world, jobs)) == {Status.CANCELLED} or None,
+        "the cancellation of all",
+    )
 
 
 def test_somebody_else_cancels_a_whole_array(slurm_world: World) -> None:
-    jobs = closed(slurm_world, 4)
+    jobs = send_to_closed(slurm_world, 4)
     slurm_world.slurm.call("scancel", jobs[0].handle.partition("_")[0])
-    until(lambda: set(statuses(slurm_world, jobs)) == {Status.CANCELLED} or None, "the end")
+    until(
+        lambda: set(statuses(slurm_world, jobs)) == {Status.CANCELLED} or None,
+        "the cancellation of all",
+    )
 
 
 def test_what_somebody_else_cancels_before_it_starts_is_absent(slurm_world: World) -> None:
-    jobs = closed(slurm_world, 3)
+    jobs = send_to_closed(slurm_world, 3)
     slurm_world.slurm.call("scancel", jobs[1].handle)
-    until(lambda: slurm_world.look(jobs[1]).absent or None, "the job to be gone")
+    until(lambda: slurm_world.look(jobs[1]).absent or None, "the absence of the job")
     assert statuses(slurm_world, [jobs[0], jobs[2]]) == [Status.SUBMITTED] * 2
 
 
 def test_a_job_of_another_name_is_another_job(slurm_world: World) -> None:
     [job] = slurm_world.send()
     [other] = orders()
-    seen = slurm_world.look(Job(stamp=other.stamp, handle=job.handle))
-    assert seen.absent, "a cluster may count from 1 again"
+    observation = slurm_world.look(Job(stamp=other.stamp, handle=job.handle))
+    assert observation.absent, "a cluster may count from 1 again"
 
 
 def test_a_job_without_a_handle_is_found_by_its_stamp(slurm_world: World) -> None:
     [job] = slurm_world.send()
-    [seen] = slurm_world.connect().poll([Job(stamp=job.stamp, handle="")])
-    assert (seen.handle, seen.absent) == (job.handle, False)
+    [observation] = slurm_world.connect().poll([Job(stamp=job.stamp, handle="")])
+    assert (observation.handle, observation.absent) == (job.handle, False)
 
 
 def test_two_installations_share_an_account(slurm_world: World) -> None:
@@ -104,8 +111,8 @@ def test_while_accounting_is_away_nothing_is_absent(slurm_world: World, trouble:
     [alive] = slurm_world.send()
     stranger = Job(stamp=orders()[0].stamp, handle="999999_0")
     driver = slurm_world.connect()
-    with slurm_world.spoilt(trouble, "sacct"):
-        assert [seen.stamp for seen in driver.poll([alive, stranger])] == [alive.stamp]
+    with slurm_world.replacing(trouble, "sacct"):
+        assert [one.stamp for one in driver.poll([alive, stranger])] == [alive.stamp]
         with pytest.raises(Unavailable):
             driver.poll([stranger])
         listing = driver.find()
@@ -120,21 +127,24 @@ def test_what_accounting_takes_for_alive_and_nobody_else_is_absent(slurm_world: 
     slurm_world.until_status(job, Status.RUNNING)
     until(
         lambda: "RUNNING" in slurm_world.slurm.call("sacct", "-X", "-j", job.handle) or None,
-        "accounting to know it",
+        "the job in the accounting",
     )
-    with slurm_world.spoilt(NOTHING, "squeue"):
+    with slurm_world.replacing(NOTHING, "squeue"):
         assert slurm_world.look(job).absent
         assert slurm_world.connect().find().jobs == []
     assert slurm_world.look(job).status is Status.RUNNING
 
 
 def test_jobs_that_ended_before_the_last_listings_are_still_listed(slurm_world: World) -> None:
-    """A listing that nobody recorded costs nothing: the next ones begin as early."""
+    """A listing that is not recorded loses nothing: the next one begins as early."""
     [job] = slurm_world.send(command="exit 0")
     slurm_world.until_final(job)
     start = datetime.now(UTC)
-    with slurm_world.spoilt(NOTHING, "squeue"):
-        until(lambda: slurm_world.connect().find().jobs or None, "accounting to know its end")
+    with slurm_world.replacing(NOTHING, "squeue"):
+        until(
+            lambda: slurm_world.connect().find().jobs or None,
+            "the end of the job in the accounting",
+        )
         for n in range(3 * USES):
             slurm_world.now = start + timedelta(minutes=n)
             assert [one.stamp for one in slurm_world.connect().find().jobs] == [job.stamp]
@@ -142,18 +152,21 @@ def test_jobs_that_ended_before_the_last_listings_are_still_listed(slurm_world: 
 
 
 def test_without_accounting_the_pilot_itself_tells_how_it_ended(forgetful_world: World) -> None:
-    """The controller forgets after two seconds; what the pilot wrote down stays."""
+    """The controller forgets after two seconds; the files of the pilot stay."""
     world = forgetful_world
     good, bad, late = (world.send(command=line)[0] for line in ("exit 0", "exit 3", FOREVER))
     for job in (good, bad):
         world.until_final(job)
     world.until_status(late, Status.RUNNING)
-    with world.spoilt(NOTHING, "squeue"):
-        seen = {one.stamp: one for one in world.connect().poll([good, bad, late])}
-        assert (seen[good.stamp].status, seen[good.stamp].raw) == (Status.DONE, "exit 0")
-        assert seen[good.stamp].started_at is not None
-        assert (seen[bad.stamp].status, seen[bad.stamp].cause) == (Status.FAILED, Cause.EXIT_CODE)
-        assert seen[late.stamp].absent
+    with world.replacing(NOTHING, "squeue"):
+        by_stamp = {one.stamp: one for one in world.connect().poll([good, bad, late])}
+        assert (by_stamp[good.stamp].status, by_stamp[good.stamp].raw) == (Status.DONE, "exit 0")
+        assert by_stamp[good.stamp].started_at is not None
+        assert (by_stamp[bad.stamp].status, by_stamp[bad.stamp].cause) == (
+            Status.FAILED,
+            Cause.EXIT_CODE,
+        )
+        assert by_stamp[late.stamp].absent
         listing = world.connect().find()
     assert listing.complete
     assert {(one.stamp, one.handle) for one in listing.jobs} == {
@@ -167,8 +180,12 @@ def test_a_node_that_fails_takes_its_pilots_with_it(slurm_world: World) -> None:
     call = slurm_world.slurm.call
     node = call("squeue", "-h", "-j", job.handle, "-o", "%N").strip()
     call("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
-    seen = slurm_world.until_final(job)
-    assert (seen.status, seen.cause, seen.raw) == (Status.FAILED, Cause.NODE, "NODE_FAIL")
+    observation = slurm_world.until_final(job)
+    assert (observation.status, observation.cause, observation.raw) == (
+        Status.FAILED,
+        Cause.NODE,
+        "NODE_FAIL",
+    )
     up = ["sinfo", "-h", "-N", "-n", node, "-p", "main", "-t", "idle,mix,alloc", "-o", "%N"]
     until(lambda: call(*up).strip() or None, "the node to come back")
 
@@ -179,8 +196,12 @@ def test_the_controller_really_forgets(forgetful_world: World) -> None:
     [job] = world.send(command="exit 3")
     world.until_final(job)
     until(lambda: not world.slurm.jobs(world.prefix) or None, "the controller to forget")
-    seen = world.look(job)
-    assert (seen.status, seen.raw, seen.exit_code) == (Status.FAILED, "exit 3", 3)
+    observation = world.look(job)
+    assert (observation.status, observation.raw, observation.exit_code) == (
+        Status.FAILED,
+        "exit 3",
+        3,
+    )
 
 
 def test_with_neither_accounting_nor_files_a_pause_makes_a_listing_incomplete(
@@ -200,24 +221,24 @@ def test_with_neither_accounting_nor_files_a_pause_makes_a_listing_incomplete(
 
 
 def test_files_are_kept_and_then_removed(slurm_world: World) -> None:
-    [ended, runs] = slurm_world.send(
+    [first, runs] = slurm_world.send(
         2, command="echo told; [ $SLURM_ARRAY_TASK_ID = 0 ] || sleep 99"
     )
-    slurm_world.until_final(ended)
+    slurm_world.until_final(first)
     driver = slurm_world.connect()
     until(lambda: "told" in driver.output(runs).text or None, "the output")
-    kept = slurm_world.folder / "kept by pilots" / slurm_world.prefix
-    files = {path.name for path in kept.rglob("*.*")}
-    assert files == {f"{ended.stamp}.out", f"{ended.stamp}.end", f"{runs.stamp}.out"}
+    folder = slurm_world.folder / "kept by pilots" / slurm_world.prefix
+    files = {path.name for path in folder.rglob("*.*")}
+    assert files == {f"{first.stamp}.out", f"{first.stamp}.end", f"{runs.stamp}.out"}
     driver.tidy()
-    assert {path.name for path in kept.rglob("*.*")} == files
+    assert {path.name for path in folder.rglob("*.*")} == files
     two_hours_ago = time.time() - 7200
-    for path in kept.rglob("*.*"):
+    for path in folder.rglob("*.*"):
         os.utime(path, (two_hours_ago, two_hours_ago))
     slurm_world.connect(keep_output=3600).tidy()
-    assert {path.name for path in kept.rglob("*.*")} == files, "it was tidied not long ago"
+    assert {path.name for path in folder.rglob("*.*")} == files, "it was tidied not long ago"
     slurm_world.now = datetime.now(UTC) + timedelta(hours=2)
     slurm_world.connect(keep_output=3600).find()
-    assert {path.name for path in kept.rglob("*.*")} == files, "asking removes nothing"
+    assert {path.name for path in folder.rglob("*.*")} == files, "asking removes nothing"
     slurm_world.connect(keep_output=3600).tidy()
-    assert {path.name for path in kept.rglob("*.*")} == {f"{runs.stamp}.out"}, "it still runs"
+    assert {path.name for path in folder.rglob("*.*")} == {f"{runs.stamp}.out"}, "it still runs"

@@ -1,4 +1,4 @@
-"""What is remembered of a cluster, in both databases."""
+"""The tables of the back-end slurm, in both databases."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ STAMPS = [f"{n:032x}" for n in range(1000)]
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = NOW

@@ -1,4 +1,4 @@
-"""What a CE of this back-end may be told, and what sbatch is told of it."""
+"""The options of a CE of this back-end, and the arguments of sbatch."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ from worker.domain.pilot import GROUP_LENGTH, numbered
 NAMES = Names("pilotage")
 
 
-def words(options: SlurmOptions, sent: list[Order] | None = None) -> list[str]:
-    [batch] = batches(sent or orders(3), 1001)
+def words(options: SlurmOptions, some: list[Order] | None = None) -> list[str]:
+    [batch] = batches(some or orders(3), 1001)
     return batch.words("hpc", NAMES, options)
 
 
@@ -38,50 +38,50 @@ def test_each_option_is_one_word() -> None:
 def test_an_array_has_the_numbers_that_were_claimed() -> None:
     group = "a" * GROUP_LENGTH
     some = [Order(stamp=numbered(group, n), vo="atlas") for n in (0, 1, 2, 7, 9)]
-    told = words(SlurmOptions(), some)
-    assert told[0] == f"--job-name=pilotage-{group}"
-    assert told[1] == "--array=0-2,7,9"
-    assert told[2] == f"--comment=pilotage: vo=atlas ce=hpc group={group}"
+    arguments = words(SlurmOptions(), some)
+    assert arguments[0] == f"--job-name=pilotage-{group}"
+    assert arguments[1] == "--array=0-2,7,9"
+    assert arguments[2] == f"--comment=pilotage: vo=atlas ce=hpc group={group}"
 
 
 def test_a_thousand_pilots_are_one_array_and_small_arrays_are_several() -> None:
-    sent = orders(1000)
-    [whole] = batches(sent, 1001)
+    all_orders = orders(1000)
+    [whole] = batches(all_orders, 1001)
     assert len(whole.receipts("12")) == 1000
-    parts: list[Batch] = list(batches(sent, 300))
+    parts: list[Batch] = list(batches(all_orders, 300))
     assert [part.offset for part in parts] == [0, 300, 600, 900]
     handles = {one.stamp: one.handle for part in parts for one in part.receipts("12")}
-    assert handles[sent[650].stamp] == "12_50"
-    named = NAMES.read(NAMES.array(sent[0].stamp[:GROUP_LENGTH], 600))
-    assert named is not None
-    assert named.stamp(50) == sent[650].stamp
+    assert handles[all_orders[650].stamp] == "12_50"
+    name_parts = NAMES.read(NAMES.array(all_orders[0].stamp[:GROUP_LENGTH], 600))
+    assert name_parts is not None
+    assert name_parts.stamp(50) == all_orders[650].stamp
 
 
 def test_a_stamp_in_the_words_is_each_pilots_own() -> None:
     group = "a" * GROUP_LENGTH
     one, two = numbered(group, 1), numbered(group, 2)
-    # The last has the stamp of another in its words, as they stand.
-    sent = [
+    # The script of the last pilot has the stamp of another pilot.
+    all_orders = [
         Order(stamp=one, vo="atlas", script=f"echo {one}"),
         Order(stamp=two, vo="atlas", script=f"echo {two}"),
         Order(stamp=numbered(group, 3), vo="atlas", script=f"echo {two}"),
     ]
-    shared, other = batches(sent, 1001)
-    assert shared.stamps() == [one, two]
-    assert shared.what.script == f"echo {OPEN}"
+    first, other = batches(all_orders, 1001)
+    assert first.stamps() == [one, two]
+    assert first.what.script == f"echo {OPEN}"
     assert other.what.script == f"echo {two}"
 
 
 @pytest.mark.parametrize("size", [0, 1])
 def test_without_arrays_each_pilot_is_a_job_of_its_own(size: int) -> None:
-    sent = orders(3)
-    alone = list(batches(sent, size))
-    assert [(one.offset, one.stamps()) for one in alone] == [(None, [o.stamp]) for o in sent]
+    all_orders = orders(3)
+    alone = list(batches(all_orders, size))
+    assert [(one.offset, one.stamps()) for one in alone] == [(None, [o.stamp]) for o in all_orders]
     assert alone[2].receipts("12")[0].handle == "12"
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [
         {"partition": "a\nb"},
         {"partition": ""},
@@ -125,13 +125,13 @@ def test_without_arrays_each_pilot_is_a_job_of_its_own(size: int) -> None:
         {"unknown": 1},
     ],
 )
-def test_what_cannot_be_meant_is_refused(given: dict[str, Any]) -> None:
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
-        registry.check_options(registry.discover(), "slurm", given)
+        registry.check_options(registry.discover(), "slurm", options)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [
         {},
         {"partition": "main,short", "constraint": "[a|b]*2"},
@@ -144,8 +144,8 @@ def test_what_cannot_be_meant_is_refused(given: dict[str, Any]) -> None:
         {"output_folder": None},
     ],
 )
-def test_what_can_be_meant_is_taken(given: dict[str, Any]) -> None:
-    assert registry.check_options(registry.discover(), "slurm", given)
+def test_what_can_be_meant_is_taken(options: dict[str, Any]) -> None:
+    assert registry.check_options(registry.discover(), "slurm", options)
 
 
 def test_a_time_limit_is_written_in_minutes_and_seconds() -> None:
@@ -154,7 +154,7 @@ def test_a_time_limit_is_written_in_minutes_and_seconds() -> None:
 
 
 NOT_FOR_THE_OPERATOR = ("uid", "gid", "wrap", "jobid", "clusters", "cluster-constraint", "export")
-"""Options of sbatch by which a job would be somebody else's, somewhere else, or something else."""
+"""Options of sbatch that change the user, the place or the work of a job."""
 
 
 def beginnings(name: str) -> list[str]:
@@ -165,10 +165,10 @@ def beginnings(name: str) -> list[str]:
 @pytest.mark.parametrize("name", NOT_FOR_THE_OPERATOR)
 def test_l9_no_argument_says_as_whom_or_where_a_job_runs(name: str) -> None:
     for word in beginnings(name):
-        for written in (f"--{word}", f"--{word}=0"):
-            with pytest.raises(Invalid, match="is not for you to say") as refused:
-                registry.check_options(registry.discover(), "slurm", {"arguments": [written]})
-            assert "\n" not in str(refused.value)
+        for argument in (f"--{word}", f"--{word}=0"):
+            with pytest.raises(Invalid, match="is not for you to say") as refusal:
+                registry.check_options(registry.discover(), "slurm", {"arguments": [argument]})
+            assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("word", ["--gres=gpu:1", "--uses", "--exclusive", "--nodelist=n1"])

@@ -19,7 +19,7 @@ def world(slurm_world_over_ssh: World) -> World:
 
 
 def logins(world: World) -> int:
-    """Count how often somebody has logged in."""
+    """Return the number of logins."""
     assert world.login is not None
     log = world.login.kept.folder / "log" / "sshd.out"
     return log.read_text(errors="replace").count("Accepted publickey")
@@ -27,8 +27,8 @@ def logins(world: World) -> int:
 
 def test_a_pilot_from_its_submission_to_its_output(world: World) -> None:
     [job] = world.send(command="id -un; echo $HOME; exit 3")
-    seen = world.until_final(job)
-    assert (seen.status, seen.exit_code) == (Status.FAILED, 3)
+    observation = world.until_final(job)
+    assert (observation.status, observation.exit_code) == (Status.FAILED, 3)
     assert world.login is not None
     home = pwd.getpwnam(world.login.user).pw_dir
     assert world.connect().output(job).text == f"{world.login.user}\n{home}\n"
@@ -79,14 +79,14 @@ def test_what_a_login_shell_says_does_no_harm(world: World) -> None:
     assert world.login is not None
     profile = Path(pwd.getpwnam(world.login.user).pw_dir) / ".ssh"
     profile.mkdir(exist_ok=True)
-    said = profile / "rc"
-    said.write_text("echo Welcome to hpc; echo 12; echo error: quota exceeded >&2\n")
+    script = profile / "rc"
+    script.write_text("echo Welcome to hpc; echo 12; echo error: quota exceeded >&2\n")
     try:
         [job] = world.send(command="exit 0", ssh_keep=0)
         assert world.connect(ssh_keep=0).find().complete
         assert world.until_final(job).status is Status.DONE
     finally:
-        said.unlink()
+        script.unlink()
 
 
 def test_a_key_that_is_not_accepted_is_called_by_its_name(world: World) -> None:
@@ -104,7 +104,7 @@ def test_a_key_that_is_not_accepted_is_called_by_its_name(world: World) -> None:
 
 @pytest.fixture
 def each_its_key(world: World) -> World:
-    """Two VOs: the key of one is good, the other's is not accepted."""
+    """Two VOs: the node accepts the key of one, and refuses that of the other."""
     assert world.login is not None
     good = Path(world.options.pop("ssh_key"))
     world.options["vo_keys"] = True
@@ -121,12 +121,12 @@ def test_one_vos_bad_key_harms_no_other(each_its_key: World) -> None:
     assert set(world.slurm.jobs(world.prefix)) == {one.stamp for one in mine}
     jobs = [Job(stamp=one.stamp, handle=str(answers[one.stamp].handle), vo="atlas") for one in mine]
     stranger = Job(stamp=theirs[0].stamp, handle="999999_0", vo="cms")
-    assert {seen.stamp for seen in driver.poll([*jobs, stranger])} == {job.stamp for job in jobs}
+    assert {one.stamp for one in driver.poll([*jobs, stranger])} == {job.stamp for job in jobs}
     listing = driver.find()
     assert (listing.vos, listing.complete) == (frozenset({"atlas"}), True)
     assert {job.stamp for job in listing.jobs} == {job.stamp for job in jobs}
-    told = {one.stamp: one.accepted for one in driver.cancel([*jobs, stranger])}
-    assert told == {stranger.stamp: False, **dict.fromkeys((job.stamp for job in jobs), True)}
+    acceptance = {one.stamp: one.accepted for one in driver.cancel([*jobs, stranger])}
+    assert acceptance == {stranger.stamp: False, **dict.fromkeys((job.stamp for job in jobs), True)}
     assert driver.hello()
 
 
@@ -180,21 +180,21 @@ def test_a_login_node_that_goes_and_comes_back(world: World) -> None:
 
 
 def test_a_login_node_that_hangs_is_left_in_time(world: World) -> None:
-    """The connection is there, and nobody at its other end."""
+    """The connection is open, but nobody answers."""
     assert world.login is not None
     world.connect().hello()
     server = world.login.kept.facts()["keeper"]
-    stopped = [pid for pid in world.login.processes() if pid != server]
+    sessions = [pid for pid in world.login.processes() if pid != server]
     driver = world.connect(call_timeout=1.5)
-    for pid in stopped:
+    for pid in sessions:
         os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(Unavailable):
             driver.find()
     finally:
-        for pid in stopped:
+        for pid in sessions:
             os.kill(pid, signal.SIGCONT)
-    until(lambda: world.connect().hello(), "the login node")
+    until(lambda: world.connect().hello(), "an answer of the login node")
 
 
 def test_a_missing_program_is_named(world: World) -> None:

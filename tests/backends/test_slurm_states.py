@@ -1,4 +1,4 @@
-"""Slurm's words: all that its documentation has, and what a person may be shown of the others."""
+"""The states in the documentation of Slurm, and how other words are shown."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from worker.backends.slurm.names import harmless
 from worker.backends.slurm.states import STATES, by_exit, meaning
 from worker.domain.pilot import CE_FAULTS, FINAL, Cause, Status
 
-WAITING = ("PENDING", "CONFIGURING", "POWER_UP_NODE", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
+WAITS = ("PENDING", "CONFIGURING", "POWER_UP_NODE", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
            "SPECIAL_EXIT", "RESV_DEL_HOLD")  # fmt: skip
-RUNNING = ("RUNNING", "RESIZING", "SIGNALING", "COMPLETING", "STAGE_OUT", "UPDATE_DB", "SUSPENDED",
+RUNS = ("RUNNING", "RESIZING", "SIGNALING", "COMPLETING", "STAGE_OUT", "UPDATE_DB", "SUSPENDED",
            "STOPPED")  # fmt: skip
-ENDED = {
+ENDS = {
     "COMPLETED": (Status.DONE, None),
     "CANCELLED": (Status.CANCELLED, None),
     "FAILED": (Status.FAILED, None),
@@ -26,24 +26,24 @@ ENDED = {
 }
 
 
-@pytest.mark.parametrize("word", WAITING)
+@pytest.mark.parametrize("word", WAITS)
 def test_what_waits_waits(word: str) -> None:
     assert meaning(word) == (Status.SUBMITTED, None)
 
 
-@pytest.mark.parametrize("word", RUNNING)
+@pytest.mark.parametrize("word", RUNS)
 def test_what_runs_or_is_still_busy_runs(word: str) -> None:
     assert meaning(word) == (Status.RUNNING, None)
 
 
-@pytest.mark.parametrize("word", ENDED)
+@pytest.mark.parametrize("word", ENDS)
 def test_what_has_ended_has_a_cause(word: str) -> None:
-    assert meaning(word) == ENDED[word]
+    assert meaning(word) == ENDS[word]
 
 
 def test_the_table_has_every_documented_word() -> None:
-    assert {*WAITING, *RUNNING, *ENDED} <= set(STATES)
-    assert {word for word, (status, _) in STATES.items() if status in FINAL} == set(ENDED)
+    assert {*WAITS, *RUNS, *ENDS} <= set(STATES)
+    assert {word for word, (status, _) in STATES.items() if status in FINAL} == set(ENDS)
 
 
 @pytest.mark.parametrize("word", ["CANCELLED by 1000", "CANCELLED+", "cancelled", "CANCELLED by 0"])

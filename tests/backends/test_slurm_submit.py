@@ -1,4 +1,4 @@
-"""What pilots of a real Slurm run, with what, and what becomes of orders that it does not take."""
+"""The scripts and variables of pilots of a real Slurm, and orders that it refuses."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ def jobs_of(receipts: list[Receipt]) -> list[Job]:
 
 
 def outputs(world: World, receipts: list[Receipt]) -> list[str]:
-    """Wait for pilots to end well; what they wrote."""
+    """Wait until pilots have ended well; return their outputs."""
     jobs = jobs_of(receipts)
     for job in jobs:
         assert world.until_final(job).status is Status.DONE, world.connect().output(job)
@@ -34,8 +34,8 @@ def test_a_pilot_runs_the_script_of_its_vo(slurm_world: World) -> None:
     arguments = ("a b", "'; touch broken; '", "$HOME", "", "--x=\n")
     [order] = orders(1, "atlas", script=script, arguments=arguments)
     [text] = outputs(slurm_world, slurm_world.connect(environment=ENVIRONMENT).submit([order]))
-    told, environment = json.loads(text)
-    assert told == list(arguments)
+    words, environment = json.loads(text)
+    assert words == list(arguments)
     assert environment["ODD"] == ENVIRONMENT["ODD"]
     assert environment["PILOTAGE_STAMP"] == order.stamp
     assert environment["PILOTAGE_VO"] == "atlas"
@@ -54,7 +54,7 @@ def test_each_pilot_of_an_array_gets_its_own_secret(slurm_world: World) -> None:
         digest = sha256(f"{one.secret}\n".encode()).hexdigest()
         assert text.startswith(f"{digest}  -\n600\n")
         assert f"\nPILOTAGE_URL={url}\n" in text
-        assert "***" not in text  # as a secret in a variable would be shown
+        assert "***" not in text  # a secret in a variable would be visible here
 
 
 def test_a_pilot_inherits_nothing_of_the_worker(
@@ -92,18 +92,18 @@ def test_the_command_of_a_ce(slurm_world: World, command: str | list[str]) -> No
 
 
 def test_what_differs_by_the_stamp_only_is_one_array(slurm_world: World) -> None:
-    sent = [
+    batch = [
         one._replace(
             script=f"#!/bin/sh\necho 'a {one.stamp} b' \"$@\"",
             arguments=[f"{one.stamp}", f"--x='{one.stamp}' y"],
         )
         for one in orders(5)
     ]
-    receipts = slurm_world.connect().submit(sent)
+    receipts = slurm_world.connect().submit(batch)
     assert len({str(one.handle).partition("_")[0] for one in receipts}) == 1
-    for told, receipt in zip(outputs(slurm_world, receipts), receipts, strict=True):
+    for text, receipt in zip(outputs(slurm_world, receipts), receipts, strict=True):
         stamp = receipt.stamp
-        assert told == f"a {stamp} b {stamp} --x='{stamp}' y\n"
+        assert text == f"a {stamp} b {stamp} --x='{stamp}' y\n"
 
 
 def test_a_script_may_look_like_slurms_own_words(slurm_world: World) -> None:
@@ -113,28 +113,28 @@ def test_a_script_may_look_like_slurms_own_words(slurm_world: World) -> None:
 
 
 def test_every_pilot_of_an_array_has_its_own_stamp(slurm_world: World) -> None:
-    sent = [order for order in orders(20) if int(order.stamp, 16) % 3]
-    receipts = slurm_world.connect(command="printf %s $PILOTAGE_STAMP").submit(sent)
+    batch = [order for order in orders(20) if int(order.stamp, 16) % 3]
+    receipts = slurm_world.connect(command="printf %s $PILOTAGE_STAMP").submit(batch)
     assert outputs(slurm_world, receipts) == [one.stamp for one in receipts]
 
 
 def test_alike_pilots_are_one_array_and_others_another(slurm_world: World) -> None:
     group = "c" * GROUP_LENGTH
-    sent = [
+    batch = [
         Order(stamp=numbered(group, n), vo="atlas" if n % 2 else "cms", script="exec sleep 1000")
         for n in range(8)
     ]
-    sent.append(sent[0]._replace(stamp=numbered(group, 8), script="sleep 999"))
-    receipts = slurm_world.connect().submit(sent)
+    batch.append(batch[0]._replace(stamp=numbered(group, 8), script="sleep 999"))
+    receipts = slurm_world.connect().submit(batch)
     arrays = Counter(str(one.handle).partition("_")[0] for one in receipts)
     assert sorted(arrays.values()) == [1, 4, 4]
-    assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == {one.stamp for one in sent}
+    assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == {one.stamp for one in batch}
 
 
 @pytest.mark.parametrize(("size", "calls"), [(1001, 1), (4, 3), (1, 10), (0, 10)])
 def test_a_group_may_need_several_arrays(slurm_world: World, size: int, calls: int) -> None:
     log = slurm_world.folder / "kept by pilots" / "calls"
-    with slurm_world.spoilt(f'echo x >>"{log}"', "sbatch"):
+    with slurm_world.replacing(f'echo x >>"{log}"', "sbatch"):
         receipts = slurm_world.connect(array_size=size).submit(orders(10))
     assert log.read_text().count("x") == calls
     jobs = jobs_of(receipts)
@@ -143,19 +143,19 @@ def test_a_group_may_need_several_arrays(slurm_world: World, size: int, calls: i
     assert {(job.stamp, job.handle) for job in driver.find().jobs} == {
         (job.stamp, job.handle) for job in jobs
     }
-    assert {seen.stamp for seen in driver.poll(jobs) if seen.status} == {job.stamp for job in jobs}
+    assert {one.stamp for one in driver.poll(jobs) if one.status} == {job.stamp for job in jobs}
     assert all(answer.accepted for answer in driver.cancel(jobs))
     for job in jobs:
         assert slurm_world.until_final(job).status is Status.CANCELLED
 
 
 def test_what_a_limit_on_our_jobs_leaves_room_for_is_taken(slurm_world: World) -> None:
-    limited = {"qos": "small", "account": "pilots"}
-    receipts = slurm_world.connect(**limited).submit(orders(40))
-    taken = [one for one in receipts if one.handle]
-    assert len(taken) == QUOTA
+    options = {"qos": "small", "account": "pilots"}
+    receipts = slurm_world.connect(**options).submit(orders(40))
+    successes = [one for one in receipts if one.handle]
+    assert len(successes) == QUOTA
     assert {one.refused for one in receipts if not one.handle} == {Cause.QUOTA}
-    again = slurm_world.connect(**limited).submit(orders(3))
+    again = slurm_world.connect(**options).submit(orders(3))
     assert {one.refused for one in again} == {Cause.QUOTA}
     assert "QOSMaxSubmitJobPerUserLimit" in str(again[0].reason)
 
@@ -189,7 +189,7 @@ def test_an_order_that_cannot_be_sent_harms_no_other(slurm_world: World) -> None
 
 def test_chatter_about_the_number_of_the_job_does_no_harm(slurm_world: World) -> None:
     chatter = 'echo "lua: 12 pilots welcome"; real "$@"; code=$?; echo "See you"; exit $code'
-    with slurm_world.spoilt(chatter, "sbatch"):
+    with slurm_world.replacing(chatter, "sbatch"):
         receipts = slurm_world.connect().submit(orders(2))
     assert all(one.handle for one in receipts)
     slurm_world.until_status(jobs_of(receipts)[0], Status.RUNNING)
@@ -233,27 +233,31 @@ def test_a_missing_folder_for_output_stops_no_pilot(slurm_world: World) -> None:
     assert slurm_world.until_final(job).status is Status.DONE
     assert slurm_world.connect(output_folder="/proc/nowhere").output(job).text == ""
     receipts = slurm_world.connect(command="exit 0").submit(orders())
-    until(lambda: slurm_world.until_final(jobs_of(receipts)[0]), "the end")
+    until(lambda: slurm_world.until_final(jobs_of(receipts)[0]), "the end of the pilot")
 
 
 def test_a_signal_reaches_the_pilot_and_its_script(slurm_world: World) -> None:
     script = "trap 'echo ending; exit 7' TERM; echo ready; while :; do sleep 0.1; done"
     [job] = jobs_of(slurm_world.connect(command=script).submit(orders()))
     driver = slurm_world.connect()
-    until(lambda: "ready" in driver.output(job).text or None, "the pilot to be ready")
+    until(lambda: "ready" in driver.output(job).text or None, "the pilot to start its work")
     slurm_world.slurm.call("scancel", "--batch", "--signal=TERM", job.handle)
-    seen = slurm_world.until_final(job)
-    assert (seen.status, seen.cause, seen.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 7)
+    observation = slurm_world.until_final(job)
+    assert (observation.status, observation.cause, observation.exit_code) == (
+        Status.FAILED,
+        Cause.EXIT_CODE,
+        7,
+    )
     assert driver.output(job).text == "ready\nending\n"
 
 
 def test_a_pilot_that_is_killed_is_told_so(slurm_world: World) -> None:
     command = f"[ $SLURM_ARRAY_TASK_ID = 0 ] && kill -9 $$; echo ready; {FOREVER}"
-    job, killed = slurm_world.send(2, command=command)
-    seen = slurm_world.until_final(job)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.SIGNAL)
+    job, victim = slurm_world.send(2, command=command)
+    observation = slurm_world.until_final(job)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.SIGNAL)
     driver = slurm_world.connect()
-    until(lambda: driver.output(killed).text or None, "the pilot to be ready")
-    slurm_world.slurm.call("scancel", "--batch", "--signal=KILL", killed.handle)
-    seen = slurm_world.until_final(killed)
-    assert (seen.status, seen.cause) == (Status.FAILED, Cause.SIGNAL)
+    until(lambda: driver.output(victim).text or None, "the pilot to start its work")
+    slurm_world.slurm.call("scancel", "--batch", "--signal=KILL", victim.handle)
+    observation = slurm_world.until_final(victim)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.SIGNAL)

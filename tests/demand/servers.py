@@ -1,4 +1,4 @@
-"""Servers of others that demand sources ask, started for a test."""
+"""The servers that demand sources ask, started for a test."""
 
 import fcntl
 import os
@@ -26,12 +26,12 @@ DASK = "distributed==2026.8.0"
 def running(
     words: Sequence[str], log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server for as long as the block."""
-    with log.open("wb") as written:
+    """Run a server while the block runs."""
+    with log.open("wb") as output:
         process = subprocess.Popen(
             list(words),
             stdin=subprocess.DEVNULL,
-            stdout=written,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=None if env is None else {**os.environ, **env},
         )
@@ -43,7 +43,7 @@ def running(
 
 
 def answers(url: str) -> bool:
-    """Return whether somebody answers there."""
+    """Return whether a server answers at this address."""
     try:
         return httpx.get(url).is_success
     except httpx.TransportError:
@@ -72,7 +72,7 @@ def prometheus(folder: Path) -> Iterator[str]:
 
 
 def dask_python(config: pytest.Config) -> Path:
-    """Return a Python that has Dask, or end the test that needs it."""
+    """Return a Python that has Dask; skip or fail the test if there is none."""
     plan = config.stash[PLAN]
     try:
         return _dask_python(Path(plan.folder), may_install=plan.may_install)
@@ -82,13 +82,13 @@ def dask_python(config: pytest.Config) -> Path:
 
 
 def _dask_python(folder: Path, *, may_install: bool) -> Path:
-    """Make an environment of its own, so that ours stays small; every user can run it."""
+    """Return the Python of an environment for Dask alone, so that ours stays small."""
     python = folder / "dask" / "bin" / "python"
     if python.exists():
         return python
     if not may_install:
         raise NotToBeHad(f"{DASK} is not installed, and {INSTALL_VARIABLE} is not 1")
-    # Several processes of a run want it at once: one installs it, the others wait.
+    # Several processes of a run need it at the same time: one installs it, the others wait.
     with (folder / "dask.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not python.exists():
@@ -100,17 +100,17 @@ def _install_dask(folder: Path) -> None:
     draft = folder / f"dask-{os.getpid()}"
     pip = [sys.executable, "-m", "pip", "--python", str(draft / "bin" / "python")]
     for words in (
-        [_python_of_all(), "-m", "venv", "--without-pip", str(draft)],
+        [_python_for_all(), "-m", "venv", "--without-pip", str(draft)],
         [*pip, "install", "--quiet", "--no-input", DASK],
     ):
-        done = subprocess.run(words, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise NotToBeHad(f"{DASK}: {done.stderr.strip()[-300:]}")
+        result = subprocess.run(words, check=False, capture_output=True, text=True)
+        if result.returncode:
+            raise NotToBeHad(f"{DASK}: {result.stderr.strip()[-300:]}")
     draft.rename(folder / "dask")
 
 
-def _python_of_all() -> str:
-    """Return a Python that jobs of other users can run, too: ours may lie in a closed home."""
+def _python_for_all() -> str:
+    """Return a Python that other users can run too: ours may be in a closed home."""
     ours = Path(sys.executable).resolve()
     is_open = all(folder.stat().st_mode & stat.S_IXOTH for folder in ours.parents)
     return str(ours) if is_open else shutil.which("python3", path=SYSTEM_PATH) or str(ours)

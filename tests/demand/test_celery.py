@@ -1,4 +1,4 @@
-"""The length of a Celery queue, as a real Celery makes it in a real Redis."""
+"""The length of a queue that a real Celery fills in a real Redis."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,12 +39,12 @@ def redis(broker: Redis) -> Redis:
 
 
 def ask(url: str, folder: Path, **options: Any) -> int:
-    told = write(folder / "broker.url", url)
-    return registry.ask("lhcb", {"kind": "celery", "url_file": str(told), **options})
+    url_file = write(folder / "broker.url", url)
+    return registry.ask("lhcb", {"kind": "celery", "url_file": str(url_file), **options})
 
 
 def send(url: str, queue: str, *priorities: int, **options: Any) -> None:
-    """Send a message for each priority, as an application does."""
+    """Send one message with each priority, as an application does."""
     with Celery("tasks", broker=url) as app:
         app.conf.broker_transport_options = options
         for priority in priorities:

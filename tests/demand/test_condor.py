@@ -41,7 +41,7 @@ def test_the_idle_jobs_that_a_constraint_chooses_are_counted(condor: Condor) -> 
     for owner, count in (("lhcb", 3), ("cms", 2)):
         text = DESCRIPTION.format(owner=owner, count=count)
         condor.call("submit", "-name", SCHEDD, "-spool", said=text)
-    until(lambda: registry.ask("lhcb", source) == 3, "jobs that are idle")
+    until(lambda: registry.ask("lhcb", source) == 3, "the idle jobs")
     condor.call("hold", "-name", SCHEDD, "-constraint", 'DemandOf == "lhcb"')
     assert registry.ask("lhcb", source) == 0
     assert registry.ask("cms", source) == 2
@@ -53,7 +53,7 @@ def test_in_all_a_pilot_that_has_jobs_counts_beside_the_idle_ones(condor: Condor
     text = DESCRIPTION.format(owner="atlas", count=6)
     condor.call("submit", "-name", SCHEDD, "-spool", said=text)
     source = options(condor, constraint='DemandOf == "{vo}"')
-    until(lambda: registry.ask("atlas", source) == 6, "jobs that are idle")
+    until(lambda: registry.ask("atlas", source) == 6, "the idle jobs")
     condor.call("hold", "-name", SCHEDD, "-constraint", 'DemandOf == "atlas" && ProcId < 4')
     for process, machine in enumerate([f"{'a' * 32}@n1", f"{'a' * 32}@n1", f"{'b' * 32}@n2", "n3"]):
         ours = ["-constraint", f'DemandOf == "atlas" && ProcId == {process}']

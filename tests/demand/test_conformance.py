@@ -16,11 +16,11 @@ from worker.domain.errors import DemandUnknown
 
 SECRET = "s3cr3t-of-a-source"
 TIMEOUT = {"command": 1.0, "condor": 1.0}
-"""Seconds for the sources that begin a program; for the others a fifth is enough."""
+"""Seconds for the sources that start a program; a fifth of a second is enough for the others."""
 
 
 def source(kind: str, port: int, folder: Path) -> dict[str, Any]:
-    """Return the values of a source that is asked at a port of this host, with a secret."""
+    """Return the options of a source with a secret; its server is a port of this host."""
     token = {"token_file": str(write(folder / "token", SECRET))}
     url = f"http://127.0.0.1:{port}"
     schemes = {

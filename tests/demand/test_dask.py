@@ -1,4 +1,4 @@
-"""The adaptive target, as a real scheduler of Dask computes it."""
+"""The number of workers that a real scheduler of Dask wants."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_a_scheduler_with_tasks_wants_workers_and_one_without_none(
         assert ask(url) == 0
         with running([str(python), "-c", CLIENT, address], tmp_path / "client.log"):
             until(lambda: ask(url) > 0, "a scheduler that wants workers")
-        until(lambda: ask(url) == 0, "a scheduler that wants none")
+        until(lambda: ask(url) == 0, "a scheduler that wants no worker")
 
 
 def test_a_scheduler_that_serves_no_api_is_unknown_and_how_it_does_is_said(

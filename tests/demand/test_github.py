@@ -1,4 +1,4 @@
-"""The jobs of a runner scale set, asked of a server that speaks as GitHub does."""
+"""The jobs of a runner scale set, from a server that speaks the protocol of GitHub."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused
-from tests.recipes.scale_set import TOKEN, Heard, ScaleSet, serving
+from tests.recipes.scale_set import TOKEN, ScaleSet, Session, serving
 from tests.redis_server import free_port
 from tests.secrets import write
 from worker.demand import registry
@@ -20,13 +20,13 @@ NOT_SHOWN = ("queue-of", TOKEN)
 
 
 @pytest.fixture
-def known() -> ScaleSet:
+def scale_set() -> ScaleSet:
     return ScaleSet(faulty=False)
 
 
 @pytest.fixture
-def source(known: ScaleSet, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    with serving(known) as address:
+def source(scale_set: ScaleSet, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    with serving(scale_set) as address:
         yield {
             "kind": "github",
             "url": f"{address}/api",
@@ -39,58 +39,60 @@ def source(known: ScaleSet, tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_the_jobs_that_are_offered_are_taken_and_counted_until_they_are_done(
-    known: ScaleSet, source: dict[str, Any]
+    scale_set: ScaleSet, source: dict[str, Any]
 ) -> None:
     assert registry.ask("ci", source) == 0
-    known.offer(3)
+    scale_set.offer(3)
     registry.ask("ci", source)
-    assert known.count("assigned") == 3
+    assert scale_set.count("assigned") == 3
     assert registry.ask("ci", source) == 3
-    assert not known.messages
-    assert known.session is None
-    known.jobs[1].state = "done"
+    assert not scale_set.messages
+    assert scale_set.session is None
+    scale_set.jobs[1].state = "done"
     assert registry.ask("ci", source) == 2
 
 
-def test_no_more_jobs_are_taken_than_there_may_be(known: ScaleSet, source: dict[str, Any]) -> None:
-    known.offer(5)
+def test_no_more_jobs_are_taken_than_there_may_be(
+    scale_set: ScaleSet, source: dict[str, Any]
+) -> None:
+    scale_set.offer(5)
     registry.ask("ci", {**source, "most": 2})
-    assert known.count("assigned") == 2
+    assert scale_set.count("assigned") == 2
 
 
 @pytest.mark.slow
 def test_old_tokens_lost_sessions_and_messages_that_come_again_change_nothing(
-    known: ScaleSet, source: dict[str, Any]
+    scale_set: ScaleSet, source: dict[str, Any]
 ) -> None:
-    known.faulty = True
-    known.offer(4)
+    scale_set.faulty = True
+    scale_set.offer(4)
     failures = 0
     for _ in range(10):
         try:
             registry.ask("ci", source)
         except DemandUnknown:
             failures += 1
-    assert failures == known.notes["lost"] == 2
-    assert known.notes["renewed"] >= 2
-    assert known.notes["repeated"] >= 1
-    assert known.count("assigned") == 4
-    assert known.session is None
+    assert failures == scale_set.notes["lost"] == 2
+    assert scale_set.notes["renewed"] >= 2
+    assert scale_set.notes["repeated"] >= 1
+    assert scale_set.count("assigned") == 4
+    assert scale_set.session is None
 
 
 def test_while_another_session_holds_the_set_the_demand_is_not_known(
-    known: ScaleSet, source: dict[str, Any]
+    scale_set: ScaleSet, source: dict[str, Any]
 ) -> None:
-    known.forget_after = 1e9
-    known.session = Heard("other", "queue-of-other", 1e9)
+    scale_set.forget_after = 1e9
+    scale_set.session = Session("other", "queue-of-other", 1e9)
     with refused(DemandUnknown, "another session holds the scale set", never=TOKEN):
         registry.ask("ci", source)
-    assert known.session.key == "other"
+    assert scale_set.session.key == "other"
 
 
 def test_a_wrong_token_is_said_and_not_shown(source: dict[str, Any], tmp_path: Path) -> None:
     wrong = {**source, "token_file": str(write(tmp_path / "wrong", "not-this-one"))}
-    said = "it answered 401: it does not know the token"
-    with refused(DemandUnknown, said, never="not-this-one"):
+    message = "it answered 401: it does not know the token"
+    with refused(DemandUnknown, message, never="not-this-one"):
         registry.ask("ci", wrong)
 
 
@@ -111,20 +113,20 @@ def test_nobody_who_answers_is_said_in_words(source: dict[str, Any]) -> None:
 
 def test_a_token_that_everybody_may_read_is_not_used(source: dict[str, Any]) -> None:
     file = Path(source["token_file"])
-    file.chmod(0o640)  # as a service reads what root wrote
+    file.chmod(0o640)  # a service may read a file of root through its group
     assert registry.ask("ci", source) == 0
     file.chmod(0o644)
     with refused(DemandUnknown, "everybody on this machine may read it: chmod o-r", never=TOKEN):
         registry.ask("ci", source)
 
 
-def test_a_runner_has_one_configuration(known: ScaleSet, source: dict[str, Any]) -> None:
+def test_a_runner_has_one_configuration(scale_set: ScaleSet, source: dict[str, Any]) -> None:
     options = registry.check(source)[1]
     assert isinstance(options, GithubOptions)
     assert options.counts is DemandCounts.JOBS
     assert ScaleSetClient(options).runner("first") == "config-of-first"
     assert ScaleSetClient(options).runner("first") is None
-    assert list(known.runners) == ["first"]
+    assert list(scale_set.runners) == ["first"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_what_cannot_be_asked_is_refused(source: dict[str, Any], change: dict[st
 def test_an_answer_without_a_number_is_no_demand(
     source: dict[str, Any], statistics: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.recipes.scale_set.statistics", lambda known: statistics)
+    monkeypatch.setattr("tests.recipes.scale_set.statistics", lambda scale_set: statistics)
     with refused(DemandUnknown, "its answer has no"):
         registry.ask("ci", source)
 

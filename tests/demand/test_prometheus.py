@@ -1,4 +1,4 @@
-"""The value of a query, as a real Prometheus answers it."""
+"""The value of a query that a real Prometheus answers."""
 
 from collections.abc import Iterator
 
@@ -40,13 +40,13 @@ def test_a_scalar_or_one_element_is_the_demand(url: str, query: str, number: int
 
 
 def test_what_it_has_scraped_is_asked(url: str) -> None:
-    def scraped() -> bool:
+    def is_scraped() -> bool:
         try:
             return ask(url, 'count(up{job="own"})') == 1
         except DemandUnknown:
             return False
 
-    until(scraped, "a scrape")
+    until(is_scraped, "Prometheus to read itself")
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Real pilots, real services: a batch system's own accounting agrees with the database."""
+"""Real pilots and services: the accounting of a batch system agrees with the database."""

@@ -1,4 +1,4 @@
-"""What real CEs need, and real workers."""
+"""Fixtures for real CEs and real workers."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from tests.redis_server import Redis
 
 @pytest.fixture
 def crew(processes: Processes, redis_server: Redis) -> Iterator[Crew]:
-    """Workers that a test starts; they are stopped at its end."""
-    made = Crew(processes, redis_server)
-    yield made
-    made.stop()
+    """Workers that a test starts; they stop at its end."""
+    crew = Crew(processes, redis_server)
+    yield crew
+    crew.stop()

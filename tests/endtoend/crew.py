@@ -1,4 +1,4 @@
-"""Real workers and a scheduler, for tests that ask a real CE at the end who was right."""
+"""Real workers and a scheduler, for tests that compare the database with a real CE."""
 
 import re
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from tests.redis_server import Redis
 from worker.db.database import Database
 
 EVERY: Mapping[str, float] = {"dispatch": 1, "check_pilots": 1, "reconcile": 2, "learn": 5}
-"""Nothing fires submit_pilots: a test says itself which pilots there are to be."""
+"""The schedules. There is none for submit_pilots: a test reserves its pilots itself."""
 
 NEVER = ("submit_pilots",)
 WORKERS = ("one", "two")
 
 
 class Crew:
-    """Two workers and a scheduler on one database, once they are started."""
+    """Two workers and a scheduler on one database."""
 
     def __init__(self, processes: Processes, redis: Redis) -> None:
         self.processes = processes
@@ -32,9 +32,9 @@ class Crew:
         submits_every: float | None = None,
         **settings: str,
     ) -> None:
-        """Start them; they go on until the test has ended.
+        """Start them; they run until the test has ended.
 
-        They send pilots only if it is said how often that is decided.
+        They execute submit_pilots only if `submits_every` says how often.
         """
         every = {**EVERY, **({"submit_pilots": submits_every} if submits_every else {})}
         lines = ["beat_interval = 0.5"]
@@ -43,7 +43,7 @@ class Crew:
         lines += ["[parameters]", *(f"{name} = {n}" for name, n in (parameters or {}).items())]
         path = self.processes.folder / "pilotage.toml"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        told = settings_of(
+        environment = settings_of(
             {
                 "database_url": database.url.render_as_string(hide_password=False),
                 "broker_url": self._redis.url,
@@ -53,21 +53,21 @@ class Crew:
             }
         )
         for name in WORKERS:
-            self.processes.start(name, site.worker(name), told)
-        self.processes.start("beat", site.beat(), told)
+            self.processes.start(name, site.worker(name), environment)
+        self.processes.start("beat", site.beat(), environment)
 
     def stop(self) -> None:
-        """Stop them all."""
+        """Stop the workers and the scheduler."""
         self.processes.end()
 
-    def counted(self, task: str, word: str) -> int:
-        """Sum up a count that the executions of a task wrote to the log."""
+    def total(self, task: str, word: str) -> int:
+        """Return the sum of a count in the log lines of a task."""
         counts = re.compile(rf"\b{word} (\d+)")
         lines = [count[1] for line in self.executions(task) if (count := counts.search(line))]
         assert lines, f"no execution of {task} wrote {word!r}"
         return sum(map(int, lines))
 
     def executions(self, task: str) -> list[str]:
-        """List what the executions of a task wrote to the log: a CE, and what they counted."""
+        """Return the log lines of a task: the CE and the counts of each execution."""
         line = re.compile(rf"{site.LOGGER}{task} (\S+: .*)")
         return [text for name in WORKERS for text in line.findall(self.processes.said(name))]

@@ -1,6 +1,6 @@
 """Two hundred pilots of mixed fates at a real ARC CE, through real workers.
 
-ARC's own client is asked at the end who was right.
+At the end ARC's own client must agree.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 from tests.backends.arc_site import ArcSite, Lost
 from tests.endtoend.crew import Crew
 from tests.patience import Patience, until
-from tests.testbeds.arc.client import Client, Said
+from tests.testbeds.arc.client import Client, Report
 from tests.testbeds.arc.jobs import jobs_by_stamp, local_pid
 from tests.testbeds.arc.service import Testbed
 from worker.backends import registry
@@ -35,10 +35,10 @@ MANY = 200
 """A-REX moves few jobs a second."""
 
 FATES = ("ok", "ok", "exit", "ok", "signal", "ok", "removed", "shot", "cancelled", "exit")
-"""What becomes of a pilot, by its number."""
+"""The fate of a pilot, by its number."""
 
 HUNGRY = 100
-"""One pilot of so many works until its time is up, and keeps a core busy for so long."""
+"""One of this number of pilots keeps a core busy until its time is up."""
 
 COMMAND = f"""
 number=$((0x${{PILOTAGE_STAMP#????????????????????????}}))
@@ -57,10 +57,10 @@ ENDS = {
     "removed": (Status.FAILED, Cause.REMOVED),
     "shot": (Status.FAILED, Cause.SIGNAL),
     "cancelled": (Status.CANCELLED, None),
-    # The fork LRMS limits the time of the processor, by a signal, and does not say that it did.
+    # The fork LRMS limits processor time by a signal, and does not report that.
     "limit": (Status.FAILED, Cause.SIGNAL),
 }
-SAID = {
+REPORTS = {
     "ok": ("Finished", 0),
     "exit": ("Failed", 3),
     "signal": ("Failed", 137),
@@ -69,7 +69,7 @@ SAID = {
     "cancelled": ("Killed", None),
     "limit": ("Failed", 137),
 }
-"""What the client of ARC says of each."""
+"""The state and the exit code in the report of ARC's client."""
 
 
 def fate(pilot: Pilot) -> str:
@@ -78,7 +78,7 @@ def fate(pilot: Pilot) -> str:
 
 
 class Factory:
-    """The services, as a worker calls them, with one CE."""
+    """The services with one CE, as a worker calls them."""
 
     def __init__(self, site: ArcSite, database: Database) -> None:
         self.site = site
@@ -91,7 +91,7 @@ class Factory:
             holder="one",
             by_hand=True,
         )
-        options = site.told(command=COMMAND, walltime=2, check_soonest=0.5, check_latest=1.0)
+        options = site.ce_options(command=COMMAND, walltime=2, check_soonest=0.5, check_latest=1.0)
         self.ce = CE(name="arc/one", backend="arc", capacity=MANY, options=options)
         with database.uow() as tx:
             ces.add(tx, self.ce)
@@ -108,19 +108,19 @@ class Factory:
             return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def send(self) -> None:
-        """Send them in two halves; no answer to the second comes."""
+        """Send the pilots in two halves; the answer to the second half is lost."""
         self._reserve(MANY // 2)
-        until(self._all_are_taken, pause=0.3)
+        until(self._all_are_sent, pause=0.3)
         with self.site.mischief(Lost()):
             self._reserve(MANY // 2)
-            until(self._all_are_taken, pause=0.3)
+            until(self._all_are_sent, pause=0.3)
 
     def _reserve(self, count: int) -> None:
         with self.database.uow() as tx:
             grant = Grant(vo=DEFAULT_VO, ce=self.ce.name, count=count)
             pilots.reserve(tx, [grant], self.runtime.now())
 
-    def _all_are_taken(self) -> bool:
+    def _all_are_sent(self) -> bool:
         return all(pilot.handle for pilot in self.pilots())
 
     def until_all_are_over(self) -> None:
@@ -132,23 +132,23 @@ class Factory:
             self.site.wait(0.5)
 
     def _meet(self, met: set[str]) -> None:
-        """Do to those pilots that run what they do not do themselves."""
-        running = [p for p in self.pilots() if p.status is Status.RUNNING and p.stamp not in met]
+        """Remove, shoot or cancel the pilots that run and have such a fate."""
+        new = [p for p in self.pilots() if p.status is Status.RUNNING and p.stamp not in met]
         by_fate: dict[str, list[Pilot]] = {}
-        for pilot in running:
+        for pilot in new:
             by_fate.setdefault(fate(pilot), []).append(pilot)
             met.add(pilot.stamp)
         client = self.client()
-        if removed := by_fate.get("removed"):
+        if victims := by_fate.get("removed"):
             client.jobs()
-            refused = [pilot for pilot in removed if not client.kill(str(pilot.handle))]
-            met.difference_update(pilot.stamp for pilot in refused)  # the next look tries again
+            survivors = [pilot for pilot in victims if not client.kill(str(pilot.handle))]
+            met.difference_update(pilot.stamp for pilot in survivors)  # the next round tries again
         for pilot in by_fate.get("shot", []):
             pid = local_pid(self.site.testbed.control, str(pilot.handle))
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-        if cancelled := by_fate.get("cancelled"):
-            cancel(self.runtime, [pilot.stamp for pilot in cancelled], yes=True)
+        if unwanted := by_fate.get("cancelled"):
+            cancel(self.runtime, [pilot.stamp for pilot in unwanted], yes=True)
 
     def client(self) -> Client:
         return Client(testbed=self.site.testbed, proxy=self.site.proxy, folder=self.site.folder)
@@ -168,20 +168,22 @@ def test_the_client_of_arc_agrees_pilot_by_pilot(
     factory.send()
     factory.until_all_are_over()
     crew.stop()
-    assert crew.counted("reconcile", "adopted") == MANY // 2
+    assert crew.total("reconcile", "adopted") == MANY // 2
 
-    told = factory.client().jobs()
-    made = factory.pilots()
-    assert len(made) == MANY
-    assert {pilot.handle for pilot in made} == set(told)
-    for pilot in made:
+    reports = factory.client().jobs()
+    all_pilots = factory.pilots()
+    assert len(all_pilots) == MANY
+    assert {pilot.handle for pilot in all_pilots} == set(reports)
+    for pilot in all_pilots:
         assert (pilot.status, pilot.cause) == ENDS[fate(pilot)], pilot
-        said: Said = told[str(pilot.handle)]
-        assert (said.state, said.exit_code) == SAID[fate(pilot)], (pilot, said)
-        assert pilot.status is Status.CANCELLED or pilot.exit_code == said.exit_code
+        report: Report = reports[str(pilot.handle)]
+        assert (report.state, report.exit_code) == REPORTS[fate(pilot)], (pilot, report)
+        assert pilot.status is Status.CANCELLED or pilot.exit_code == report.exit_code
         assert pilot.node == socket.gethostname(), pilot
-    there = jobs_by_stamp(arc_testbed.control)
-    assert all([job.id for job in there[pilot.stamp]] == [pilot.handle] for pilot in made)
-    # A worker may have been ended while it called the CE: nobody else may, until its lease is over.
-    counts = until(lambda: factory.run("reconcile").counts, "the CE to be free", pause=1)
+    jobs = jobs_by_stamp(arc_testbed.control)
+    assert all([job.id for job in jobs[pilot.stamp]] == [pilot.handle] for pilot in all_pilots)
+    # A worker may have ended during a call of the CE. Its lease then keeps the others away.
+    counts = until(
+        lambda: factory.run("reconcile").counts, "the end of the lease on the CE", pause=1
+    )
     assert (counts["strangers"], counts["adopted"]) == (0, 0)

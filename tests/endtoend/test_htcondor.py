@@ -1,6 +1,6 @@
 """200 pilots of every fate, through real workers.
 
-HTCondor's own history and the database agree, pilot by pilot.
+HTCondor's own history and the database agree about each pilot.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from worker.services.runtime import Runtime
 
 MIXED, LIMITED, HUNGRY = CES = ("pool/mixed", "pool/limited", "pool/hungry")
 FATES = ("ok", "ok", "exit", "signal", "removed", "held", "cancelled", "ok")
-"""What becomes of a pilot of the first CE, by its number."""
+"""The fate of a pilot of the first CE, by its number."""
 
 NUMBER = "number=$((0x${PILOTAGE_STAMP#????????????????????????}))"
 MIXED_COMMAND = f"""
@@ -42,10 +42,10 @@ case $((number % {len(FATES)})) in
 esac
 """
 LIMITED_COMMAND = "exec sleep 1000"
-"""Only its time ends it."""
+"""Only the time limit ends such a pilot."""
 
 HUNGRY_COMMAND = """exec python3 -c 'x = b"a" * 150_000_000; import time; time.sleep(1000)'"""
-"""Only its memory ends it, whenever the pool looks."""
+"""Only the memory limit ends such a pilot, when the pool looks at it."""
 
 ENDS = {
     "ok": (Status.DONE, None, 0),
@@ -57,12 +57,12 @@ ENDS = {
     "walltime": (Status.FAILED, Cause.WALLTIME, None),
     "memory": (Status.FAILED, Cause.OUT_OF_MEMORY, None),
 }
-RUNNING = frozenset({"ok", "exit", "signal", "walltime", "memory"})
+FATES_THAT_RUN = frozenset({"ok", "exit", "signal", "walltime", "memory"})
 """The fates of pilots that ran; the others may have ended before they started."""
 
 
 def fate(pilot: Pilot) -> str:
-    """Tell what is to become of a pilot."""
+    """Return the fate of a pilot."""
     number = group_and_number(pilot.stamp)[1]
     if pilot.ce == MIXED:
         return FATES[number % len(FATES)]
@@ -70,7 +70,7 @@ def fate(pilot: Pilot) -> str:
 
 
 def fate_by_history(ad: dict[str, Any]) -> str:
-    """Tell from HTCondor's record alone what became of a job."""
+    """Return the fate of a job as HTCondor recorded it."""
     if ad["JobStatus"] == 4:
         return "signal" if ad["ExitBySignal"] else {0: "ok", 3: "exit"}[ad["ExitCode"]]
     holds = {1: "held", 21: "memory"}
@@ -92,15 +92,15 @@ class Factory:
             return find(tx, asked=PageRequest(limit=1000)).items
 
     def send(self, **counts: int) -> None:
-        """Reserve pilots, and wait until the CEs have taken them."""
+        """Reserve pilots, and wait until the CEs have accepted them."""
         with self.runtime.database.uow() as tx:
             grants = [Grant(vo=DEFAULT_VO, ce=ce, count=n) for ce, n in counts.items()]
             pilots.reserve(tx, grants, self.runtime.now())
         until(lambda: all(pilot.handle for pilot in self.pilots()), pause=0.3)
 
-    def operator(self, tool: str, which: str, *words: str) -> None:
-        """Do what somebody with HTCondor's own programs does."""
-        stamps = [f'PilotageStamp == "{p.stamp}"' for p in self.pilots() if fate(p) == which]
+    def operator(self, tool: str, target: str, *words: str) -> None:
+        """Call a program of HTCondor for all pilots of one fate."""
+        stamps = [f'PilotageStamp == "{p.stamp}"' for p in self.pilots() if fate(p) == target]
         constraint = " || ".join(stamps)
         self.condor.call(tool, "-name", SCHEDD, *words, "-constraint", constraint)
 
@@ -159,24 +159,24 @@ def test_the_history_of_the_schedd_agrees_pilot_by_pilot(factory: Factory, crew:
     cancel(factory.runtime, ours, yes=True)
     factory.until_all_are_over()
 
-    recorded = {
+    history = {
         ad["PilotageStamp"]: ad
         for ad in factory.condor.recorded(
             " || ".join(f'PilotageInstance == "pilotage/{name}"' for name in CES)
         )
     }
-    assert len(factory.pilots()) == len(recorded) == 200
+    assert len(factory.pilots()) == len(history) == 200
     assert not factory.condor.jobs("pilotage")
     for pilot in factory.pilots():
-        ad = recorded[pilot.stamp]
+        ad = history[pilot.stamp]
         assert fate_by_history(ad) == fate(pilot)
         assert (pilot.status, pilot.cause, pilot.exit_code) == ENDS[fate(pilot)]
         assert pilot.handle == f"{ad['ClusterId']}.{ad['ProcId']}"
         assert ad["Owner"] == "griduser"
         slot = ad.get("LastRemoteHost", "")
-        if pilot.node or fate(pilot) in RUNNING:
+        if pilot.node or fate(pilot) in FATES_THAT_RUN:
             assert pilot.node == slot.rpartition("@")[2] != "", (pilot, slot)
-        ended = ad.get("CompletionDate") or ad["EnteredCurrentStatus"]
-        assert pilot.ended_at == datetime.fromtimestamp(ended, tz=UTC)
+        end = ad.get("CompletionDate") or ad["EnteredCurrentStatus"]
+        assert pilot.ended_at == datetime.fromtimestamp(end, tz=UTC)
         if fate(pilot) == "held":
             assert "not today" in str(pilot.reason)

@@ -1,6 +1,6 @@
 """Two hundred pilots of mixed fates at a real Slurm, through real workers.
 
-At the end Slurm's own accounting is asked who was right.
+At the end Slurm's own accounting must agree.
 """
 
 import time
@@ -29,7 +29,7 @@ from worker.services.tasks import catalogue
 from worker.services.tasks.execute import execute
 
 PARTS = (70, 60, 70)
-"""Pilots that are sent at a time; of the second part no answer comes."""
+"""The numbers of pilots that are sent at a time; the answer to the second part is lost."""
 COMMAND = """
 echo "pilot $PILOTAGE_STAMP"
 case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
@@ -39,12 +39,12 @@ case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
   *) exit 0 ;;
 esac
 """
-KILLED, CANCELLED, GREEDY, BAD = {0}, {1}, {2}, {3, 4}
+TO_KILL, TO_CANCEL, GREEDY, BAD = {0}, {1}, {2}, {3, 4}
 NOT_ACCEPTED = (Status.RESERVED, Status.SUBMITTING)
 AGAIN = 60.0
-"""Seconds after which a fate befalls a pilot again: on a busy machine Slurm may lose a signal."""
+"""Seconds after which a pilot is ended again: on a busy machine Slurm may lose a signal."""
 TIMED_OUT = 20
-"""The number of those pilots of the killed kind whose time is up instead."""
+"""The number of a pilot that is not killed as its kind is: its time runs out."""
 
 SLURM_SAYS = {
     (Status.DONE, None): "COMPLETED 0:0",
@@ -81,7 +81,7 @@ class Site:
             ces.add(tx, self.ce)
 
     def reserve(self, count: int) -> None:
-        """Hold slots, for two VOs."""
+        """Reserve pilots for two VOs."""
         grants = [Grant(vo=vo, ce=self.ce.name, count=count // 2) for vo in self.vos]
         with self.database.uow() as tx:
             pilots.reserve(tx, grants, self.runtime.now())
@@ -90,7 +90,7 @@ class Site:
         return execute(catalogue.get(task), self.ce.name, self.runtime)
 
     def are_sent(self) -> bool:
-        """Tell whether the CE has taken all that were reserved."""
+        """Return whether the CE has accepted all pilots."""
         return not any(pilot.status in NOT_ACCEPTED for pilot in self.pilots())
 
     def pilots(self) -> list[Pilot]:
@@ -98,19 +98,19 @@ class Site:
             return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def statuses(self) -> Counter[Status]:
-        """Count the pilots by status."""
+        """Return the number of pilots in each status."""
         return Counter(pilot.status for pilot in self.pilots())
 
     def stuck(self) -> str:
-        """Say which pilots have not ended, what Slurm says of them, and what of them still runs."""
-        left = [pilot for pilot in self.pilots() if pilot.status not in FINAL]
-        handles = ",".join(str(pilot.handle) for pilot in left)
+        """Describe the pilots that have not ended, their jobs at Slurm and their processes."""
+        active = [pilot for pilot in self.pilots() if pilot.status not in FINAL]
+        handles = ",".join(str(pilot.handle) for pilot in active)
         queue = self.world.slurm.call("squeue", "-a", "-t", "all", "-j", handles)
-        running = [line for pilot in left for line in processes_of(str(pilot.stamp))]
-        return "\n".join([str(left), queue, *running])
+        lines = [line for pilot in active for line in processes_of(str(pilot.stamp))]
+        return "\n".join([str(active), queue, *lines])
 
     def of(self, kinds: set[int], *statuses: Status) -> list[Pilot]:
-        """List the pilots of some kinds, by their number."""
+        """Return the pilots whose number is of these kinds, in these statuses."""
         return [
             pilot
             for pilot in self.pilots()
@@ -137,30 +137,30 @@ def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> 
         time.sleep(0.3)
     crew.stop()
     assert len(site.pilots()) == sum(PARTS)
-    assert crew.counted("reconcile", "adopted") == PARTS[1]
+    assert crew.total("reconcile", "adopted") == PARTS[1]
 
-    told = accounting(site, {str(pilot.handle) for pilot in site.pilots()})
-    assert set(told) == {pilot.handle for pilot in site.pilots()}
+    records = accounting(site, {str(pilot.handle) for pilot in site.pilots()})
+    assert set(records) == {pilot.handle for pilot in site.pilots()}
     for pilot in site.pilots():
-        state, name, started, ended, node = told[str(pilot.handle)]
+        state, name, start, end, node = records[str(pilot.handle)]
         assert state == SLURM_SAYS[pilot.status, pilot.cause], pilot
         assert name == f"{site.world.prefix}-{group_and_number(pilot.stamp)[0]}"
         assert pilot.node == node, pilot
         assert node not in ("", "None assigned")
         if pilot.status is not Status.CANCELLED:
-            assert (f"{pilot.started_at:%FT%T}", f"{pilot.ended_at:%FT%T}") == (started, ended)
-    # A worker may have been ended while it called the CE: nobody else may, until its lease is over.
-    counts = until(lambda: site.run("reconcile").counts, "the CE to be free", pause=1)
+            assert (f"{pilot.started_at:%FT%T}", f"{pilot.ended_at:%FT%T}") == (start, end)
+    # A worker may have ended during a call of the CE. Its lease then keeps the others away.
+    counts = until(lambda: site.run("reconcile").counts, "the end of the lease on the CE", pause=1)
     assert counts["strangers"] == 0
-    assert fates.wanted() == Counter((pilot.status, pilot.cause) for pilot in site.pilots())
+    assert fates.expected_ends() == Counter((pilot.status, pilot.cause) for pilot in site.pilots())
 
 
 def send(site: Site) -> None:
-    """Send them in three runtime; no answer to the second comes."""
+    """Send the pilots in three parts; the answer to the second part is lost."""
     first, second, third = PARTS
     site.reserve(first)
     until(site.are_sent, progress=site.statuses, pause=0.3)
-    with site.world.spoilt('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
+    with site.world.replacing('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
         site.reserve(second)
         until(site.are_sent, progress=site.statuses, pause=0.3)
     site.reserve(third)
@@ -168,7 +168,7 @@ def send(site: Site) -> None:
 
 
 class Fates:
-    """What befalls those pilots that do not end by themselves."""
+    """The ends of those pilots that do not end by themselves."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -176,36 +176,36 @@ class Fates:
         self.driver = site.runtime.driver(site.ce)
 
     def meet(self) -> None:
-        """Let it befall those that run."""
+        """End the pilots of these kinds that run."""
         now = time.monotonic()
-        for pilot in self.site.of(KILLED | CANCELLED, Status.RUNNING):
+        for pilot in self.site.of(TO_KILL | TO_CANCEL, Status.RUNNING):
             if now > self.met.get(pilot.stamp, 0) and self._is_ready(pilot):
                 self.met[pilot.stamp] = now + AGAIN
                 self._meet(pilot)
 
-    def wanted(self) -> Counter[tuple[Status, Cause | None]]:
-        """Count the ends that there must have been."""
+    def expected_ends(self) -> Counter[tuple[Status, Cause | None]]:
+        """Return the number of pilots that must end in each way."""
         return Counter(self._fate(group_and_number(one.stamp)[1]) for one in self.site.pilots())
 
     def _fate(self, number: int) -> tuple[Status, Cause | None]:
         if number == TIMED_OUT:
             return Status.FAILED, Cause.WALLTIME
-        for kinds, cause in ((KILLED, Cause.SIGNAL), (BAD, Cause.EXIT_CODE)):
+        for kinds, cause in ((TO_KILL, Cause.SIGNAL), (BAD, Cause.EXIT_CODE)):
             if number % 20 in kinds:
                 return Status.FAILED, cause
         if number % 20 in GREEDY and self.site.world.slurm.limits_memory:
             return Status.FAILED, Cause.OUT_OF_MEMORY
-        return (Status.CANCELLED if number % 20 in CANCELLED else Status.DONE), None
+        return (Status.CANCELLED if number % 20 in TO_CANCEL else Status.DONE), None
 
     def _is_ready(self, pilot: Pilot) -> bool:
-        """Tell whether it has begun; Slurm loses a signal to one that is about to."""
+        """Return whether a pilot has begun: Slurm loses a signal that comes just before."""
         place = self.site.world.folder / "kept by pilots" / self.site.world.prefix
-        found = list(place.rglob(f"{pilot.stamp}.out"))
-        return bool(found) and "ready" in found[0].read_text()
+        outputs = list(place.rglob(f"{pilot.stamp}.out"))
+        return bool(outputs) and "ready" in outputs[0].read_text()
 
     def _meet(self, pilot: Pilot) -> None:
         slurm, number = self.site.world.slurm, group_and_number(pilot.stamp)[1]
-        if number % 20 in CANCELLED:
+        if number % 20 in TO_CANCEL:
             pilots_service.cancel(self.site.runtime, [str(pilot.id)], yes=True)
         elif number == TIMED_OUT:
             slurm.attempt("scontrol", "update", f"JobId={pilot.handle}", "EndTime=now")
@@ -214,7 +214,7 @@ class Fates:
 
 
 def processes_of(stamp: str) -> Iterator[str]:
-    """Describe each process that has the stamp of a pilot in its environment or its words."""
+    """Describe each process with the stamp of a pilot in its environment or command line."""
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (place / "cmdline").read_bytes()
@@ -225,7 +225,7 @@ def processes_of(stamp: str) -> Iterator[str]:
 
 
 def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, ...]]:
-    """Ask Slurm's accounting by our own command line, once it has heard of every end."""
+    """Return what Slurm's accounting knows of these jobs, when all of them have ended."""
     arrays = ",".join(sorted({handle.partition("_")[0] for handle in handles}))
     words = [
         "-X",
@@ -242,8 +242,10 @@ def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, ...]]:
         is_early = any("|RUNNING|" in line or "|PENDING|" in line for line in lines)
         return None if is_early else lines
 
-    fields = [line.split("|") for line in until(ends, "accounting to hear of it", pause=0.5)]
-    assert len(fields) == len({job for job, *_ in fields}), "a job stands there twice"
+    fields = [
+        line.split("|") for line in until(ends, "the end of all jobs in the accounting", pause=0.5)
+    ]
+    assert len(fields) == len({job for job, *_ in fields}), "a job is listed twice"
     return {
         job: (f"{state.split()[0]} {code}", name, start, end, node)
         for job, state, code, name, start, end, node in fields

@@ -1,6 +1,6 @@
-"""Two CEs at one real place, each of which ends what is unwanted there: nothing wanted ends.
+"""Two CEs at one real place, each of which ends unwanted jobs there: no other job ends.
 
-The place is asked at the end, by its own programs, which jobs were cancelled.
+At the end the programs of the place say which jobs were cancelled.
 """
 
 import json
@@ -40,7 +40,7 @@ from worker.services.runtime import Runtime
 MAIN, GPU = "site/main", "site/gpu"
 MANY = 6
 LOOKS = 4
-"""Executions of reconcile for each CE that see the pilots of both."""
+"""The number of executions of reconcile for each CE that see the pilots of both."""
 COMMAND = """
 case $((0x${PILOTAGE_STAMP#????????????????????????} % 3)) in
   0) exit 0 ;;
@@ -52,24 +52,24 @@ TIMES = {"check_soonest": 0.5, "check_latest": 1.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A place for two CEs, and what its own programs say of the jobs there."""
+    """A place for two CEs, and the stamps that its own programs report as cancelled."""
 
     database: Database
     backend: str
     options: Mapping[str, Any]
     home: Path
-    cancelled: Callable[[], set[str]]
+    cancelled_stamps: Callable[[], set[str]]
     instance: str = "pilotage"
     go_on: Callable[[], object] = lambda: None
     names_running_nodes: bool = True
-    """Whether the node of a pilot is certain to be known before its end."""
+    """Whether the place always names the node of a pilot before its end."""
 
 
 @pytest.fixture
 def local_place(tmp_path: Path, postgresql_database: Database) -> Iterator[Place]:
     world = LocalWorld(tmp_path, postgresql_database.uow)
 
-    def cancelled() -> set[str]:
+    def cancelled_stamps() -> set[str]:
         ends = {path.parent.name: path for path in (tmp_path / "local").glob(f"*/*/{EXIT}")}
         return {s for s, end in ends.items() if json.loads(end.read_text())["why"] == "cancelled"}
 
@@ -78,7 +78,7 @@ def local_place(tmp_path: Path, postgresql_database: Database) -> Iterator[Place
         backend="local",
         options={"grace": 1.0},
         home=tmp_path,
-        cancelled=cancelled,
+        cancelled_stamps=cancelled_stamps,
     )
     world.end()
 
@@ -87,7 +87,7 @@ def local_place(tmp_path: Path, postgresql_database: Database) -> Iterator[Place
 def slurm_place(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator[Place]:
     world = SlurmWorld(slurm_cluster, postgresql_database.uow)
 
-    def cancelled() -> set[str]:
+    def cancelled_stamps() -> set[str]:
         words = ["-X", "-n", "-P", "-a", "-S", "now-1hour", "-o", "JobID,State"]
         lines = slurm_cluster.call("sacct", *words).splitlines()
         handles = {line.split("|")[0] for line in lines if "|CANCELLED" in line}
@@ -100,7 +100,7 @@ def slurm_place(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator
         options={key: value for key, value in world.options.items() if key != "command"},
         home=world.folder / "home",
         instance=world.prefix,
-        cancelled=cancelled,
+        cancelled_stamps=cancelled_stamps,
     )
     world.end()
 
@@ -112,18 +112,18 @@ def arc_place(arc_site: ArcSite, postgresql_database: Database) -> Place:
         {"backend": "arc", "kind": CredentialKind.PROXY, "path": str(arc_site.proxy)},
     )
 
-    def cancelled() -> set[str]:
+    def cancelled_stamps() -> set[str]:
         client = Client(testbed=arc_site.testbed, proxy=arc_site.proxy, folder=arc_site.folder)
-        killed = {job for job, said in client.jobs().items() if said.state == "Killed"}
-        return {pilot.stamp for pilot in all_pilots(postgresql_database) if pilot.handle in killed}
+        handles = {job for job, one in client.jobs().items() if one.state == "Killed"}
+        return {pilot.stamp for pilot in all_pilots(postgresql_database) if pilot.handle in handles}
 
-    told = arc_site.told()
+    options = arc_site.ce_options()
     return Place(
         database=postgresql_database,
         backend="arc",
-        options={key: value for key, value in told.items() if key != "command"},
+        options={key: value for key, value in options.items() if key != "command"},
         home=arc_site.folder,
-        cancelled=cancelled,
+        cancelled_stamps=cancelled_stamps,
         go_on=lambda: arc_site.wait(0.3),
         names_running_nodes=False,
     )
@@ -133,7 +133,7 @@ def arc_place(arc_site: ArcSite, postgresql_database: Database) -> Place:
 def condor_place(condor: Condor, postgresql_database: Database, tmp_path: Path) -> Iterator[Place]:
     both = " || ".join(f'PilotageInstance == "pilotage/{ce}"' for ce in (MAIN, GPU))
 
-    def cancelled() -> set[str]:
+    def cancelled_stamps() -> set[str]:
         ads = [*condor.recorded(both), *condor.queue(both)]
         return {ad["PilotageStamp"] for ad in ads if ad["JobStatus"] == 3}
 
@@ -149,7 +149,7 @@ def condor_place(condor: Condor, postgresql_database: Database, tmp_path: Path) 
             "disk": 10,
         },
         home=tmp_path,
-        cancelled=cancelled,
+        cancelled_stamps=cancelled_stamps,
     )
     if condor.queue(both):
         condor.call("rm", "-name", SCHEDD, "-constraint", both)
@@ -161,7 +161,7 @@ def all_pilots(database: Database) -> list[Pilot]:
 
 
 class Factory:
-    """Two CEs at a place, and workers that care for both."""
+    """Two CEs at a place, and workers for both."""
 
     def __init__(self, place: Place, crew: Crew) -> None:
         self.place = place
@@ -185,7 +185,7 @@ class Factory:
         crew.start(place.database, place.home, instance=place.instance)
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Let the place go on until a condition is true, as long as pilots move."""
+        """Let the place go on until a condition is true; give up when no pilot moves."""
 
         def look() -> bool:
             self.place.go_on()
@@ -196,25 +196,25 @@ class Factory:
     def _moves(self) -> list[Status]:
         return [pilot.status for pilot in all_pilots(self.place.database)]
 
-    def all_are_as_they_should_be(self) -> bool:
-        """Tell whether the short pilots have ended, and the long ones run."""
-        made = all_pilots(self.place.database)
-        failed = [(one.ce, one.cause, one.raw) for one in made if one.status is Status.FAILED]
-        assert failed == []
-        return all(pilot.status is _fate(pilot) for pilot in made)
+    def all_are_settled(self) -> bool:
+        """Return whether the short pilots have ended and the long ones run; none may fail."""
+        everybody = all_pilots(self.place.database)
+        failures = [(p.ce, p.cause, p.raw) for p in everybody if p.status is Status.FAILED]
+        assert failures == []
+        return all(pilot.status is _fate(pilot) for pilot in everybody)
 
-    def reconciled(self, ce: str) -> int:
-        """Count the executions of reconcile."""
+    def executions(self, ce: str) -> int:
+        """Return the number of executions of reconcile for a CE."""
         executions = self.crew.executions("reconcile")
         return sum(line.startswith(f"{ce}: listed") for line in executions)
 
     def until_reconciled(self) -> None:
-        """Wait for more executions for both CEs."""
-        before = {ce: self.reconciled(ce) for ce in (MAIN, GPU)}
-        self.until(lambda: all(self.reconciled(ce) >= n + LOOKS for ce, n in before.items()))
+        """Wait for more executions of reconcile for both CEs."""
+        before = {ce: self.executions(ce) for ce in (MAIN, GPU)}
+        self.until(lambda: all(self.executions(ce) >= n + LOOKS for ce, n in before.items()))
 
     def cancel_what_is_unwanted(self, ce: str) -> CEDiff:
-        """Do what an operator does by hand, as soon as no worker is calling the CE."""
+        """Cancel unwanted jobs as an operator does, as soon as no worker calls the CE."""
         answers: list[CEDiff] = []
 
         def is_done() -> bool:
@@ -226,7 +226,7 @@ class Factory:
         return answers[0]
 
     def leave_over(self) -> Pilot:
-        """Record a pilot of the second CE as over, while its job goes on."""
+        """Record a pilot of the second CE as done, while its job goes on; return the pilot."""
         [one, *_] = [
             pilot
             for pilot in all_pilots(self.place.database)
@@ -257,23 +257,23 @@ def test_two_ces_at_one_place_end_nothing_that_is_wanted(
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_place")
     factory = Factory(place, crew)
-    factory.until(factory.all_are_as_they_should_be)
+    factory.until(factory.all_are_settled)
     factory.until_reconciled()
     for what in ("cancelled", "leftovers", "strangers", "doubles"):
-        assert crew.counted("reconcile", what) == 0
-    assert place.cancelled() == set()
+        assert crew.total("reconcile", what) == 0
+    assert place.cancelled_stamps() == set()
 
-    left = factory.leave_over()
-    factory.until(lambda: left.stamp in place.cancelled())
+    leftover = factory.leave_over()
+    factory.until(lambda: leftover.stamp in place.cancelled_stamps())
     factory.until_reconciled()
     for ce in (MAIN, GPU):
-        compared = factory.cancel_what_is_unwanted(ce)
-        assert (compared.cancelled, compared.differences) == (0, [])
+        difference = factory.cancel_what_is_unwanted(ce)
+        assert (difference.cancelled, difference.differences) == (0, [])
     crew.stop()
-    assert place.cancelled() == {left.stamp}
-    others = [p for p in all_pilots(place.database) if p.stamp != left.stamp]
+    assert place.cancelled_stamps() == {leftover.stamp}
+    others = [p for p in all_pilots(place.database) if p.stamp != leftover.stamp]
     assert len(others) == 2 * MANY - 1
     assert all(pilot.status is _fate(pilot) for pilot in others)
-    named = [p for p in others if place.names_running_nodes or p.status is not Status.RUNNING]
-    assert named
-    assert [pilot for pilot in named if not pilot.node] == []
+    with_node = [p for p in others if place.names_running_nodes or p.status is not Status.RUNNING]
+    assert with_node
+    assert [pilot for pilot in with_node if not pilot.node] == []

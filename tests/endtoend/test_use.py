@@ -1,7 +1,7 @@
-"""Pilots that end well for nothing, at a real Slurm and through real workers: who is to blame.
+"""Pilots that end well without work, at a real Slurm and through real workers.
 
-One partition ends pilots at once while another goes on: it is paused. A VO says by its exit code
-that it has no work: that is counted, and nobody is blamed.
+A partition that ends pilots at once is paused while another one goes on. A VO that says by its exit
+code that it has no work gets fewer pilots, and no CE is paused for it.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ case @{ce} in
 esac
 """
 QUICK = {"survival": 5, "known_after": 3, "probe_soonest": 20, "probe_latest": 20}
-"""Seconds that are minutes at a site whose pilots live for hours."""
+"""Seconds instead of the minutes of a site whose pilots live for hours."""
 
 
 class Site:
@@ -71,7 +71,7 @@ class Site:
         return record.sending, record.sending_reason
 
     def reasons(self, ce: str) -> list[str]:
-        """Return why the last decisions about a CE were what they were."""
+        """Return the reasons of the last decisions about a CE."""
         with self.database.uow() as tx:
             newest = PageRequest(descending=True)
             return [one.reason for one in decisions.find(tx, ce=ce, asked=newest).items]
@@ -108,7 +108,7 @@ def test_a_partition_that_ends_pilots_at_once_is_paused_and_a_vo_without_work_bl
     )
     until(
         lambda: site.sending(HOLE)[0] is Sending.PAUSED and site.has_no_work(),
-        "the hole to be paused, and the VO to be seen to have no work",
+        "the pause of the bad partition and the VO that has no work",
         progress=site.statuses,
         pause=1,
     )
@@ -118,7 +118,7 @@ def test_a_partition_that_ends_pilots_at_once_is_paused_and_a_vo_without_work_bl
             site.statuses()[GOOD, Status.DONE, Use.USEFUL]
             >= before[GOOD, Status.DONE, Use.USEFUL] + 6
         ),
-        "the other partition to go on",
+        "six more useful pilots in the other partition",
         progress=site.statuses,
         pause=1,
     )
@@ -128,8 +128,8 @@ def test_a_partition_that_ends_pilots_at_once_is_paused_and_a_vo_without_work_bl
     assert any("PAUSED: " in reason and "for nothing" in reason for reason in site.reasons(HOLE))
     assert any("(a trickle: since " in reason for reason in site.reasons(OWN))
     assert {site.sending(ce)[0] for ce in (GOOD, OWN)} == {Sending.NORMAL}
-    ended = [pilot for pilot in site.pilots() if pilot.status is Status.DONE]
-    assert {pilot.use for pilot in ended if pilot.ce == OWN} == {Use.EMPTY}
-    assert {pilot.exit_code for pilot in ended if pilot.ce == OWN} == {NO_WORK}
-    assert {pilot.use for pilot in ended if pilot.ce == GOOD} == {Use.USEFUL}
+    done_pilots = [pilot for pilot in site.pilots() if pilot.status is Status.DONE]
+    assert {pilot.use for pilot in done_pilots if pilot.ce == OWN} == {Use.EMPTY}
+    assert {pilot.exit_code for pilot in done_pilots if pilot.ce == OWN} == {NO_WORK}
+    assert {pilot.use for pilot in done_pilots if pilot.ce == GOOD} == {Use.USEFUL}
     assert not [pilot for pilot in site.pilots() if pilot.status is Status.FAILED]

@@ -1,3 +1,3 @@
-"""The world of the chaos runs, small: a worker, a beat, and CEs whose pilots live for seconds."""
+"""A small world of the chaos runs: a worker, a beat, and CEs whose pilots live for seconds."""
 
 from tests.chaos.conftest import make as make

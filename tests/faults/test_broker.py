@@ -1,4 +1,4 @@
-"""The broker takes nothing, lets nobody in, or has forgotten all: ticks go on when it is over."""
+"""The broker refuses messages or clients, or loses its data: the ticks go on afterwards."""
 
 import signal
 from collections.abc import Callable
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.postgresql
 
 
 class Fault(NamedTuple):
-    """What is done to Redis, what is said of it, and how it ends."""
+    """What breaks Redis, which message says so, and what repairs Redis."""
 
     begin: Callable[[World, "redis.Redis"], object]
-    says: str
+    message: str
     end: Callable[[World, "redis.Redis"], object]
 
 
 def change_password(world: World, client: "redis.Redis") -> None:
-    """Let nobody in who knows the old one; who is in has to come again."""
+    """Refuse the old password, and cut all connections that used it."""
     client.config_set("requirepass", "another")
     client.client_kill_filter(_type="normal", skipme=True)
 
@@ -70,7 +70,7 @@ def test_a_broker_that_refuses_is_named_in_a_line_and_used_again(make: Make, nam
     fault = FAULTS[name]
     with redis.Redis.from_url(world.redis.url, single_connection_client=True) as client:
         fault.begin(world, client)
-        says(world, fault.says)
+        says(world, fault.message)
         fault.end(world, client)
 
     works_again(world)

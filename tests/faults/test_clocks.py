@@ -1,4 +1,4 @@
-"""The clock of the database is set by a year while workers work: ahead, and back again."""
+"""The clock of the database is set ahead by a year while workers work, and set back again."""
 
 import psycopg
 import pytest
@@ -21,7 +21,7 @@ CREATE FUNCTION own.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE 
 'SELECT pg_catalog.clock_timestamp() + ahead FROM own.clock';
 CREATE RULE keep AS ON DELETE TO sim_jobs DO INSTEAD NOTHING;
 """
-"""A clock that can be set; and the CEs remember their jobs, to be compared at the end."""
+"""A clock that can be set. The CEs keep all their jobs, so that the test can compare them."""
 FIRST = "ALTER DATABASE {} SET search_path = own, pg_catalog, public"
 SET = "UPDATE own.clock SET ahead = interval '{}'"
 CE_IS_RIGHT = """
@@ -38,8 +38,8 @@ CREATE TRIGGER right_times BEFORE INSERT OR UPDATE ON sim_jobs
 FOR EACH ROW EXECUTE FUNCTION own.right_times();
 UPDATE sim_jobs SET visible_at = visible_at;
 """
-"""The simulated CEs have the clock of who calls: their jobs would run for a year, also those that
-come from a process which has not yet looked at the clock again."""
+"""The simulated CEs use the clock of the process that calls them. Without this their jobs would run
+for a year, also those of a process that has not looked at the clock again yet."""
 
 
 def do(world: World, script: str) -> None:
@@ -54,7 +54,7 @@ def stamps_at_ce(world: World) -> set[str]:
 
 
 def with_a_clock_of_its_own(make: Make) -> World:
-    """Make a site whose database has a clock that can be set, and whose processes look at it."""
+    """Make a site whose processes look at the clock of the database, which can be set."""
     world = make(Shape(ce="small", members=crew(), schedules={**EVERY, "prune": 2}))
     do(world, OWN_CLOCK)
     do(world, FIRST.format(world.postgresql.url.database))
@@ -79,6 +79,6 @@ def test_a_clock_that_is_set_by_a_year_loses_and_deletes_nothing(make: Make) -> 
     ends_well(world)
     after = rows(world.database)
     assert before <= {row.stamp for row in after}
-    # One whose call was under way when the clock jumped may never have arrived: it frees its slot.
-    arrived = stamps_at_ce(world)
-    assert not [row for row in after if row.status == Status.LOST and row.stamp in arrived]
+    # A job may never arrive if the clock jumped during its call: its pilot is rightly lost.
+    jobs = stamps_at_ce(world)
+    assert not [row for row in after if row.status == Status.LOST and row.stamp in jobs]

@@ -1,4 +1,4 @@
-"""The database is not there, or lets nobody in, while processes work on it."""
+"""The database is missing or refuses connections while processes work on it."""
 
 import psycopg
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tests.chaos.conftest import Make
 from tests.chaos.ending import begin
 from tests.chaos.world import World
-from tests.faults.trial import ends_well, says, site, told_database, working, works_again
+from tests.faults.trial import ends_well, says, set_database, site, working, works_again
 from tests.integration.commits import watch
 from worker.db import server
 from worker.services.operate import database as care
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.postgresql
 
 
 def do(world: World, *statements: str) -> None:
-    """Do something to the server, as its owner."""
+    """Execute statements as the owner of the server."""
     with psycopg.connect(world.postgresql.dsn, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
@@ -45,7 +45,7 @@ def test_a_server_that_takes_no_more_connections_is_waited_for(make: Make) -> No
         "GRANT pg_read_all_data, pg_write_all_data TO guest",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest",
     )
-    told_database(world, world.postgresql.url.set(username="guest", password="guest-of-this-test"))
+    set_database(world, world.postgresql.url.set(username="guest", password="guest-of-this-test"))
     begin(world)
     do(
         world,

@@ -1,4 +1,4 @@
-"""A disk that is full: of the state folder with its database and logs, and of PostgreSQL."""
+"""A full disk: the one of the state folder with its database and logs, and PostgreSQL's."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from tests.chaos.conftest import Make
 from tests.chaos.ending import begin
 from tests.chaos.logs import BEGINS
 from tests.chaos.world import Disk, World
-from tests.faults.trial import ends_well, said, site, works_again
+from tests.faults.trial import ends_well, output, site, works_again
 from tests.patience import until
 from worker.domain.pilot import Status
 
@@ -27,7 +27,7 @@ Mount = Callable[[Path, int], Disk]
 
 @pytest.fixture
 def mount() -> Iterator[Mount]:
-    """Mount small disks, each gone after the test."""
+    """Mount small disks, which are removed after the test."""
     if problem := Disk.problem():
         pytest.skip(f"needs the right to mount: {problem}")
     with ExitStack() as stack:
@@ -44,26 +44,26 @@ def test_a_state_folder_without_room_is_named_and_used_again(
     mount: Mount, processes: Processes, tmp_path: Path
 ) -> None:
     disk = mount(tmp_path / "home", 16 * MIB)
-    told = settings_of({"home": str(disk.folder)})
-    up = processes.start("up", [*PILOTAGE, "up", "--demo"], told)
+    settings = settings_of({"home": str(disk.folder)})
+    up = processes.start("up", [*PILOTAGE, "up", "--demo"], settings)
     home = disk.folder / "demo"
     state = State(home)
     until(lambda: state.statuses().get(Status.DONE), progress=processes.progress)
-    here = {**told, **settings_of({"home": str(home)})}
+    here = {**settings, **settings_of({"home": str(home)})}
     capacities = count(10)
 
-    def refused() -> "subprocess.CompletedProcess[str] | None":
-        # A message that a child deletes makes room again for one change.
+    def refusal() -> "subprocess.CompletedProcess[str] | None":
+        # A child that deletes a message makes room for one change.
         disk.fill()
         words = ["ce", "set", "here", "--capacity", str(next(capacities))]
-        done = processes.run([*PILOTAGE, *words], here)
-        return done if done.returncode else None
+        result = processes.run([*PILOTAGE, *words], here)
+        return result if result.returncode else None
 
-    full = until(refused, "a change that finds no room")
+    full = until(refusal, "a change that is refused because the disk is full")
     assert full.returncode == 1
     assert "full" in full.stderr
     assert len(full.stderr.splitlines()) == 1
-    # What the children are at now cannot be written, nor can they write that it cannot.
+    # The children can write neither their work nor an error message.
     holds_for(4.0, lambda: up.poll() is None)
     disk.free()
 
@@ -86,15 +86,15 @@ def has_a_disk_of_its_own(world: World, mount: Mount) -> Disk:
     server.stop(signal.SIGINT)
     disk = mount(folder, 192 * MIB)
     folder.chmod(0o711)
-    moved = folder / "data"
-    subprocess.run(["cp", "-a", str(server._data), str(moved)], check=True)
-    server._data = moved
+    data = folder / "data"
+    subprocess.run(["cp", "-a", str(server._data), str(data)], check=True)
+    server._data = data
     server.start()
     return disk
 
 
 def is_up(world: World) -> bool:
-    """Start the server where it has ended, as systemd would; return whether it answers."""
+    """Start the server again if it has ended, as systemd would; return whether it answers."""
     server = world.postgresql._server
     if server is not None and server.poll() is not None:
         world.postgresql.start()
@@ -113,14 +113,14 @@ def test_a_database_without_room_is_named_and_used_again(make: Make, mount: Moun
     disk.fill()
 
     def is_named() -> bool:
-        # What was written before leaves room in files that are used again; this uses it up.
+        # PostgreSQL uses its old log files again, and they have room. This uses the room up.
         with suppress(DBAPIError), world.database.engine.connect() as connection:
             connection.exec_driver_sql("SELECT pg_switch_wal()")
-        text = said(world)
+        text = output(world)
         return "The disk of the database is full" in text or "cannot be reached" in text
 
-    assert world.reaches(is_named), said(world)[-3000:]
+    assert world.reaches(is_named), output(world)[-3000:]
     disk.free()
-    until(lambda: is_up(world), "the server to be up again")
+    until(lambda: is_up(world), "the server to run again")
     works_again(world)
     ends_well(world)

@@ -16,7 +16,7 @@ from tests.chaos.ending import begin
 from tests.chaos.servers import Postgresql, popen
 from tests.chaos.world import World
 from tests.databases import backend_chains
-from tests.faults.trial import ends_well, said, says, site, told_database, works_again
+from tests.faults.trial import ends_well, output, says, set_database, site, works_again
 from tests.patience import until
 from tests.redis_server import free_port
 from worker.db.database import Database
@@ -40,9 +40,9 @@ class Replica(Postgresql):
         if (user := guardian.server_user()) is not None:
             shutil.chown(self._data, user)
         words = [str(copier), "-D", str(self._data), "-R", "-X", "stream", "-c", "fast"]
-        made = popen([*words, "--no-sync", "-d", primary.dsn], subprocess.PIPE, user)
-        copied, _ = made.communicate()
-        assert made.returncode == 0, copied
+        copier_process = popen([*words, "--no-sync", "-d", primary.dsn], subprocess.PIPE, user)
+        output, _ = copier_process.communicate()
+        assert copier_process.returncode == 0, output
 
 
 @contextmanager
@@ -62,14 +62,14 @@ def replica_of(primary: Postgresql, folder: Path) -> Iterator[Replica]:
                 states = connection.execute("SELECT sync_state FROM pg_stat_replication")
                 return [state for (state,) in states] == ["sync"]
 
-            until(follows, "the replica")
+            until(follows, "the replica to follow the primary")
         yield replica
     finally:
         replica.end()
 
 
 def use(world: World, replica: Replica) -> None:
-    """Let the test itself look at the replica."""
+    """Let the test itself use the replica."""
     world.pulse.close()
     world.pulse.dsn = replica.dsn
     world.database.engine.dispose()
@@ -84,7 +84,7 @@ def test_a_replica_that_is_promoted_is_used_and_nothing_is_lost(make: Make) -> N
     with replica_of(primary, world.home.parent / "replica") as replica:
         url = primary.url.render_as_string(hide_password=False)
         both = f"127.0.0.1:{primary.url.port},127.0.0.1:{replica.url.port}"
-        told_database(world, url.replace(f"127.0.0.1:{primary.url.port}", both))
+        set_database(world, url.replace(f"127.0.0.1:{primary.url.port}", both))
         begin(world)
         primary.stop(signal.SIGKILL)
         says(world, "no tick: The database cannot be reached")
@@ -93,7 +93,7 @@ def test_a_replica_that_is_promoted_is_used_and_nothing_is_lost(make: Make) -> N
         use(world, replica)
 
         works_again(world)
-        assert f"postgresql://postgres:***@{both}/" in said(world)
+        assert f"postgresql://postgres:***@{both}/" in output(world)
         ends_well(world)
         world.database.engine.dispose()
         world.pulse.close()

@@ -1,4 +1,4 @@
-"""Two `pilotage up` in one state folder: the second says so in a line and harms nothing."""
+"""A second `pilotage up` in one state folder prints one line and harms nothing."""
 
 import signal
 from pathlib import Path
@@ -10,13 +10,13 @@ from tests.patience import until
 
 
 def test_the_second_names_the_first_and_harms_nothing(processes: Processes, tmp_path: Path) -> None:
-    told = settings_of({"home": str(tmp_path / "home")})
-    first = processes.start("up", [*PILOTAGE, "up"], told)
+    settings = settings_of({"home": str(tmp_path / "home")})
+    first = processes.start("up", [*PILOTAGE, "up"], settings)
     home = State(tmp_path / "home")
     until(lambda: child(processes, "beat") and child(processes, "worker"))
     children = set(processes.left())
 
-    one_line(processes.run([*PILOTAGE, "up"], told), "already up", f"pid {first.pid} since ")
+    one_line(processes.run([*PILOTAGE, "up"], settings), "already up", f"pid {first.pid} since ")
 
     assert children <= set(processes.left())
     assert (home.home / "broker" / "messages").is_dir()

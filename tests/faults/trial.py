@@ -1,4 +1,4 @@
-"""How a fault is tried: a site works, the fault comes and goes, and at the end nothing is wrong."""
+"""The steps of a test: a site works, a fault begins and ends, and the site works well again."""
 
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ def crew() -> list[Member]:
 
 
 def site(make: Make) -> World:
-    """Make a site that does nothing yet."""
+    """Make a site whose processes do not run yet."""
     return make(Shape(ce="small", members=crew(), schedules=EVERY))
 
 
@@ -31,41 +31,41 @@ def working(make: Make) -> World:
     return world
 
 
-def told_database(world: World, url: URL | str) -> None:
-    """Tell all processes that are started from now on which database to use."""
+def set_database(world: World, url: URL | str) -> None:
+    """Set the database of all processes that start from now on."""
     text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     world.fleet.told = {**world.fleet.told, "PILOTAGE_DATABASE_URL": text}
 
 
-def said(world: World) -> str:
-    """Return what all processes have said."""
+def output(world: World) -> str:
+    """Return the logs of all processes."""
     logs = (world.fleet.log(member) for member in world.fleet.members)
     return "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
 
 
 def says(world: World, *parts: str) -> None:
-    """Wait until the processes have said each of these in a line."""
+    """Wait until each of these texts is in the logs of the processes."""
 
-    def missing() -> list[str]:
-        text = said(world)
+    def missing_parts() -> list[str]:
+        text = output(world)
         return [part for part in parts if part not in text]
 
-    reached = world.reaches(lambda: not missing(), progress=missing)
-    assert reached, (missing(), said(world)[-3000:])
+    is_complete = world.reaches(lambda: not missing_parts(), progress=missing_parts)
+    assert is_complete, (missing_parts(), output(world)[-3000:])
 
 
 def works_again(world: World) -> None:
     """Wait until ticks are claimed, the worker works and pilots come to the CEs."""
-    assert world.sees(["ticked", "moved", "accepted", "did:one"]), said(world)[-3000:]
+    assert world.sees(["ticked", "moved", "accepted", "did:one"]), output(world)[-3000:]
 
 
 def ends_well(world: World) -> None:
-    """Settle, stop everybody and judge: no fault ended a process, and each said it in a line."""
+    """Settle, stop all processes and judge: no process has died, and none logged a traceback."""
     settle(world)
     starts = {member.name: member.starts for member in world.fleet.members}
     codes = world.fleet.stop()
     verdict = judged(world, [], codes)
-    text = said(world)
+    text = output(world)
 
     assert set(starts.values()) == {1}, (starts, world.fleet.own_ends)
     assert set(codes.values()) == {0}, codes

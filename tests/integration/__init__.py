@@ -1,1 +1,1 @@
-"""What only several processes can show."""
+"""Tests that need several processes."""

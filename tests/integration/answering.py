@@ -1,4 +1,4 @@
-"""Do the work of one request that is done once, and die at a moment of it.
+"""Do the work of a request that must be done only once, and die at a given moment.
 
 python -m tests.integration.answering URL KEY MOMENT
 """
@@ -25,7 +25,7 @@ def die() -> None:
 
 
 def request(database: Database, key: str, moment: str = "never") -> Any:
-    """Add a VO once for all requests with a key; answer with its name."""
+    """Add a VO; a request with the same key adds nothing and gets the same answer."""
 
     def encode(answer: object) -> object:
         if moment == "encoded":

@@ -1,7 +1,7 @@
-"""Every step of every pilot with the moment of its commit, for a replay in the order of commits.
+"""Every transition of every pilot with the moment of its commit, for a replay in this order.
 
-PostgreSQL knows when the last change of a row was committed. A pilot is changed again and again, so
-each of its statuses is noted in a table of its own the moment it is written.
+PostgreSQL knows only when the last change of a row was committed, and the row of a pilot changes
+often. So each status that is written gets a row of its own in another table.
 """
 
 from collections.abc import Iterator
@@ -36,14 +36,14 @@ _REST = "DROP TRIGGER watched ON pilots"
 
 
 def watch(engine: Engine) -> None:
-    """Note every step from now on."""
+    """Record every transition from now on."""
     with engine.begin() as connection:
         connection.exec_driver_sql(_WATCH)
 
 
 @contextmanager
-def watched(engine: Engine) -> Iterator[None]:
-    """Note every step in this block; what was noted stays until the next one."""
+def watching(engine: Engine) -> Iterator[None]:
+    """Record every transition in this block; the record stays until the next block."""
     watch(engine)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the processes of a crowd do. Everything here runs in a process of its own."""
+"""The work of many processes at the same time. Each function runs in a process of its own."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -32,19 +32,19 @@ barrier: Barrier | None = None
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """What one process is told."""
+    """The orders for one process."""
 
     url: str
     seed: int = 0
     rounds: int = 0
     moves: bool = False
-    locked: bool = True
+    locks: bool = True
     ce_names: tuple[str, ...] = ()
     vo_names: tuple[str, ...] = ()
 
 
 def together(work: Callable[[Orders], T], orders: list[Orders]) -> list[T]:
-    """Let a crowd work at the same time, a process each; an error of one is raised here."""
+    """Start a process for each of the orders, all at once; raise the error of any process."""
     context = get_context("spawn")
     start = context.Barrier(len(orders))
     with ProcessPoolExecutor(
@@ -54,12 +54,12 @@ def together(work: Callable[[Orders], T], orders: list[Orders]) -> list[T]:
 
 
 def reserve_at_random(orders: Orders) -> None:
-    """Reserve in many rounds, and bring pilots to their end where told; then take all there is."""
-    if not orders.locked:
-        slots._locked_in = unlocked
+    """Reserve in many rounds, move pilots if `moves`, and then reserve all that is left."""
+    if not orders.locks:
+        slots._locked_in = without_lock
     dice = random.Random(orders.seed)
     with _working(orders) as database:
-        running: list[int] = []
+        running_ids: list[int] = []
         for _ in range(orders.rounds):
             grants = [
                 Grant(vo=dice.choice(orders.vo_names), ce=ce, count=dice.randint(1, 5))
@@ -68,29 +68,29 @@ def reserve_at_random(orders: Orders) -> None:
             with database.uow() as tx:
                 pilots.reserve(tx, grants, datetime.now(UTC))
             if orders.moves:
-                _go_on(database, dice, dice.choice(orders.ce_names), running)
+                _go_on(database, dice, dice.choice(orders.ce_names), running_ids)
         with database.uow() as tx:
             everywhere = [Grant(vo=DEFAULT_VO, ce=ce, count=PLENTY) for ce in orders.ce_names]
             pilots.reserve(tx, everywhere, datetime.now(UTC))
 
 
 def claim_all(orders: Orders) -> list[int]:
-    """Claim a few at a time until nothing is left; wait for the others after the first few."""
-    claimed: list[int] = []
+    """Claim three pilots at a time until none is left; wait for the others after the first."""
+    claimed_ids: list[int] = []
     with _working(orders) as database:
         while True:
             with database.uow() as tx:
                 some = pilots.claim(tx, orders.ce_names[0], 3, datetime.now(UTC))
             if not some:
-                return claimed
-            if not claimed:
-                # On a busy machine one of them would have all before another begins.
+                return claimed_ids
+            if not claimed_ids:
+                # On a busy machine one process could claim all pilots before another one begins.
                 _wait_for_all()
-            claimed += [one.pilot_id for one in some]
+            claimed_ids += [one.pilot_id for one in some]
 
 
 def move_or_check(orders: Orders) -> None:
-    """Move or check the same pilots as everybody else, each time in another order."""
+    """Move or check the same pilots as the other processes, each time in another order."""
     dice = random.Random(orders.seed)
     with _working(orders) as database:
         with database.uow() as tx:
@@ -108,53 +108,53 @@ def move_or_check(orders: Orders) -> None:
 
 
 def migrate(orders: Orders) -> list[str]:
-    """Bring a database up to date."""
+    """Migrate the database; return the status of each chain."""
     with _working(orders) as database:
         return [chain.status for chain in care.migrate(database)]
 
 
 def add_ces(orders: Orders) -> tuple[int, int]:
-    """Add CEs of given names; tell how many could be added and how many names were taken."""
-    made = taken = 0
+    """Add CEs; return how many were added, and how many names existed already."""
+    successes = refusals = 0
     with _working(orders) as database:
         for name in orders.ce_names:
             try:
                 with database.uow() as tx:
                     ces.add(tx, CE(name=name, backend="sim", capacity=1))
-                made += 1
+                successes += 1
             except AlreadyExists:
-                taken += 1
-    return made, taken
+                refusals += 1
+    return successes, refusals
 
 
 @cache
-def unlocked(dialect: str, table: Table) -> Select[Any]:
-    """Read what a reservation reads, without locking it."""
+def without_lock(dialect: str, table: Table) -> Select[Any]:
+    """Return the query of a reservation, without its lock."""
     plain = LOCKED_IN(dialect, table)._generate()
     plain._for_update_arg = None
     return plain
 
 
 LOCKED_IN = slots._locked_in
-"""What reads and locks as we do it, before a crowd puts the other in its place."""
+"""The original query, which locks; a process may replace it."""
 
 
-def _go_on(database: Database, dice: random.Random, ce: str, running: list[int]) -> None:
-    """Send some pilots, let them run, and end some of those that ran before."""
+def _go_on(database: Database, dice: random.Random, ce: str, running_ids: list[int]) -> None:
+    """Send some pilots, let them run, and end three of those that run."""
     now = datetime.now(UTC)
     with database.uow() as tx:
-        claimed = pilots.claim(tx, ce, dice.randint(1, 4), now)
+        claims = pilots.claim(tx, ce, dice.randint(1, 4), now)
     with database.uow() as tx:
-        receipts = [receipt_move(pilot_id=one.pilot_id, handle=one.stamp) for one in claimed]
+        receipts = [receipt_move(pilot_id=one.pilot_id, handle=one.stamp) for one in claims]
         pilots.record(tx, receipts, now)
     with database.uow() as tx:
-        mover.move(tx, [Move(pilot_id=one.pilot_id, to=Status.RUNNING) for one in claimed], now)
-    running += [one.pilot_id for one in claimed]
-    dice.shuffle(running)
-    ended, running[:] = running[:3], running[3:]
+        mover.move(tx, [Move(pilot_id=one.pilot_id, to=Status.RUNNING) for one in claims], now)
+    running_ids += [one.pilot_id for one in claims]
+    dice.shuffle(running_ids)
+    ended_ids, running_ids[:] = running_ids[:3], running_ids[3:]
     with database.uow() as tx:
         to = dice.choice([Status.DONE, Status.FAILED, Status.LOST])
-        mover.move(tx, [Move(pilot_id=i, to=to) for i in ended], now)
+        mover.move(tx, [Move(pilot_id=i, to=to) for i in ended_ids], now)
 
 
 def _remember(start: Barrier) -> None:
@@ -164,8 +164,8 @@ def _remember(start: Barrier) -> None:
 
 @contextmanager
 def _working(orders: Orders) -> Iterator[Database]:
-    found = registry.discover().values()
-    database = Database(parse_url(orders.url), [backend.chain for backend in found])
+    chains = [backend.chain for backend in registry.discover().values()]
+    database = Database(parse_url(orders.url), chains)
     _wait_for_all()
     try:
         yield database

@@ -1,4 +1,4 @@
-"""Use a database before and after a fork, in both processes; tell who was connected.
+"""Use a database before and after a fork in both processes; print their connections.
 
 python -m tests.integration.forking URL
 """
@@ -13,28 +13,28 @@ from worker.db.database import Database
 from worker.db.engine import parse_url
 
 
-def connected(database: Database) -> int:
-    """Ask the server which of its processes we speak to."""
+def connection_id(database: Database) -> int:
+    """Return the id of the process of the server that serves our connection."""
     with database.uow() as tx:
         return int(tx.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
 def main(url: str) -> None:
-    """Print what the parent saw before, what the child saw, and what the parent saw after."""
+    """Print the connection of the parent before, of the child, and of the parent after the fork."""
     database = Database(parse_url(url))
-    seen = {"before": connected(database)}
+    ids = {"before": connection_id(database)}
     reading, writing = os.pipe()
     if child := os.fork():
         os.close(writing)
-        with os.fdopen(reading) as told:
-            seen["child"] = int(told.read())
+        with os.fdopen(reading) as pipe:
+            ids["child"] = int(pipe.read())
         _, status = os.waitpid(child, 0)
-        seen["status"] = status
-        seen["after"] = connected(database)
+        ids["status"] = status
+        ids["after"] = connection_id(database)
         database.engine.dispose()
-        print(json.dumps(seen))  # noqa: T201
+        print(json.dumps(ids))  # noqa: T201
         return
-    os.write(writing, str(connected(database)).encode())
+    os.write(writing, str(connection_id(database)).encode())
     database.engine.dispose()
     os._exit(0)
 

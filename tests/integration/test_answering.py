@@ -1,4 +1,4 @@
-"""A request with a key is done once: by one of two at a time, and whenever a process is killed."""
+"""A request with a key is done once, also if two come at a time or a process is killed."""
 
 import signal
 import subprocess
@@ -28,24 +28,24 @@ from worker.domain.token import LIFE_OF_LINK, Token, TokenKind
 
 ROOT = Path(__file__).parents[2]
 KEY = "4711"
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 def killed_at(database: Database, moment: str) -> int:
-    """Send the request by a process that dies at a moment; return how it ended."""
+    """Send the request from a process that dies at this moment; return its exit code."""
     url = database.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "tests.integration.answering", url, KEY, moment]
     return subprocess.run(command, cwd=ROOT, check=False, timeout=PATIENCE).returncode
 
 
 def work_done(database: Database) -> tuple[bool, int, int]:
-    """Return whether the VO is there, how often that was noted, and how many keys are stored."""
+    """Return whether the VO exists, and the numbers of changes and of keys that are stored."""
     with database.uow() as tx:
-        noted, stored = (
+        changes_count, keys_count = (
             tx.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (changes, answered_requests)
         )
-        return ANSWER["vo"] in vos.names(tx), noted, stored
+        return ANSWER["vo"] in vos.names(tx), changes_count, keys_count
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -67,13 +67,16 @@ def test_a_repeat_after_a_kill_completes_the_work_or_gets_the_answer(
 
 
 def second_of_two(database: Database, first: Callable[[Transaction], object]) -> Future[Any]:
-    """Send a request, and a second one before the first has ended; return what the second did."""
+    """Send a request, and a second one before the first has ended; return the second."""
     once = Once(who=WHO, key=KEY, request_hash=HASH)
     mine = database.used_by(Actor(who=WHO), once=once)
     with ThreadPoolExecutor(1) as pool, suppress(ZeroDivisionError), mine.uow() as tx:
         second = pool.submit(request, database, KEY)
         if tx.dialect == POSTGRESQL:
-            until(lambda: tx.execute(text(WAITING)).scalar_one(), "the second request")
+            until(
+                lambda: tx.execute(text(WAITS)).scalar_one(),
+                "the second request to wait for the first",
+            )
         else:
             threading.Event().wait(0.2)  # the second waits for the only writer
         assert not second.done()

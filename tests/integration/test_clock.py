@@ -1,4 +1,4 @@
-"""The clock that all hosts share is the database's."""
+"""All hosts share the clock of the database."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ from worker.db.engine import make_engine, parse_url
 
 def database_time(database: Database) -> datetime:
     with database.engine.connect() as connection:
-        told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-        return told
+        now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now
 
 
 class Wrong(datetime):
@@ -32,10 +32,12 @@ def test_a_host_whose_clock_is_wrong_tells_the_database_s_time(
     monkeypatch.setattr(module, "datetime", Wrong)
     clock = Clock(postgresql_database.engine)
     with caplog.at_level(logging.WARNING):
-        told = [clock.now() for _ in range(3)]
+        times = [clock.now() for _ in range(3)]
 
-    assert all(abs(one - database_time(postgresql_database)) < timedelta(seconds=5) for one in told)
-    assert sorted(told) == told
+    assert all(
+        abs(one - database_time(postgresql_database)) < timedelta(seconds=5) for one in times
+    )
+    assert sorted(times) == times
     assert len([line for line in caplog.messages if "off by" in line]) == 1
 
 
@@ -47,14 +49,14 @@ def test_the_database_is_looked_at_once_a_minute(
     monkeypatch.setattr(module, "_counter", lambda: seconds[0])
     clock = Clock(postgresql_database.engine)
 
-    def looked(*_: object) -> None:
+    def note(*_: object) -> None:
         looks.append(seconds[0])
 
-    event.listen(postgresql_database.engine, "before_cursor_execute", looked)
+    event.listen(postgresql_database.engine, "before_cursor_execute", note)
     for moment in (0.0, 1.0, 30.0, 59.0, 61.0, 62.0, 130.0):
         seconds[0] = moment
         clock.now()
-    event.remove(postgresql_database.engine, "before_cursor_execute", looked)
+    event.remove(postgresql_database.engine, "before_cursor_execute", note)
 
     assert looks == [0.0, 61.0, 130.0]
 

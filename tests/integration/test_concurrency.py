@@ -19,7 +19,7 @@ from tests.databases import somebody_waits
 from tests.expectations import refused
 from tests.factories import a_ce, a_pilot, a_vo
 from tests.integration import crowd
-from tests.integration.commits import COMMITS, watched
+from tests.integration.commits import COMMITS, watching
 from tests.integration.crowd import Orders, together
 from tests.patience import until, wait_for
 from worker.db import ces, pilot_reads, vos
@@ -40,7 +40,7 @@ SELECT ce.name AS ce, vo.name AS vo, p.status, count(*) AS pilots
 
 @dataclass
 class Limits:
-    """What must hold, and what was seen: pilots by CE, those of them that wait, and by VO."""
+    """The limits, and the pilots of each CE, those of them that wait, and the pilots of each VO."""
 
     capacity: dict[str, int]
     waiting_limit: dict[str, int]
@@ -50,7 +50,7 @@ class Limits:
     owned: Counter[str] = field(default_factory=Counter)
 
     def count(self, ce: str, vo: str, status: Status | None, number: int) -> None:
-        """Count so many pilots that came to a status, or left it."""
+        """Add the number of pilots that came to a status; it is negative if they left it."""
         if status in OCCUPYING:
             self.occupying[ce] += number
             self.owned[vo] += number
@@ -58,16 +58,16 @@ class Limits:
             self.waiting[ce] += number
 
     def exceeded(self) -> list[str]:
-        """Name what is above its limit."""
+        """Return a text for each limit that is exceeded."""
         return [
-            f"{what} {name}: {seen[name]} of {limit}"
-            for what, seen, limits in (
+            f"{what} {name}: {pilots[name]} of {limit}"
+            for what, pilots, limits in (
                 ("capacity", self.occupying, self.capacity),
                 ("waiting limit", self.waiting, self.waiting_limit),
                 ("VO", self.owned, self.vo_limit),
             )
             for name, limit in limits.items()
-            if seen[name] > limit
+            if pilots[name] > limit
         ]
 
 
@@ -87,7 +87,7 @@ def build(database: Database) -> None:
             ce.create(tx)
 
 
-def orders(database: Database, **told: Any) -> list[Orders]:
+def orders(database: Database, **changes: Any) -> list[Orders]:
     with database.uow() as tx:
         ce_names = tuple(ce.name for ce in ces.find(tx).items)
         vo_names = tuple(vo.name for vo in vos.find(tx).items)
@@ -97,7 +97,7 @@ def orders(database: Database, **told: Any) -> list[Orders]:
             url=url,
             seed=seed,
             moves=seed % 3 == 0,
-            **{"ce_names": ce_names, "vo_names": vo_names, **told},
+            **{"ce_names": ce_names, "vo_names": vo_names, **changes},
         )
         for seed in range(PROCESSES)
     ]
@@ -114,43 +114,43 @@ def limits(database: Database) -> Limits:
 
 
 def snapshot(database: Database, connection: Connection) -> Limits:
-    seen = limits(database)
+    state = limits(database)
     with connection.begin():
         for row in connection.execute(text(SNAPSHOT)):
-            seen.count(row.ce, row.vo, Status(row.status), row.pilots)
-    return seen
+            state.count(row.ce, row.vo, Status(row.status), row.pilots)
+    return state
 
 
 @contextmanager
-def observed(database: Database) -> Iterator[list[list[str]]]:
-    """Look again and again at one consistent state; note what was above its limit in each.
+def observing(database: Database) -> Iterator[list[list[str]]]:
+    """Look at one consistent state after another; yield the limits that each exceeds.
 
-    Every step is noted with its commit, to be replayed afterwards.
+    Every transition is recorded with its commit, for a replay afterwards.
     """
-    seen: list[list[str]] = []
+    problems: list[list[str]] = []
     stop = threading.Event()
 
     def look() -> None:
         with database.engine.connect() as plain:
             connection = plain.execution_options(isolation_level="REPEATABLE READ")
-            # Now and then it lets the crowd have the processor.
+            # The pause leaves the processor to the other processes.
             while not stop.wait(0.005):
-                seen.append(snapshot(database, connection).exceeded())
+                problems.append(snapshot(database, connection).exceeded())
 
     observer = threading.Thread(target=look)
     observer.start()
     try:
-        with watched(database.engine):
-            yield seen
+        with watching(database.engine):
+            yield problems
     finally:
         stop.set()
         wait_for(observer)
 
 
 def replay(database: Database) -> list[str]:
-    """Go through the history commit by commit; name what was above its limit after any."""
+    """Replay the history commit by commit; return every limit that was exceeded after one."""
     state = limits(database)
-    found: list[str] = []
+    problems: list[str] = []
     with database.uow() as tx:
         rows = tx.execute(text(COMMITS)).all()
     for _, commit in groupby(rows, key=lambda row: row.committed):
@@ -158,8 +158,8 @@ def replay(database: Database) -> list[str]:
             if row.was is not None:
                 state.count(row.ce, row.vo, Status(row.was), -1)
             state.count(row.ce, row.vo, Status(row.became), 1)
-        found += state.exceeded()
-    return found
+        problems += state.exceeded()
+    return problems
 
 
 def knows_its_commits(database: Database) -> bool:
@@ -170,7 +170,7 @@ def knows_its_commits(database: Database) -> bool:
 def test_a_test_that_fails_while_it_watches_leaves_no_trigger(
     postgresql_database: Database,
 ) -> None:
-    with pytest.raises(ZeroDivisionError), observed(postgresql_database):
+    with pytest.raises(ZeroDivisionError), observing(postgresql_database):
         raise ZeroDivisionError
 
     assert care.verify(postgresql_database) == []
@@ -180,13 +180,13 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
     postgresql_database: Database,
 ) -> None:
     build(postgresql_database)
-    with observed(postgresql_database) as exceeded:
+    with observing(postgresql_database) as observations:
         together(crowd.reserve_at_random, orders(postgresql_database, rounds=20))
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 
-    assert len(exceeded) > 20
-    assert [found for found in exceeded if found] == []
+    assert len(observations) > 20
+    assert [problems for problems in observations if problems] == []
     if knows_its_commits(postgresql_database):
         assert replay(postgresql_database) == []
     for ce, capacity in end.capacity.items():
@@ -196,23 +196,23 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
 
 def test_without_the_lock_the_same_crowd_does_exceed_them(postgresql_database: Database) -> None:
     build(postgresql_database)
-    with watched(postgresql_database.engine):
-        together(crowd.reserve_at_random, orders(postgresql_database, rounds=20, locked=False))
+    with watching(postgresql_database.engine):
+        together(crowd.reserve_at_random, orders(postgresql_database, rounds=20, locks=False))
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 
-    found = replay(postgresql_database) if knows_its_commits(postgresql_database) else []
-    assert found + end.exceeded() != []
+    problems = replay(postgresql_database) if knows_its_commits(postgresql_database) else []
+    assert problems + end.exceeded() != []
 
 
 def test_no_two_claims_take_the_same_pilot(postgresql_database: Database) -> None:
     with postgresql_database.uow() as tx:
         ce = a_ce().with_capacity(300).create(tx)
-        made = a_pilot().on(ce).reserved().create_many(tx, 300)
-    claimed = together(crowd.claim_all, orders(postgresql_database)[:4])
+        all_pilots = a_pilot().on(ce).reserved().create_many(tx, 300)
+    claims = together(crowd.claim_all, orders(postgresql_database)[:4])
 
-    assert sorted(i for some in claimed for i in some) == [pilot.id for pilot in made]
-    assert all(claimed)
+    assert sorted(i for some in claims for i in some) == [pilot.id for pilot in all_pilots]
+    assert all(claims)
 
 
 def test_moves_and_checks_of_the_same_pilots_never_deadlock(
@@ -229,62 +229,62 @@ def test_moves_and_checks_of_the_same_pilots_never_deadlock(
 
 def test_two_that_migrate_at_once_both_succeed(blank: Database) -> None:
     url = blank.url.render_as_string(hide_password=False)
-    said = together(crowd.migrate, [Orders(url=url), Orders(url=url)])
+    statuses = together(crowd.migrate, [Orders(url=url), Orders(url=url)])
 
-    for chain in zip(*said, strict=True):
+    for chain in zip(*statuses, strict=True):
         assert sorted(chain) == ["created", "unchanged"]
 
 
 def test_of_two_that_add_the_same_name_one_is_told_that_it_is_taken(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
     names = tuple(f"ce{n}" for n in range(40))
-    said = together(crowd.add_ces, [Orders(url=url, ce_names=names)] * 2)
+    counts = together(crowd.add_ces, [Orders(url=url, ce_names=names)] * 2)
 
-    assert sum(made for made, _ in said) == len(names)
-    assert sum(taken for _, taken in said) == len(names)
+    assert sum(successes for successes, _ in counts) == len(names)
+    assert sum(refusals for _, refusals in counts) == len(names)
 
 
 def test_one_that_waits_for_the_same_name_is_told_that_it_is_taken(
     postgresql_database: Database,
 ) -> None:
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def second() -> None:
         try:
             with refused(AlreadyExists, "ce01"), postgresql_database.uow() as tx:
                 a_ce().named("ce01").create(tx)
-        except BaseException as error:  # noqa: BLE001  # it is raised below
-            told.append(error)
+        except BaseException as error:  # noqa: BLE001  # it is checked below
+            errors.append(error)
 
     thread = threading.Thread(target=second)
     with postgresql_database.uow() as tx:
         a_ce().named("ce01").create(tx)
         thread.start()
-        until(lambda: somebody_waits(postgresql_database))
+        until(lambda: somebody_waits(postgresql_database), "the second to wait for the first")
     wait_for(thread)
 
-    assert told == []
+    assert errors == []
 
 
 def test_a_connection_is_not_shared_across_a_fork(postgresql_database: Database) -> None:
     url = postgresql_database.url.render_as_string(hide_password=False)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.integration.forking", url],
         check=False,
         capture_output=True,
         text=True,
         cwd=ROOT,
     )
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    ids = json.loads(result.stdout)
 
-    assert seen["status"] == 0
-    assert seen["child"] != seen["before"]
-    assert seen["after"] == seen["before"]
+    assert ids["status"] == 0
+    assert ids["child"] != ids["before"]
+    assert ids["after"] == ids["before"]
 
 
 def test_a_crowd_raises_the_errors_of_its_members() -> None:
-    broken = Orders(url="postgresql://nobody@127.0.0.1:1/nothing_test", ce_names=("ce",))
+    bad_orders = Orders(url="postgresql://nobody@127.0.0.1:1/nothing_test", ce_names=("ce",))
 
     with pytest.raises(DatabaseUnavailable):
-        together(crowd.claim_all, [broken])
+        together(crowd.claim_all, [bad_orders])

@@ -1,4 +1,4 @@
-"""A connection that was idle is asked whether it still stands; one in use costs no question."""
+"""An idle connection is tested before it is used again; one in use is not, which costs nothing."""
 
 import sqlite3
 from pathlib import Path
@@ -19,7 +19,7 @@ SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 
 
 def end_all_connections(database: Database) -> None:
-    """End what others have open, as a restart of the server does."""
+    """End all connections, as a restart of the server does."""
     other = Database(database.url)
     with other.engine.begin() as connection:
         connection.execute(text(OTHERS))
@@ -61,10 +61,10 @@ def test_a_unit_of_work_after_another_sends_its_own_statements_alone(
     dialect = postgresql_database.engine.dialect
     monkeypatch.setattr(dialect, "do_ping", lambda _: pings.append(postgresql_database.engine))
     assert ask(postgresql_database) == 1
-    with statements(postgresql_database.engine) as sent:
+    with statements(postgresql_database.engine) as queries:
         assert ask(postgresql_database) == 1
 
-    assert (len(sent), pings) == (1, [])
+    assert (len(queries), pings) == (1, [])
 
 
 def test_a_new_file_that_somebody_else_is_about_to_write_is_waited_for(

@@ -60,37 +60,37 @@ def all_ids(runtime: Runtime) -> list[int]:
 
 
 @contextmanager
-def unfinished(runtime: Runtime, pilot: Pilot) -> Iterator[Any]:
-    """Move a pilot in a transaction that the test ends; it is rolled back otherwise."""
+def open_move(runtime: Runtime, pilot: Pilot) -> Iterator[Any]:
+    """Move a pilot in a transaction; the test commits it or it is rolled back."""
     with runtime.database.engine.connect() as connection, connection.begin() as outer:
         move(Transaction(connection, Actor(who="writer")), pilot.id)
         yield outer
 
 
 def ticking(step: float = 0.4) -> Callable[[], float]:
-    """Return a clock that goes on whenever somebody looks at it."""
+    """Return a clock that moves on with each look at it."""
     ticks = count()
     return lambda: next(ticks) * step
 
 
 def drain(feed: Feed, limit: int = 500) -> list[int]:
-    """Read until nothing more comes."""
-    received: list[int] = []
+    """Read until there are no more events; return their ids."""
+    ids: list[int] = []
     while (reading := feed.read(limit)).events or reading.is_full:
-        received += [event.id for event in reading.events]
-    return received
+        ids += [event.id for event in reading.events]
+    return ids
 
 
 def read_all(feed: Feed, runtime: Runtime) -> list[PilotEvent]:
-    """Read up to the newest id; behind a gap, writers of any database of the server delay it."""
+    """Read up to the newest id. Writers of any database of the server delay what follows a gap."""
     events: list[PilotEvent] = []
     newest = all_ids(runtime)[-1]
 
-    def read() -> bool:
+    def has_read_all() -> bool:
         events.extend(feed.read().events)
         return feed.position is not None and feed.position >= newest
 
-    until(read, f"the event {newest}", progress=lambda: feed.position)
+    until(has_read_all, f"the event {newest}", progress=lambda: feed.position)
     return events
 
 
@@ -98,7 +98,7 @@ def test_an_event_says_whose_it_is(runtime: Runtime) -> None:
     with runtime.database.uow() as tx:
         ce, vo = a_ce().named("ce01").create(tx), a_vo().named("atlas").create(tx)
         pilot = a_pilot().on(ce).for_vo(vo).submitted().create(tx)
-    # The ids before the first may be a gap, which waits for a moment: the clock passes it.
+    # There may be a gap before the first id. The feed waits for it until this clock has moved on.
     seconds = count(step=10)
     feed = Feed(runtime, after=0, clock=lambda: float(next(seconds)))
     [event] = read_all(feed, runtime)
@@ -142,10 +142,10 @@ def test_the_position_goes_on_over_what_the_filters_hide(runtime: Runtime) -> No
         a_ce().named("empty").create(tx)
         pilot = a_pilot().on(ce).running().create(tx)
     first, *_, last = all_ids(runtime)
-    hidden = Feed(runtime, first, ce="empty").read()
+    filtered = Feed(runtime, first, ce="empty").read()
     visible = Feed(runtime, first, ce=ce.name, vo="default", statuses=[Status.RUNNING]).read()
 
-    assert (hidden.events, hidden.position, visible.position) == ((), last, last)
+    assert (filtered.events, filtered.position, visible.position) == ((), last, last)
     assert [(e.pilot_id, e.became) for e in visible.events] == [(pilot.id, Status.RUNNING)]
 
 
@@ -172,7 +172,7 @@ def test_a_reading_is_one_statement_and_the_first_one_two(runtime: Runtime) -> N
             feed.read()
         with statements(runtime.database.engine) as second:
             feed.read()
-        assert [len([s for s in sent if "SELECT" in s]) for sent in (first, second)] == [2, 1]
+        assert [len([s for s in queries if "SELECT" in s]) for queries in (first, second)] == [2, 1]
 
 
 def test_who_goes_on_from_what_was_pruned_is_warned(runtime: Runtime) -> None:
@@ -183,10 +183,10 @@ def test_who_goes_on_from_what_was_pruned_is_warned(runtime: Runtime) -> None:
         tx.execute(delete(pilots).where(pilots.c.id == old.id))
     feed = Feed(runtime, first, clock=ticking(2.0))
     reading = feed.read()
-    received = [event.id for event in (*reading.events, *read_all(feed, runtime))]
+    ids = [event.id for event in (*reading.events, *read_all(feed, runtime))]
 
     assert reading.begins_at == kept_from
-    assert received == all_ids(runtime)
+    assert ids == all_ids(runtime)
 
 
 def test_who_goes_on_from_what_is_younger_than_retention_is_not(runtime: Runtime) -> None:
@@ -234,32 +234,32 @@ def test_no_id_is_used_twice_after_a_restore(runtime: Runtime) -> None:
 @pytest.mark.parametrize("commits", [True, False])
 def test_a_higher_id_waits_for_a_lower_one(on_postgresql: Runtime, commits: bool) -> None:
     slow, fast = make(on_postgresql, 2)
-    started = all_ids(on_postgresql)[-1]
-    feed = Feed(on_postgresql, started, clock=ticking())
-    with unfinished(on_postgresql, slow) as writer:
+    begin = all_ids(on_postgresql)[-1]
+    feed = Feed(on_postgresql, begin, clock=ticking())
+    with open_move(on_postgresql, slow) as writer:
         with on_postgresql.database.uow() as tx:
             move(tx, fast.id)
         for _ in range(10):
-            assert feed.read().position == started
+            assert feed.read().position == begin
         if commits:
             writer.commit()
         else:
             writer.rollback()
-    received = [event.pilot_id for event in read_all(feed, on_postgresql)]
+    pilot_ids = [event.pilot_id for event in read_all(feed, on_postgresql)]
 
-    assert received == ([slow.id, fast.id] if commits else [fast.id])
+    assert pilot_ids == ([slow.id, fast.id] if commits else [fast.id])
 
 
 @pytest.mark.postgresql
 def test_a_new_feed_begins_below_what_is_not_committed_yet(on_postgresql: Runtime) -> None:
     slow, fast = make(on_postgresql, 2)
-    started = all_ids(on_postgresql)[-1]
-    with unfinished(on_postgresql, slow) as writer:
+    begin = all_ids(on_postgresql)[-1]
+    with open_move(on_postgresql, slow) as writer:
         with on_postgresql.database.uow() as tx:
             move(tx, fast.id)
         new = Feed(on_postgresql, clock=ticking())
         astray = Feed(on_postgresql, 10**12, clock=ticking())
-        assert new.read().position == astray.read().position == started
+        assert new.read().position == astray.read().position == begin
         writer.commit()
 
     assert drain(new) == drain(astray) == all_ids(on_postgresql)[-2:]
@@ -268,7 +268,7 @@ def test_a_new_feed_begins_below_what_is_not_committed_yet(on_postgresql: Runtim
 @pytest.mark.postgresql
 def test_a_gap_that_nobody_can_fill_does_not_delay_a_new_feed(on_postgresql: Runtime) -> None:
     slow, fast = make(on_postgresql, 2)
-    with unfinished(on_postgresql, slow), on_postgresql.database.uow() as tx:
+    with open_move(on_postgresql, slow), on_postgresql.database.uow() as tx:
         move(tx, fast.id)
 
     until(lambda: Feed(on_postgresql).read().position == all_ids(on_postgresql)[-1])
@@ -276,12 +276,12 @@ def test_a_gap_that_nobody_can_fill_does_not_delay_a_new_feed(on_postgresql: Run
 
 @dataclass
 class Follower:
-    """A reader that is cut off now and then, and goes on from its position."""
+    """A reader that is sometimes cut off, and goes on from its position."""
 
     runtime: Runtime
     dice: random.Random
     clock: Callable[[], float] = monotonic
-    received: list[int] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
     position: int = 0
 
     def __post_init__(self) -> None:
@@ -290,13 +290,13 @@ class Follower:
 
     def connect(self) -> None:
         self.feed = Feed(self.runtime, self.position, clock=self.clock)
-        self.cut_at = len(self.received) + self.dice.randint(1, 60)
+        self.cut_at = len(self.ids) + self.dice.randint(1, 60)
 
     def read(self) -> None:
         reading = self.feed.read(50)
-        self.received += [event.id for event in reading.events]
+        self.ids += [event.id for event in reading.events]
         self.position = reading.position
-        if len(self.received) >= self.cut_at:
+        if len(self.ids) >= self.cut_at:
             self.connect()
 
     def reaches(self, position: int) -> bool:
@@ -310,45 +310,45 @@ def test_transactions_that_end_in_another_order_lose_nothing(
     on_postgresql: Runtime, seed: int
 ) -> None:
     dice = random.Random(seed)
-    made = make(on_postgresql, 6)
-    states = {pilot.id: Status.RUNNING for pilot in made}
+    crowd = make(on_postgresql, 6)
+    states = {pilot.id: Status.RUNNING for pilot in crowd}
     follower = Follower(on_postgresql, dice, ticking(0.3))
     before = follower.position
-    connections = [on_postgresql.database.engine.connect() for _ in made]
+    connections = [on_postgresql.database.engine.connect() for _ in crowd]
     for _ in range(300):
-        index = dice.randrange(len(made))
-        connection, pilot = connections[index], made[index]
-        deed = dice.choice(["move", "move", "commit", "commit", "roll back", "read", "read"])
-        if deed == "move" and not connection.in_transaction():
+        index = dice.randrange(len(crowd))
+        connection, pilot = connections[index], crowd[index]
+        action = dice.choice(["move", "move", "commit", "commit", "roll back", "read", "read"])
+        if action == "move" and not connection.in_transaction():
             move(Transaction(connection, Actor(who="w")), pilot.id, to=OTHER[states[pilot.id]])
-        elif deed == "commit" and connection.in_transaction():
+        elif action == "commit" and connection.in_transaction():
             connection.commit()
             states[pilot.id] = OTHER[states[pilot.id]]
-        elif deed == "roll back":
+        elif action == "roll back":
             connection.rollback()
         else:
             follower.read()
     for connection in connections:
         connection.rollback()
         connection.close()
-    committed = [number for number in all_ids(on_postgresql) if number > before]
-    until(lambda: follower.reaches(committed[-1]))
+    numbers = [number for number in all_ids(on_postgresql) if number > before]
+    until(lambda: follower.reaches(numbers[-1]))
 
-    assert follower.received == committed
+    assert follower.ids == numbers
 
 
 WRITERS, ROUNDS = 4, 60
 
 
-def write(runtime: Runtime, made: list[Pilot], seed: int) -> None:
-    """Move pilots back and forth in transactions that take their time, or fail."""
+def write(runtime: Runtime, some: list[Pilot], seed: int) -> None:
+    """Move pilots back and forth in transactions that are slow or fail."""
     dice, status = random.Random(seed), Status.RUNNING
     pause = threading.Event()
     for _ in range(ROUNDS):
         fails = dice.random() < 0.3
         try:
             with runtime.database.uow() as tx:
-                for pilot in made:
+                for pilot in some:
                     move(tx, pilot.id, to=OTHER[status])
                     pause.wait(dice.random() * 0.01)
                 if fails:
@@ -364,19 +364,19 @@ def test_a_reader_beside_many_writers_gets_each_transition_once(on_postgresql: R
     follower = Follower(on_postgresql, random.Random(0))
     before = follower.position
     threads = [
-        threading.Thread(target=write, args=[on_postgresql, made, seed])
-        for seed, made in enumerate(crowd)
+        threading.Thread(target=write, args=[on_postgresql, some, seed])
+        for seed, some in enumerate(crowd)
     ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         follower.read()
     wait_for(*threads)
-    committed = [number for number in all_ids(on_postgresql) if number > before]
+    numbers = [number for number in all_ids(on_postgresql) if number > before]
     until(
-        lambda: follower.reaches(committed[-1]),
+        lambda: follower.reaches(numbers[-1]),
         progress=lambda: follower.position,
     )
 
-    assert len(committed) > WRITERS * ROUNDS
-    assert follower.received == committed
+    assert len(numbers) > WRITERS * ROUNDS
+    assert follower.ids == numbers

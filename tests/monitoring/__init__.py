@@ -1,1 +1,1 @@
-"""The rules and the dashboard, judged by a real Prometheus on what real services said."""
+"""A real Prometheus evaluates the rules and the dashboard on the metrics of real services."""

@@ -1,4 +1,4 @@
-"""A world whose clock is moved by hand."""
+"""A world whose clock the test moves."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The panels of the dashboard, filled by a Prometheus."""
+"""The panels of the dashboard with values from a Prometheus."""
 
 import json
 import re
@@ -26,39 +26,39 @@ class Panel:
     is_stacked: bool
 
     @property
-    def drawn(self) -> dict[str, Points]:
-        """The lines as they are drawn: each upon those before it, where they are stacked."""
+    def curves(self) -> dict[str, Points]:
+        """The lines as the panel draws them: stacked lines are added up."""
         if not self.is_stacked:
             return dict(self.lines)
         heights: dict[float, float] = defaultdict(float)
-        drawn: dict[str, Points] = defaultdict(list)
+        curves: dict[str, Points] = defaultdict(list)
         for legend, points in self.lines.items():
             for moment, value in points:
                 heights[moment] += value
-                drawn[legend].append((moment, heights[moment]))
-        return drawn
+                curves[legend].append((moment, heights[moment]))
+        return curves
 
     @property
     def last(self) -> dict[str, float]:
         return {legend: points[-1][1] for legend, points in self.lines.items()}
 
 
-def filled(prometheus: Prometheus, begin: float, end: float) -> Iterator[Panel]:
-    """Ask what each panel asks, for a span of time."""
+def panels(prometheus: Prometheus, begin: float, end: float) -> Iterator[Panel]:
+    """Return each panel with the answers of Prometheus for a span of time."""
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         lines: dict[str, Points] = {}
         for target in panel.get("targets", ()):
             lines |= _lines(prometheus, target, begin, end)
-        shown = panel.get("fieldConfig", {}).get("defaults", {})
-        is_stacked = shown.get("custom", {}).get("stacking", {}).get("mode") == "normal"
-        unit = shown.get("unit", "short")
+        display = panel.get("fieldConfig", {}).get("defaults", {})
+        is_stacked = display.get("custom", {}).get("stacking", {}).get("mode") == "normal"
+        unit = display.get("unit", "short")
         yield Panel(panel["type"], panel["title"], unit, panel["gridPos"], lines, is_stacked)
 
 
 def _lines(
     prometheus: Prometheus, target: Mapping[str, Any], begin: float, end: float
 ) -> dict[str, Points]:
-    # All CEs and VOs are chosen, as when the dashboard is opened.
+    # Choose all CEs and VOs, as the dashboard does when it opens.
     expression = re.sub(r"\$\w+", ".*", target["expr"])
     data = prometheus.get(
         "query_range", query=expression, start=str(begin), end=str(end), step=str(STEP)

@@ -1,4 +1,4 @@
-"""Draws the dashboard of a site where something is wrong: give it the folder of the pictures.
+"""Draw the dashboard of a site where something is wrong, into the folder that is its argument.
 
 A real Prometheus answers what each panel asks; Grafana would draw the same lines.
 """
@@ -17,8 +17,8 @@ from pygal.style import Style
 
 from tests.databases import Sqlite
 from tests.monitoring import wrong_site
-from tests.monitoring.panels import Panel, filled
-from tests.monitoring.prometheus import Prometheus, started
+from tests.monitoring.panels import Panel, panels
+from tests.monitoring.prometheus import Prometheus, running
 from tests.monitoring.scenario import Scenario
 from tests.patience import until
 from tests.secrets import write
@@ -35,34 +35,34 @@ COLOURS = (
 )
 Span = tuple[float, float]
 THEMES = {"": ("#ffffff", "#f3f4f6", "#1f2937"), "-dark": ("#181b1f", "#111217", "#ccccdc")}
-"""The colours of a panel, of what is behind it, and of its text, by the end of the file's name."""
+"""The colours of a panel, its background and its text, by the end of the name of the file."""
 
 
 @contextmanager
 def answering(scenario: Scenario, folder: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that knows what a scenario was like."""
+    """Run a Prometheus that has the values of a scenario."""
     scenario.store(folder)
     configuration = write(folder / "prometheus.yml", "global: {}\n")
-    with started(folder, configuration) as prometheus:
-        until(lambda: prometheus.get("status/buildinfo"), "Prometheus")
+    with running(folder, configuration) as prometheus:
+        until(lambda: prometheus.get("status/buildinfo"), "an answer of Prometheus")
         yield prometheus
 
 
 def span_of(scenario: Scenario) -> Span:
-    begin = scenario.began.timestamp()
+    begin = scenario.begin.timestamp()
     return begin, begin + 60 * scenario.minute
 
 
 def panels_of(scenario: Scenario, folder: Path) -> list[Panel]:
-    """Return the panels of the dashboard as they are at the end of a scenario."""
+    """Return the panels of the dashboard at the end of a scenario."""
     with answering(scenario, folder) as prometheus:
-        return list(filled(prometheus, *span_of(scenario)))
+        return list(panels(prometheus, *span_of(scenario)))
 
 
 def page(panels: Sequence[Panel], span: Span, theme: str) -> str:
     """Write the dashboard as a page."""
     panel, behind, text = THEMES[theme]
-    parts = "".join(_placed(one, span, theme) for one in panels)
+    parts = "".join(_section(one, span, theme) for one in panels)
     return f"""<!doctype html><meta charset="utf-8"><title>Pilotage</title><style>
 body {{ margin: 0; background: {behind}; color: {text}; font: 13px "DejaVu Sans", sans-serif; }}
 section {{ position: absolute; box-sizing: border-box; padding: 4px; }}
@@ -79,7 +79,7 @@ i {{ display: inline-block; width: 10px; height: 3px; margin: 0 5px 3px 0; }}
 </style>{parts}"""
 
 
-def _placed(panel: Panel, span: Span, theme: str) -> str:
+def _section(panel: Panel, span: Span, theme: str) -> str:
     at = panel.place
     style = (
         f"left:{at['x'] * COLUMN:.0f}px;top:{at['y'] * ROW}px;"
@@ -99,14 +99,14 @@ def _placed(panel: Panel, span: Span, theme: str) -> str:
 def _numbers(panel: Panel) -> str:
     return "<dl>{}</dl>".format(
         "".join(
-            f"<div><dt>{escape(legend)}</dt><dd>{_written(value, panel.unit)}</dd></div>"
+            f"<div><dt>{escape(legend)}</dt><dd>{_label(value, panel.unit)}</dd></div>"
             for legend, value in panel.last.items()
         )
     )
 
 
 def _chart(panel: Panel, span: Span, theme: str) -> str:
-    highest = max((value for line in panel.drawn.values() for _, value in line), default=0)
+    highest = max((value for line in panel.curves.values() for _, value in line), default=0)
     chart = pygal.DateTimeLine(
         style=_style(theme),
         width=panel.place["w"] * COLUMN - 16,
@@ -118,7 +118,7 @@ def _chart(panel: Panel, span: Span, theme: str) -> str:
         min_scale=2,
         max_scale=4,
         x_value_formatter=lambda moment: moment.strftime("%H:%M"),
-        value_formatter=lambda value: _written(value, panel.unit),
+        value_formatter=lambda value: _label(value, panel.unit),
         no_data_text="nothing",
         js=[],
         disable_xml_declaration=True,
@@ -127,7 +127,7 @@ def _chart(panel: Panel, span: Span, theme: str) -> str:
     chart.xrange = span
     # Without a line, the library cannot place a label.
     chart.x_labels = _hours(span) if panel.lines else []
-    for legend, points in panel.drawn.items():
+    for legend, points in panel.curves.items():
         chart.add(legend, [(datetime.fromtimestamp(at, UTC), value) for at, value in points])
     return str(chart.render(is_unicode=True)) + _legends(panel)
 
@@ -167,7 +167,7 @@ def _legends(panel: Panel) -> str:
     return f"<ul>{''.join(lines)}</ul>"
 
 
-def _written(value: float, unit: str) -> str:
+def _label(value: float, unit: str) -> str:
     if unit == "percentunit":
         return f"{value * 100:.0f} %"
     if unit == "s":
@@ -188,9 +188,9 @@ def main(target: Path) -> None:
         browser = stack.enter_context(chromium.running())
         bottom = max(one.place["y"] + one.place["h"] for one in panels) * ROW
         for theme in THEMES:
-            drawn = browser.new_page(viewport={"width": WIDTH, "height": bottom})
-            drawn.set_content(page(panels, span_of(scenario), theme))
-            drawn.screenshot(path=target / f"dashboard{theme}.png")
+            tab = browser.new_page(viewport={"width": WIDTH, "height": bottom})
+            tab.set_content(page(panels, span_of(scenario), theme))
+            tab.screenshot(path=target / f"dashboard{theme}.png")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Debian's Prometheus: installed where that is allowed, else its tests say what is missing."""
+"""Debian's Prometheus. Tests install it if they may; otherwise they say that it is missing."""
 
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from tests.patience import PATIENCE
+from tests.redis_server import free_port
 from tests.servers import Plan
 from tests.testbeds.packages import NotToBeHad, program, require
 
@@ -24,7 +24,7 @@ _SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 
 
 def require_prometheus(plan: Plan) -> None:
-    """Skip, or fail where every service must be there, without Prometheus."""
+    """Skip the test without Prometheus, or fail it where every service is required."""
     try:
         require(["prometheus", "promtool"], ["prometheus"])
     except NotToBeHad as error:
@@ -33,16 +33,16 @@ def require_prometheus(plan: Plan) -> None:
 
 
 def promtool(*words: str) -> str:
-    """Run promtool; return what it says, or fail with it."""
-    done = subprocess.run(
+    """Run promtool and return its output; fail if it fails."""
+    result = subprocess.run(
         [program("promtool"), *words], check=False, capture_output=True, text=True, timeout=120
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 class Prometheus:
-    """Asks one that runs."""
+    """A client of a Prometheus that runs."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -60,11 +60,9 @@ class Prometheus:
 
 
 @contextmanager
-def started(folder: Path, configuration: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus whose data is in `tsdb` of a folder, as long as the block lasts."""
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+def running(folder: Path, configuration: Path) -> Iterator[Prometheus]:
+    """Run a Prometheus while the block runs; its data is in `tsdb` of the folder."""
+    port = free_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -85,15 +83,15 @@ def started(folder: Path, configuration: Path) -> Iterator[Prometheus]:
 
 
 def uses(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """Return each metric that an expression reads, and the labels that it chooses by."""
-    for name, chosen in _USE.findall(expression):
-        yield _SUFFIX.sub("", name), set(re.findall(r"([a-z_]+)\s*(?:=~|!~|!=|=)", chosen))
+    """Yield each metric that an expression reads, with the labels of its selector."""
+    for name, selector in _USE.findall(expression):
+        yield _SUFFIX.sub("", name), set(re.findall(r"([a-z_]+)\s*(?:=~|!~|!=|=)", selector))
 
 
 def grouped_by(expression: str) -> set[str]:
-    """Return the labels that an expression groups or matches by, apart from a histogram's own."""
-    found = re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
-    return {one.strip() for text in found for one in text.split(",") if one.strip()} - {"le"}
+    """Return the labels by which an expression groups or matches, without `le` of histograms."""
+    clauses = re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
+    return {one.strip() for text in clauses for one in text.split(",") if one.strip()} - {"le"}
 
 
 def expressions(value: Any) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""A site on sim whose clock is moved by hand, read each minute as Prometheus would read it.
+"""A site on sim whose clock the test moves; its metrics are read each minute.
 
-Scheduler, workers and services are the real ones. What was read becomes the input of a unit test
-of promtool, so a real Prometheus judges the rules as they are, with their real durations; moments
-are counted from the beginning of the scenario, for there promtool's own clock begins.
+Scheduler, workers and services are the real ones. The metrics become the input of a unit test of
+promtool, so a real Prometheus evaluates the real rules with their real durations. The clock of
+promtool begins at 0, so moments are counted from the beginning of the scenario.
 """
 
 import json
@@ -20,49 +20,50 @@ from worker.services.tasks import execute, ticks
 from worker.services.tasks.catalogue import CALL, PLAN
 
 MOMENT = "_timestamp_seconds"
-"""The end of the name of a number that is a moment."""
+"""The end of the name of a metric whose value is a moment."""
 
 
 class Scenario:
-    """What happens at a site, minute by minute."""
+    """The events at a site, minute by minute."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.began = world.clock
+        self.begin = world.clock
         self.minute = 0
         self.has_scheduler = True
         self.is_read = True
         self.queues = {PLAN, CALL}
         self._series: dict[str, dict[int, float]] = defaultdict(dict)
-        self._expected: list[tuple[str, int, bool]] = []
+        self._expectations: list[tuple[str, int, bool]] = []
         ticks.seed(world.database, world.clock)
 
     def go_on(self, minutes: int) -> None:
-        """Let so many minutes pass."""
+        """Let this number of minutes pass."""
         for _ in range(minutes):
             self.minute += 1
             self.world.wait(60)
             if self.has_scheduler:
                 self._work()
             if self.is_read:
-                self._read()
+                self._read_metrics()
 
     def expect(self, alert: str, *, fires: bool) -> None:
-        """Say whether an alert fires in this minute."""
-        self._expected.append((alert, self.minute, fires))
+        """Expect that an alert fires in this minute, or that it does not."""
+        self._expectations.append((alert, self.minute, fires))
 
     def judge(self, folder: Path) -> None:
-        """Let promtool say whether every alert did what was expected."""
+        """Let promtool check that every alert fires when the test expects it."""
         tests = [
             {
                 "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0',
                 "eval_time": f"{minute}m",
                 "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
             }
-            for alert, minute, fires in self._expected
+            for alert, minute, fires in self._expectations
         ]
         series = [
-            {"series": name, "values": self._values(read)} for name, read in self._series.items()
+            {"series": name, "values": self._values(values)}
+            for name, values in self._series.items()
         ]
         unit = {
             "rule_files": [str(RULES)],
@@ -74,37 +75,37 @@ class Scenario:
         promtool("test", "rules", str(path))
 
     def store(self, folder: Path) -> None:
-        """Write what was read, with its moments, where a Prometheus finds it: into `tsdb`."""
+        """Write the metrics with their moments into `tsdb`, where a Prometheus reads them."""
         text = folder / "read.om"
         with text.open("w", encoding="utf-8") as file:
-            for name, read in self._series.items():
-                file.writelines(self._line(name, minute, read[minute]) for minute in read)
+            for name, values in self._series.items():
+                file.writelines(self._line(name, minute, values[minute]) for minute in values)
             file.write("# EOF\n")
         promtool("tsdb", "create-blocks-from", "openmetrics", str(text), str(folder / "tsdb"))
 
     def _line(self, name: str, minute: int, value: float) -> str:
         if name.partition("{")[0].endswith(MOMENT):
-            value += self.began.timestamp()
-        return f"{name} {value} {self.began.timestamp() + 60 * minute}\n"
+            value += self.begin.timestamp()
+        return f"{name} {value} {self.begin.timestamp() + 60 * minute}\n"
 
-    def _values(self, read: dict[int, float]) -> str:
+    def _values(self, values: dict[int, float]) -> str:
         minutes = range(self.minute + 1)
-        return " ".join(f"{read[m]:.6f}" if m in read else "_" for m in minutes)
+        return " ".join(f"{values[m]:.6f}" if m in values else "_" for m in minutes)
 
     def _work(self) -> None:
         firings, _ = ticks.claim_due(self.world.database, self.world.clock)
         for firing in firings:
             if firing.task.queue in self.queues:
-                # A worker writes it to its log; the schedule says it too.
+                # A worker logs such an error; the schedule shows it too.
                 with suppress(PilotageError):
                     execute.execute(firing.task, firing.subject, self.world.runtime())
 
-    def _read(self) -> None:
+    def _read_metrics(self) -> None:
         text = metrics(self.world.runtime())
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 labels = ",".join(f'{k}="{v}"' for k, v in sorted(sample.labels.items()))
                 value = sample.value
                 if sample.name.endswith(MOMENT):
-                    value -= self.began.timestamp()
+                    value -= self.begin.timestamp()
                 self._series[f"{sample.name}{{{labels}}}"][self.minute] = value

@@ -1,4 +1,4 @@
-"""Each alert fires once, by what is wrong with a site on sim, and falls silent again."""
+"""Each alert fires when a site on sim has its problem, and stops when the problem ends."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +31,9 @@ def scenario(
     sqlite_world: World, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Scenario]:
     require_prometheus(request.config.stash[PLAN])
-    made = Scenario(sqlite_world)
-    yield made
-    made.judge(tmp_path)
+    scenario = Scenario(sqlite_world)
+    yield scenario
+    scenario.judge(tmp_path)
 
 
 def a_place(scenario: Scenario, name: str = "bari", **options: object) -> CE:

@@ -1,4 +1,4 @@
-"""The dashboard, filled by a real Prometheus, says what is wrong with a site."""
+"""The dashboard with values from a real Prometheus shows what is wrong with a site."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A real Prometheus reads a real server with a token that may read, and takes the rules."""
+"""A real Prometheus reads a real server with a token that may read, and accepts the rules."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.monitoring.prometheus import (
     Prometheus,
     promtool,
     require_prometheus,
-    started,
+    running,
 )
 from tests.patience import until
 from tests.secrets import write
@@ -30,27 +30,27 @@ PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "monitor.md").read_text(
 DEFAULT_PORT = Settings.model_fields["web_port"].default
 
 
-def printed_configuration(server: str, token: Path) -> str:
-    """Return the configuration that the documents print, for this server and each second."""
+def documented_configuration(server: str, token: Path) -> str:
+    """Return the configuration of the documents, changed to read this server each second."""
     begin = "```yaml\n# /etc/prometheus/prometheus.yml\n"
     text = PAGE.partition(begin)[2].partition("```")[0]
-    for printed, tried in (
+    for original, replacement in (
         ("/etc/prometheus/rules/pilotage.yml", str(RULES)),
         ("/etc/prometheus/pilotage.token", str(token)),
         (f"127.0.0.1:{DEFAULT_PORT}", server.removeprefix("http://")),
         ("scrape_interval: 1m", "scrape_interval: 1s"),
     ):
-        assert text.count(printed) == 1, printed
-        text = text.replace(printed, tried)
+        assert text.count(original) == 1, original
+        text = text.replace(original, replacement)
     return "global:\n  evaluation_interval: 1s\n" + text
 
 
 @contextmanager
 def reading(server: str, token: Path, folder: Path) -> Iterator[Prometheus]:
-    """Start a Prometheus that reads a server, as long as the block lasts."""
-    path = write(folder / "prometheus.yml", printed_configuration(server, token))
+    """Run a Prometheus that reads a server while the block runs."""
+    path = write(folder / "prometheus.yml", documented_configuration(server, token))
     promtool("check", "config", str(path))
-    with started(folder, path) as prometheus:
+    with running(folder, path) as prometheus:
         yield prometheus
 
 
@@ -70,20 +70,22 @@ def test_prometheus_reads_the_server_with_a_token_and_judges_by_the_rules(
         serving(sqlite_database, tmp_path / "home") as server,
         reading(server.url, token, tmp_path) as prometheus,
     ):
-        until(lambda: prometheus.numbers("up") == [1.0], "a reading")
+        until(lambda: prometheus.numbers("up") == [1.0], "the first scrape")
         names = set(prometheus.get("label/__name__/values"))
         capacities = prometheus.numbers("count(pilotage_ce_capacity)")
 
-        def judged() -> bool:
+        def has_evaluated_all() -> bool:
             [group] = prometheus.get("rules")["groups"]
             return all(rule["health"] == "ok" for rule in group["rules"])
 
-        until(judged, "a judgement by every rule")
+        until(has_evaluated_all, "the evaluation of every rule")
         write(token, "no longer a token")
-        until(lambda: prometheus.numbers("up") == [0.0], "a refusal")
-    sent = {metric.name for metric in METRICS if metric.name.startswith("pilotage_ce_")}
-    missing = {name for name in sent if not any(one.startswith(name) for one in names)}
-    assert missing <= {"pilotage_ce_answered_timestamp_seconds"}
+        until(lambda: prometheus.numbers("up") == [0.0], "a scrape that is refused")
+    expected_names = {metric.name for metric in METRICS if metric.name.startswith("pilotage_ce_")}
+    missing_names = {
+        name for name in expected_names if not any(one.startswith(name) for one in names)
+    }
+    assert missing_names <= {"pilotage_ce_answered_timestamp_seconds"}
     assert capacities != [0.0]
 
 

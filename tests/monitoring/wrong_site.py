@@ -1,4 +1,4 @@
-"""A site where three things are wrong, for the dashboard to show them."""
+"""A site with three problems, which the dashboard shows."""
 
 from tests.factories import a_ce, a_vo
 from tests.monitoring.scenario import Scenario
@@ -12,7 +12,7 @@ FAILS, SILENT, HELD = "lyon", "rome", "turin"
 
 
 def prepare(scenario: Scenario) -> None:
-    """Let two hours be well, and then four: one CE fails every pilot, one is silent, one held."""
+    """Let two good hours pass, then four in which one CE fails, one is silent, one is paused."""
     world = scenario.world
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=0))
     world.vo(a_vo().named("lhcb").demanding(6))

@@ -1,1 +1,1 @@
-"""Recipes as programs: each is begun from nothing, and does its work for real."""
+"""Recipes as programs: a test starts each from nothing, and the recipe does real work."""

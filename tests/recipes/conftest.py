@@ -1,4 +1,4 @@
-"""Fleets, and the processes that they start."""
+"""Fleets and their processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,6 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     folder = tmp_path / "started"
     folder.mkdir()
     processes = Processes(folder)
-    made = Fleet(processes, tmp_path)
-    yield made
-    made.end()
+    fleet = Fleet(processes, tmp_path)
+    yield fleet
+    fleet.end()

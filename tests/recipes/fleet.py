@@ -1,4 +1,4 @@
-"""A fleet that a test begins from nothing, with the commands that a person types."""
+"""A fleet that a test starts from nothing, with the commands that a person types."""
 
 import json
 import os
@@ -37,9 +37,9 @@ class Fleet:
         self.settings = settings_of({"home": str(self.home), "config": str(config)})
 
     def pilotage(self, *words: str) -> str:
-        done = self.processes.run([*PILOTAGE, *words], self.settings)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        result = self.processes.run([*PILOTAGE, *words], self.settings)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def init(self, recipe: str, clusters: Mapping[str, Mapping[str, Any]], **answers: Any) -> None:
         self.pilotage("db", "setup")
@@ -47,36 +47,38 @@ class Fleet:
             part for name, value in answers.items() for part in ("--answer", f"{name}={value}")
         ]
         for name, options in clusters.items():
-            written = (f"{key}={_typed(value)}" for key, value in options.items())
-            words += ["--cluster", shlex.join([name, *written])]
+            settings = (f"{key}={_text(value)}" for key, value in options.items())
+            words += ["--cluster", shlex.join([name, *settings])]
         self.pilotage("fleet", "init", recipe, str(self.folder), *words)
 
     def up(self) -> None:
         self.processes.start("up", [*PILOTAGE, "up"], self.settings)
 
     def end(self) -> None:
-        """End whatever is left, then the pilots of this machine, which outlive all else."""
+        """End all processes, and then the pilots of this machine, which outlive the others."""
         self.processes.end()
         until(lambda: not self._kill_pilots(), "the end of all pilots", pause=0.05)
 
     def _kill_pilots(self) -> int:
-        """Kill what works in the state folder; return how many processes that were."""
-        killed = 0
+        """Kill all processes in the state folder; return their number."""
+        count = 0
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if (process / "cwd").readlink().is_relative_to(self.home):
                     os.kill(int(process.name), signal.SIGKILL)
-                    killed += 1
-        return killed
+                    count += 1
+        return count
 
     def kill_workers_of_pilotage(self) -> int:
-        """Kill the processes that do Pilotage's tasks, with no time for a last word."""
-        left = self.processes.left()
-        chosen = [pid for pid, words in left.items() if " worker " in words and "celery" in words]
-        for pid in chosen:
+        """Kill the processes that execute Pilotage's tasks, without a warning."""
+        processes = self.processes.left()
+        pids = [
+            pid for pid, words in processes.items() if " worker " in words and "celery" in words
+        ]
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return len(chosen)
+        return len(pids)
 
     def apply(self) -> None:
         self.pilotage("apply", str(self.folder / "fleet.toml"))
@@ -90,5 +92,5 @@ class Fleet:
         return len(self.pilots("--ce", ce, "--status", "running"))
 
 
-def _typed(value: object) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)

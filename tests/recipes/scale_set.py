@@ -1,6 +1,6 @@
-"""A server that speaks as GitHub does to what keeps a runner scale set, and to its runners.
+"""A server that speaks the protocol of GitHub with a runner scale set and with its runners.
 
-It loses sessions and repeats messages on purpose, and notes how many runners there are at a time.
+It loses sessions and repeats messages on purpose, and records how many runners have no job.
 """
 
 import json
@@ -24,7 +24,7 @@ Reply = tuple[int, Any]
 
 @dataclass
 class Job:
-    """A job: offered, then assigned, then run by a runner, then done."""
+    """A job, which is available, then assigned, then running, then done."""
 
     number: int
     state: str = "available"
@@ -32,31 +32,31 @@ class Job:
 
 
 @dataclass
-class Heard:
-    """A session, the token that opens its queue, and whether that is too old."""
+class Session:
+    """A session and the token that opens its queue."""
 
     key: str
     token: str
-    opened: float
+    begin: float
     polls: int = 0
 
 
 @dataclass
 class ScaleSet:
-    """What is known on the other side. Whoever reads or changes it holds the lock."""
+    """What GitHub knows of the scale set. Who reads or changes it must hold the lock."""
 
     forget_after: float = 4.0
-    """Seconds after which a session that says nothing is gone."""
+    """Seconds after which a silent session ends."""
     lock: threading.Condition = field(default_factory=threading.Condition)
     jobs: dict[int, Job] = field(default_factory=dict)
     runners: dict[str, int | None] = field(default_factory=dict)
-    """By name, the job that a runner has."""
+    """The number of the job of each runner, by the name of the runner."""
     messages: list[int] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    session: Heard | None = None
+    session: Session | None = None
     sessions: int = 0
     most_above: int = -10_000
-    """How many runners there were above the jobs that were assigned, at the most."""
+    """The number of runners minus the number of assigned jobs, at its highest."""
     notes: dict[str, int] = field(default_factory=dict)
     faulty: bool = True
 
@@ -84,28 +84,28 @@ class ScaleSet:
         self.most_above = max(self.most_above, len(self.runners) - self.assigned)
 
 
-def statistics(known: ScaleSet) -> dict[str, int]:
-    states = [job.state for job in known.jobs.values()]
+def statistics(scale_set: ScaleSet) -> dict[str, int]:
+    states = [job.state for job in scale_set.jobs.values()]
     return {
         "totalAvailableJobs": states.count("available"),
         "totalAcquiredJobs": states.count("assigned"),
-        "totalAssignedJobs": known.assigned,
+        "totalAssignedJobs": scale_set.assigned,
         "totalRunningJobs": states.count("running"),
-        "totalRegisteredRunners": len(known.runners),
+        "totalRegisteredRunners": len(scale_set.runners),
         "totalBusyRunners": states.count("running"),
-        "totalIdleRunners": len(known.runners) - states.count("running"),
+        "totalIdleRunners": len(scale_set.runners) - states.count("running"),
     }
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request; the routes are those that the public client uses."""
+    """The answer to one request. The public client uses the same routes."""
 
     protocol_version = "HTTP/1.1"
-    known: ScaleSet
+    scale_set: ScaleSet
     address: str
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -114,14 +114,14 @@ class Handler(BaseHTTPRequestHandler):
         for (method, pattern), answer in ROUTES.items():
             match = re.fullmatch(pattern, path)
             if method == self.command and match:
-                status, said = answer(self, body, *match.groups())
+                status, reply = answer(self, body, *match.groups())
                 break
         else:
-            status, said = 404, {"path": path}
-        data = b"" if said is None else json.dumps(said).encode()
+            status, reply = 404, {"path": path}
+        data = b"" if reply is None else json.dumps(reply).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
-        with suppress(BrokenPipeError, ConnectionResetError):  # who asked may have gone
+        with suppress(BrokenPipeError, ConnectionResetError):  # the client may be gone
             self.end_headers()
             self.wfile.write(data)
 
@@ -144,119 +144,121 @@ class Handler(BaseHTTPRequestHandler):
     def open(self, body: Any) -> Reply:
         if not self.is_administrator() or not body["ownerName"]:
             return 403, None
-        known = self.known
-        with known.lock:
-            old = known.session
-            if old is not None and time.monotonic() - old.opened < known.forget_after:
-                known.note("conflict")
+        scale_set = self.scale_set
+        with scale_set.lock:
+            old = scale_set.session
+            if old is not None and time.monotonic() - old.begin < scale_set.forget_after:
+                scale_set.note("conflict")
                 return 409, None
-            known.sessions += 1
-            key = f"session-{known.sessions}"
-            known.session = Heard(key, f"queue-of-{key}", time.monotonic())
-            return 200, self._session(known.session)
+            scale_set.sessions += 1
+            key = f"session-{scale_set.sessions}"
+            scale_set.session = Session(key, f"queue-of-{key}", time.monotonic())
+            return 200, self._session(scale_set.session)
 
-    def _session(self, session: Heard) -> dict[str, Any]:
+    def _session(self, session: Session) -> dict[str, Any]:
         return {
             "sessionId": session.key,
             "messageQueueUrl": f"{self.address}/queue?session={session.key}",
             "messageQueueAccessToken": session.token,
-            "statistics": statistics(self.known),
+            "statistics": statistics(self.scale_set),
         }
 
     def renew(self, body: Any, key: str) -> Reply:
-        with self.known.lock:
-            session = self.known.session
+        with self.scale_set.lock:
+            session = self.scale_set.session
             if not self.is_administrator() or session is None or session.key != key:
                 return 404, None
-            self.known.note("renewed")
+            self.scale_set.note("renewed")
             session.token = f"{session.token}-anew"
             return 200, self._session(session)
 
     def close(self, body: Any, key: str) -> Reply:
-        with self.known.lock:
-            if self.known.session is not None and self.known.session.key == key:
-                self.known.session = None
+        with self.scale_set.lock:
+            if self.scale_set.session is not None and self.scale_set.session.key == key:
+                self.scale_set.session = None
             return 204, None
 
     def poll(self, body: Any) -> Reply:
-        known, query = self.known, parse_qs(urlsplit(self.path).query)
+        scale_set, query = self.scale_set, parse_qs(urlsplit(self.path).query)
         last = int(query.get("lastMessageId", ["0"])[0])
-        with known.lock:
-            session = known.session
+        with scale_set.lock:
+            session = scale_set.session
             if session is None or self.bearer() != f"Bearer {session.token}":
                 return 401, None
             session.polls += 1
-            if known.faulty and session.polls == 1 and known.sessions % 3 == 0:
-                session.token = f"{session.token}-old"  # too old from here on
+            if scale_set.faulty and session.polls == 1 and scale_set.sessions % 3 == 0:
+                session.token = f"{session.token}-old"  # from now on the old token is refused
                 return 401, None
-            if known.faulty and session.polls == 1 and known.sessions % 5 == 0:
-                known.note("lost")
-                known.session = None
+            if scale_set.faulty and session.polls == 1 and scale_set.sessions % 5 == 0:
+                scale_set.note("lost")
+                scale_set.session = None
                 return 401, None
-            known.lock.wait_for(lambda: any(one > last for one in known.messages), 0.5)
-            new = [one for one in known.messages if one > last]
+            scale_set.lock.wait_for(lambda: any(one > last for one in scale_set.messages), 0.5)
+            new = [one for one in scale_set.messages if one > last]
             if not new:
                 return 202, None
-            if known.note(f"message {new[0]}") > 1:
-                known.note("repeated")
-            offered = [
+            if scale_set.note(f"message {new[0]}") > 1:
+                scale_set.note("repeated")
+            offers = [
                 {"messageType": "JobAvailable", "runnerRequestId": job.number}
-                for job in known.jobs.values()
+                for job in scale_set.jobs.values()
                 if job.state == "available"
             ]
             return 200, {
                 "messageId": new[0],
                 "messageType": "RunnerScaleSetJobMessages",
-                "body": json.dumps(offered),
-                "statistics": statistics(known),
+                "body": json.dumps(offers),
+                "statistics": statistics(scale_set),
             }
 
     def acknowledge(self, body: Any, number: str) -> Reply:
-        with self.known.lock:
-            # Each message is said once more, though it was acknowledged.
-            if not self.known.faulty or self.known.note(f"acknowledged {number}") > 1:
-                self.known.messages = [one for one in self.known.messages if one != int(number)]
+        with self.scale_set.lock:
+            # Each message comes once more, although it was acknowledged.
+            if not self.scale_set.faulty or self.scale_set.note(f"acknowledged {number}") > 1:
+                self.scale_set.messages = [
+                    one for one in self.scale_set.messages if one != int(number)
+                ]
             return 204, None
 
     def acquire(self, body: Any) -> Reply:
-        with self.known.lock:
-            taken = [n for n in body if self.known.jobs[n].state == "available"]
-            for number in taken:
-                self.known.jobs[number].state = "assigned"
-            return 200, {"count": len(taken), "value": taken}
+        with self.scale_set.lock:
+            numbers = [n for n in body if self.scale_set.jobs[n].state == "available"]
+            for number in numbers:
+                self.scale_set.jobs[number].state = "assigned"
+            return 200, {"count": len(numbers), "value": numbers}
 
     def configure(self, body: Any) -> Reply:
-        known, name = self.known, body["name"]
-        with known.lock:
+        scale_set, name = self.scale_set, body["name"]
+        with scale_set.lock:
             if not self.is_administrator():
                 return 403, None
-            if name in known.names:
+            if name in scale_set.names:
                 return 409, None
-            known.names.add(name)
-            known.runners[name] = None
-            known.look()
+            scale_set.names.add(name)
+            scale_set.runners[name] = None
+            scale_set.look()
             return 200, {"runner": {"name": name}, "encodedJITConfig": f"config-of-{name}"}
 
     def begin(self, body: Any) -> Reply:
-        """Give a runner its one job; a part of this server's own, for the runner of the test."""
-        known, name = self.known, body["config"].removeprefix("config-of-")
-        with known.lock:
-            if name not in known.runners:
+        """Give a runner its one job. GitHub has no such route; the runner of the test uses it."""
+        scale_set, name = self.scale_set, body["config"].removeprefix("config-of-")
+        with scale_set.lock:
+            if name not in scale_set.runners:
                 return 403, None
-            job = next((one for one in known.jobs.values() if one.state == "assigned"), None)
+            job = next((one for one in scale_set.jobs.values() if one.state == "assigned"), None)
             if job is None:
                 return 202, None
             job.state, job.runs = "running", job.runs + 1
-            known.runners[name] = job.number
+            scale_set.runners[name] = job.number
             return 200, {"job": job.number}
 
     def complete(self, body: Any) -> Reply:
-        known, name = self.known, body["config"].removeprefix("config-of-")
-        with known.lock:
-            number = known.runners.pop(name)
+        scale_set, name = self.scale_set, body["config"].removeprefix("config-of-")
+        with scale_set.lock:
+            number = scale_set.runners.pop(name)
             if number is not None:
-                known.jobs[number].state = "done"
-            known.look()
+                scale_set.jobs[number].state = "done"
+            scale_set.look()
             return 204, None
 
 
@@ -276,14 +278,14 @@ ROUTES: dict[tuple[str, str], Callable[..., Reply]] = {
 
 
 @contextmanager
-def serving(known: ScaleSet) -> Iterator[str]:
-    """Serve as long as the block lasts; return the address."""
+def serving(scale_set: ScaleSet) -> Iterator[str]:
+    """Serve while the block runs; yield the address."""
 
     class Bound(Handler):
         pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
     server.daemon_threads = True
-    Bound.known, Bound.address = known, f"http://127.0.0.1:{server.server_port}"
+    Bound.scale_set, Bound.address = scale_set, f"http://127.0.0.1:{server.server_port}"
     with served(server):
         yield Bound.address

@@ -1,4 +1,4 @@
-"""Workers of somebody's Celery application: each task is done once, and all leave at the end."""
+"""Workers of a Celery application: each task is done once, and all workers end afterwards."""
 
 import sys
 from collections.abc import Iterator
@@ -57,10 +57,10 @@ class Application:
         for number in range(count):
             self.app.send_task("jobs.work", (number,))
 
-    def done(self) -> int:
+    def count_done(self) -> int:
         return len(list(self.results.glob("*.done")))
 
-    def begun(self) -> list[str]:
+    def starts(self) -> list[str]:
         return [path.read_text() for path in self.results.glob("*.begun")]
 
 
@@ -99,12 +99,20 @@ def test_each_task_is_done_once_though_workers_are_ended_in_its_middle(
     begin(fleet, application, {"here": {"backend": "local", "capacity": 2, **QUICK}})
     assert not fleet.pilots()
     application.send(TASKS)
-    until(lambda: application.done() > 3, "some tasks", progress=fleet.processes.progress)
+    until(
+        lambda: application.count_done() > 3,
+        "the end of some tasks",
+        progress=fleet.processes.progress,
+    )
     fleet.pilotage("pilot", "cancel", "--vo", "default", "--status", "running", "--yes")
-    until(lambda: application.done() == TASKS, "all tasks", progress=application.done)
+    until(
+        lambda: application.count_done() == TASKS,
+        "the end of all tasks",
+        progress=application.count_done,
+    )
     until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
 
-    assert application.begun() == ["x"] * TASKS
+    assert application.starts() == ["x"] * TASKS
     ends = {(one["status"], one["use"]) for one in fleet.pilots()}
     assert ("done", "useful") in ends
     assert ends <= {("cancelled", None), ("done", "useful"), ("done", "short"), ("done", "empty")}

@@ -1,4 +1,4 @@
-"""A real HTCondor pool without a machine of its own: it grows into two real Slurms and back."""
+"""A real HTCondor pool without machines: it grows into two real Slurms and shrinks again."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ JOBS = 100
 EACH = 3
 """Workers on each cluster."""
 FREE = 20
-"""The first jobs; all later ones wait, once they have begun, until they may go on."""
+"""The number of the first jobs. All later ones start, and then wait until they may go on."""
 LIVE = ("reserved", "submitting", "submitted", "running")
 
 JOB = """#!/bin/sh
@@ -66,7 +66,7 @@ class Pool:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a host of the schedd has: its programs, and its configuration."""
+        """The programs and the configuration of a host of the schedd."""
         path = f"{self.condor.local_programs}:{os.environ['PATH']}"
         return {"PATH": path, "CONDOR_CONFIG": str(self.condor.daemons)}
 
@@ -75,7 +75,7 @@ class Pool:
         return f"PATH={self.condor.release}/sbin:{self.condor.release}/bin:$PATH"
 
     def send(self, count: int, *, free: int = 0) -> None:
-        """Send jobs; the free ones among them wait for nothing."""
+        """Send jobs; the free ones among them do not wait."""
         self._submit(DESCRIPTION.format(folder=self.folder, team=self.team, count=count, free=free))
 
     def _submit(self, text: str) -> None:
@@ -90,7 +90,7 @@ class Pool:
 
     @property
     def owner(self) -> str:
-        """The name of whoever sends jobs here, as the pool calls him."""
+        """The name that the pool gives to the sender of the jobs."""
         team = f"owner-{self.team}"
         form = DESCRIPTION.format(folder=self.folder, team=team, count=1, free=0)
         self._submit(f"hold = True\n{form}")
@@ -102,20 +102,20 @@ class Pool:
     def go_on(self) -> None:
         (self.folder / "go").touch()
 
-    def done(self) -> int:
+    def count_done(self) -> int:
         return len(list(self.folder.glob("*.done")))
 
     def progress(self) -> int:
         return len(list(self.folder.iterdir()))
 
-    def begun(self) -> list[str]:
+    def starts(self) -> list[str]:
         return [path.read_text() for path in self.folder.glob("*.begun")]
 
     def clusters(self) -> set[str]:
-        """Name the clusters that machines of the pool are on."""
+        """Return the clusters of the machines of the pool."""
         return set(self.condor.call("status", "-af", "Cluster").split())
 
-    def ended(self) -> list[dict[str, Any]]:
+    def history(self) -> list[dict[str, Any]]:
         return self.condor.recorded(f'Team == "{self.team}"')
 
     def end(self) -> None:
@@ -131,9 +131,9 @@ def empty_condor(request: pytest.FixtureRequest) -> Iterator[Condor]:
 
 @pytest.fixture
 def pool(empty_condor: Condor) -> Iterator[Pool]:
-    made = Pool(empty_condor, f"t{secrets.token_hex(4)}")
-    yield made
-    made.end()
+    pool = Pool(empty_condor, f"t{secrets.token_hex(4)}")
+    yield pool
+    pool.end()
 
 
 @dataclass
@@ -167,8 +167,8 @@ def sites(
 
 
 @contextmanager
-def stopped(slurm: Slurm) -> Iterator[None]:
-    """Let all that runs there be asked to end, and nobody answer any longer."""
+def standstill(slurm: Slurm) -> Iterator[None]:
+    """Ask all jobs of the cluster to end; its controller does not answer during the block."""
     handles = [one for some in slurm.jobs("pilotage", "running").values() for one in some]
     slurm.call("scancel", "--signal=TERM", "--batch", *handles)
     controller = slurm.pid("slurmctld")
@@ -217,38 +217,48 @@ def test_a_pool_grows_into_two_clusters_and_one_of_them_stops(
     assert "0" in fleet.pilotage("vo", "ask", "default")
     assert not fleet.pilots()
     pool.send(JOBS, free=FREE)
-    held = FREE + 2 * EACH
-    until(lambda: len(pool.begun()) == held, "a job for each worker", progress=pool.progress)
+    first_starts = FREE + 2 * EACH
+    until(
+        lambda: len(pool.starts()) == first_starts, "a job for each worker", progress=pool.progress
+    )
     assert pool.clusters() == {"north", "south"}
-    until(lambda: [fleet.running(ce) for ce in sites.clusters] == [EACH, EACH], "all to run")
-    with stopped(sites.north):
+    until(
+        lambda: [fleet.running(ce) for ce in sites.clusters] == [EACH, EACH], "all workers to run"
+    )
+    with standstill(sites.north):
         pool.go_on()
-        until(lambda: pool.clusters() == {"south"}, "the end in the north", progress=pool.progress)
-        until(lambda: pool.done() == JOBS, "all jobs", progress=pool.progress)
+        until(
+            lambda: pool.clusters() == {"south"},
+            "the end of the workers in the north",
+            progress=pool.progress,
+        )
+        until(lambda: pool.count_done() == JOBS, "the end of all jobs", progress=pool.progress)
     until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
-    until(lambda: len(pool.ended()) == JOBS, "the history")
+    until(lambda: len(pool.history()) == JOBS, "the history of all jobs")
 
-    assert pool.begun() == ["x\n"] * JOBS
-    assert {(job["JobStatus"], job["NumJobStarts"]) for job in pool.ended()} == {(4, 1)}
+    assert pool.starts() == ["x\n"] * JOBS
+    assert {(job["JobStatus"], job["NumJobStarts"]) for job in pool.history()} == {(4, 1)}
     assert not pool.clusters()
     agree(fleet, pool, sites)
 
 
 def agree(fleet: Fleet, pool: Pool, sites: Sites) -> None:
-    """Expect the same of the pool, of both Slurms and of the fleet."""
+    """Check that the pool, both Slurms and the fleet agree."""
     pilots = fleet.pilots()
     assert {one["status"] for one in pilots} == {"done"}
-    worked = {one["stamp"] for one in pilots if one["use"] != "empty"}
-    assert worked == {job["LastRemoteHost"].split("@")[1] for job in pool.ended()}
+    useful_stamps = {one["stamp"] for one in pilots if one["use"] != "empty"}
+    assert useful_stamps == {job["LastRemoteHost"].split("@")[1] for job in pool.history()}
     of_north = {one["stamp"] for one in pilots if one["ce"] == "north"}
-    in_north = [job for job in pool.ended() if job["LastRemoteHost"].split("@")[1] in of_north]
+    in_north = [job for job in pool.history() if job["LastRemoteHost"].split("@")[1] in of_north]
     assert EACH <= len(in_north) <= FREE + EACH
     assert of_north <= sites.north.jobs_ever("pilotage").keys()
     handles = {one["handle"] for one in pilots if one["ce"] == "north"}
-    said = sites.north.call("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", ",".join(handles))
-    states = Counter(line.partition("|")[2] for line in said.splitlines())
+    output = sites.north.call(
+        "sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", ",".join(handles)
+    )
+    states = Counter(line.partition("|")[2] for line in output.splitlines())
     assert states == Counter(
-        "COMPLETED" if one["stamp"] in worked else "FAILED"
+        "COMPLETED" if one["stamp"] in useful_stamps else "FAILED"
         for one in pilots
         if one["ce"] == "north"
     )
@@ -261,8 +271,10 @@ def test_one_worker_comes_for_each_job_and_none_while_those_are_on_their_way(
     south = {**sites.clusters["south"], "capacity": 2 * EACH}
     pool.send(EACH)
     begin(fleet, pool, {"south": south}, pool.condor.worker_token(pool.folder / "token"))
-    until(lambda: len(pool.begun()) == EACH, "all jobs", progress=fleet.processes.progress)
-    until(lambda: fleet.running("south") == EACH, "workers that are known to run")
+    until(
+        lambda: len(pool.starts()) == EACH, "the end of all jobs", progress=fleet.processes.progress
+    )
+    until(lambda: fleet.running("south") == EACH, "the workers to run")
     pool.go_on()
     until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
     assert [one["use"] for one in fleet.pilots()] == ["useful"] * EACH
@@ -272,7 +284,7 @@ def test_one_worker_comes_for_each_job_and_none_while_those_are_on_their_way(
 def test_a_worker_without_a_token_says_so(fleet: Fleet, pool: Pool) -> None:
     pool.send(1)
     begin(fleet, pool, {"here": {"backend": "local", "capacity": 1, **QUICK}}, pool.folder / "no")
-    [one] = until(lambda: fleet.pilots("--status", "failed")[:1], "a failure")
+    [one] = until(lambda: fleet.pilots("--status", "failed")[:1], "a worker that fails")
     assert f"no file {pool.folder}/no" in fleet.pilotage("pilot", "output", str(one["id"]))
 
 
@@ -283,14 +295,20 @@ def test_a_job_that_outlasts_the_grace_goes_back_into_the_queue(
     token = pool.condor.worker_token(pool.folder / "token")
     begin(fleet, pool, {"south": sites.clusters["south"]}, token, grace=40)
     pool.send(1)
-    until(lambda: pool.begun() == ["x\n"], "the job", progress=fleet.processes.progress)
-    until(lambda: fleet.running("south") == 1, "a worker that is known to run")
+    until(
+        lambda: pool.starts() == ["x\n"], "the start of the job", progress=fleet.processes.progress
+    )
+    until(lambda: fleet.running("south") == 1, "the worker to run")
     fleet.pilotage("pilot", "cancel", "--vo", "default", "--yes")
-    until(lambda: pool.begun() == ["x\nx\n"], "it again", progress=fleet.processes.progress)
+    until(
+        lambda: pool.starts() == ["x\nx\n"],
+        "the second start of the job",
+        progress=fleet.processes.progress,
+    )
     pool.go_on()
-    until(pool.ended, "the history", progress=fleet.processes.progress)
+    until(pool.history, "the history of all jobs", progress=fleet.processes.progress)
     until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
-    [job] = pool.ended()
+    [job] = pool.history()
     assert (job["JobStatus"], job["NumJobStarts"]) == (4, 2)
     assert len([one for one in fleet.pilots() if one["use"] != "empty"]) == 2
 
@@ -301,7 +319,7 @@ def test_a_worker_that_the_pool_does_not_let_in_says_so(fleet: Fleet, pool: Pool
     pool.condor.make_token("somebody", token)
     pool.send(1)
     begin(fleet, pool, {"here": {"backend": "local", "capacity": 1, **QUICK}}, token)
-    [one] = until(lambda: fleet.pilots("--status", "failed")[:1], "a failure")
+    [one] = until(lambda: fleet.pilots("--status", "failed")[:1], "a worker that fails")
     assert one["cause"] == "node"
     output = fleet.pilotage("pilot", "output", str(one["id"]))
     assert f"the pool {pool.condor.address} lets no worker in" in output

@@ -1,4 +1,4 @@
-"""Dask workers on two clusters: a result is right though one is drained and a worker is killed."""
+"""Dask on two clusters: a result is right after one is drained and a worker is killed."""
 
 import os
 import re
@@ -48,7 +48,7 @@ print("result", len(results), total, flush=True)
 
 @dataclass
 class Computation:
-    """A scheduler, and a client that sends tasks until there are enough and the test has done."""
+    """A scheduler, and a client that sends tasks until the test has enough of them."""
 
     python: Path
     scheduler: str
@@ -67,7 +67,7 @@ class Computation:
         return self._log().count("done")
 
     def result(self) -> list[int]:
-        # A whole line is waited for: an unbuffered client writes its words one by one.
+        # Wait for the whole line: a client without a buffer writes word by word.
         line = re.compile(r"^result (\d+) (\d+)\n", re.MULTILINE)
         until(lambda: line.search(self._log()), "the result", progress=self._log)
         [numbers] = line.findall(self._log())
@@ -77,7 +77,7 @@ class Computation:
         (self.folder / "enough").touch()
 
     def workers(self) -> list[int]:
-        """List the processes of all its workers."""
+        """Return the processes of all workers of the scheduler."""
         return [pid for pid, words, _ in _processes() if self.scheduler in words[2:3]]
 
     def worker(self, stamp: str) -> int:
@@ -103,9 +103,11 @@ def computation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Comp
     folder = tmp_path / "computation"
     folder.mkdir()
     with dask_scheduler(python, folder) as (scheduler, url):
-        made = Computation(python, scheduler, url, folder)
-        yield made
-    until(lambda: not made.workers(), "the end of the workers, which follow their scheduler")
+        computation = Computation(python, scheduler, url, folder)
+        yield computation
+    until(
+        lambda: not computation.workers(), "the end of the workers, which end with their scheduler"
+    )
 
 
 def begin(fleet: Fleet, computation: Computation, clusters: Mapping[str, Any]) -> None:
@@ -123,17 +125,17 @@ def begin(fleet: Fleet, computation: Computation, clusters: Mapping[str, Any]) -
     fleet.up()
 
 
-def survives_a_drain_and_a_kill(fleet: Fleet, computation: Computation, drained: str) -> None:
-    """Drain one cluster and kill a worker of the one named `here` while tasks are computed."""
+def survives_a_drain_and_a_kill(fleet: Fleet, computation: Computation, drained_ce: str) -> None:
+    """Drain one cluster, and kill a worker of the cluster `here`, while the workers compute."""
     with computation.goes_on():
-        killed = at_work(fleet, computation, "here")
-        at_work(fleet, computation, drained)
+        victim = at_work(fleet, computation, "here")
+        at_work(fleet, computation, drained_ce)
         before = computation.batches()
-        until(lambda: computation.batches() > before + 1, "tasks that are done by all of them")
-        fleet.pilotage("ce", "drain", drained, "--by", "1s", "--end-running")
-        os.kill(computation.worker(killed["stamp"]), signal.SIGKILL)
+        until(lambda: computation.batches() > before + 1, "the next tasks of all workers")
+        fleet.pilotage("ce", "drain", drained_ce, "--by", "1s", "--end-running")
+        os.kill(computation.worker(victim["stamp"]), signal.SIGKILL)
         until(
-            lambda: not active(fleet, drained) and failed(fleet),
+            lambda: not active(fleet, drained_ce) and failed(fleet),
             "an empty cluster and a worker that failed",
             progress=computation.batches,
         )
@@ -143,10 +145,10 @@ def survives_a_drain_and_a_kill(fleet: Fleet, computation: Computation, drained:
 
     assert count >= TASKS
     assert total == sum(number * number for number in range(count))
-    assert [(one["id"], one["cause"]) for one in failed(fleet)] == [(killed["id"], "signal")]
+    assert [(one["id"], one["cause"]) for one in failed(fleet)] == [(victim["id"], "signal")]
     ends = {(one["ce"], one["status"], one["use"]) for one in fleet.pilots()}
     uses = {use for _, status, use in ends if status == "done"}
-    assert (drained, "done", "useful") in ends, ends
+    assert (drained_ce, "done", "useful") in ends, ends
     assert uses <= {"useful", "short", "empty"}, ends
     assert not computation.workers()
 
@@ -154,11 +156,11 @@ def survives_a_drain_and_a_kill(fleet: Fleet, computation: Computation, drained:
 def at_work(fleet: Fleet, computation: Computation, ce: str) -> dict[str, Any]:
     """Wait for the workers of a cluster; return one of them."""
 
-    def all_known() -> list[dict[str, Any]]:
+    def known_workers() -> list[dict[str, Any]]:
         rows = fleet.pilots("--ce", ce, "--status", "running")
         return rows if all(computation.knows(one["stamp"]) for one in rows) else []
 
-    return until(all_known, f"workers at {ce}", progress=fleet.processes.progress)[0]
+    return until(known_workers, f"the workers at {ce}", progress=fleet.processes.progress)[0]
 
 
 def active(fleet: Fleet, *ce: str) -> list[dict[str, Any]]:
@@ -172,7 +174,7 @@ def failed(fleet: Fleet) -> list[dict[str, Any]]:
 
 
 def _processes() -> Iterator[tuple[int, list[str], list[str]]]:
-    """List each process with its words and its environment."""
+    """Yield each process with its command line and its environment."""
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit():

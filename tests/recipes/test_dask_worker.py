@@ -1,4 +1,4 @@
-"""What a worker of the recipe for Dask does when it is idle, alone, or to end."""
+"""A worker of the recipe for Dask when it is idle, is alone, or must end."""
 
 import re
 import signal
@@ -47,7 +47,7 @@ while not (folder / "release").exists():
 
 @dataclass
 class Site:
-    """A scheduler, and workers and a client that live as long as the test."""
+    """A scheduler, and workers and a client that run during the test."""
 
     python: Path
     scheduler: str
@@ -89,19 +89,19 @@ class Site:
     def result(self) -> str:
         self.there_is("ask")
         log = self.folder / "client.log"
-        # A whole line is waited for: an unbuffered client writes its words one by one.
+        # Wait for the whole line: a client without a buffer writes word by word.
         line = re.compile(r"^(result .*)\n", re.MULTILINE)
         until(lambda: line.search(log.read_text()), "the result")
         return "\n".join(line.findall(log.read_text()))
 
-    def computed(self) -> str:
+    def times(self) -> str:
         return (self.folder / "times").read_text()
 
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     python = dask_python(request.config)
-    # The scheduler ends first: a worker that holds results would wait for another one.
+    # The scheduler ends first: otherwise a worker that has results waits for another worker.
     with ExitStack() as stack, dask_scheduler(python, tmp_path) as (scheduler, _):
         yield Site(python, scheduler, tmp_path, stack)
 
@@ -138,7 +138,7 @@ def test_a_worker_that_is_to_end_finishes_its_task_and_hands_the_result_over(
     site.there_is("finish")
     assert ended(worker) == 0
     assert site.result() == "result 42"
-    assert site.computed() == "x"
+    assert site.times() == "x"
 
 
 def test_a_worker_that_is_alone_keeps_its_results_until_another_comes(site: Site) -> None:
@@ -148,12 +148,12 @@ def test_a_worker_that_is_alone_keeps_its_results_until_another_comes(site: Site
     site.until_there("computed")
     worker.send_signal(signal.SIGTERM)
     scheduler = site.folder / "dask.log"
-    until(lambda: "Could not retire" in scheduler.read_text(), "an attempt in vain")
+    until(lambda: "Could not retire" in scheduler.read_text(), "a failed attempt to leave")
     assert worker.poll() is None
     site.worker("two")
     assert ended(worker) == 0
     assert site.result() == "result 42"
-    assert site.computed() == "x"
+    assert site.times() == "x"
 
 
 def test_a_worker_does_not_stay_for_its_task_until_it_is_killed(site: Site) -> None:

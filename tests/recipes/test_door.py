@@ -1,4 +1,4 @@
-"""The door of the recipe for runners, as it is started: what it says, and how it ends."""
+"""The door of the recipe for runners as a program: its messages and its end."""
 
 import shutil
 import signal
@@ -31,9 +31,9 @@ token_file = "/nowhere"
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    made = Processes(tmp_path)
-    yield made
-    made.end()
+    processes = Processes(tmp_path)
+    yield processes
+    processes.end()
 
 
 def fleet_of(folder: Path, *teams: str) -> str:
@@ -44,8 +44,8 @@ def door(*words: str) -> list[str]:
     return [sys.executable, str(DOOR), *words]
 
 
-class Opened:
-    """A door that listens, and a Pilotage that is not there."""
+class OpenDoor:
+    """A door that listens; no Pilotage answers at its address."""
 
     def __init__(self, processes: Processes, folder: Path, *words: str) -> None:
         self._processes, self.port = processes, free_port()
@@ -55,23 +55,23 @@ class Opened:
         self.says("open at 127.0.0.1 port")
 
     def says(self, words: str) -> None:
-        """Wait until it has said something, and nothing like an error of ours."""
+        """Wait until the log of the door has these words; check that it has no traceback."""
         what = f"the door to say {words!r}"
-        until(lambda: words in self.said or self.process.poll() is not None, what, pause=0.05)
-        assert words in self.said
-        assert "Traceback" not in self.said
+        until(lambda: words in self.log or self.process.poll() is not None, what, pause=0.05)
+        assert words in self.log
+        assert "Traceback" not in self.log
 
     @property
-    def said(self) -> str:
+    def log(self) -> str:
         return self._processes.said("door")
 
 
 def test_it_is_closed_by_a_signal(processes: Processes, tmp_path: Path) -> None:
-    for sent in (signal.SIGINT, signal.SIGTERM):
-        opened = Opened(processes, tmp_path)
-        opened.process.send_signal(sent)
-        assert ended(opened.process) == 0
-        opened.says("closed")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        a_door = OpenDoor(processes, tmp_path)
+        a_door.process.send_signal(number)
+        assert ended(a_door.process) == 0
+        a_door.says("closed")
         processes.log("door").unlink()
 
 
@@ -79,8 +79,8 @@ def test_what_is_wrong_with_its_words_is_one_line(processes: Processes, tmp_path
     one, two = fleet_of(tmp_path, "runners"), tmp_path / "two"
     two.mkdir()
     no, here = str(tmp_path / "no.pem"), ["--pilotage", "http://127.0.0.1:1"]
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
         for words, parts in {
             (no,): [no, "No such file"],
             (one, "--team", "others"): ["others has no source github"],
@@ -90,26 +90,26 @@ def test_what_is_wrong_with_its_words_is_one_line(processes: Processes, tmp_path
             (one, "--port", port): [port, "Address already in use"],
             (one, "--address", "0.0.0.0"): ["without --certificate"],
         }.items():
-            done = processes.run(door(*words, *here), AS_INSTALLED)
-            [line] = done.stderr.splitlines()
-            assert done.returncode == 1
+            result = processes.run(door(*words, *here), AS_INSTALLED)
+            [line] = result.stderr.splitlines()
+            assert result.returncode == 1
             assert all(part in line for part in parts), line
 
 
 def test_pilotage_that_does_not_answer_is_named(processes: Processes, tmp_path: Path) -> None:
-    opened = Opened(processes, tmp_path)
+    a_door = OpenDoor(processes, tmp_path)
     headers = {"Authorization": "Bearer " + "x" * 40}
-    url = f"http://127.0.0.1:{opened.port}/runner"
+    url = f"http://127.0.0.1:{a_door.port}/runner"
     assert httpx.post(url, headers=headers, timeout=60).status_code == 503
-    opened.says("no runner, Pilotage: 127.0.0.1: nobody answers there")
-    assert "x" * 40 not in opened.said
+    a_door.says("no runner, Pilotage: 127.0.0.1: nobody answers there")
+    assert "x" * 40 not in a_door.log
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_who_does_not_trust_its_certificate_is_said(processes: Processes, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     certificate = a_proxy(tmp_path / "certificate", now - HOUR, now + HOUR)
-    opened = Opened(processes, tmp_path, "--certificate", str(certificate))
-    words = ["curl", "--silent", "--request", "POST", f"https://127.0.0.1:{opened.port}/runner"]
+    a_door = OpenDoor(processes, tmp_path, "--certificate", str(certificate))
+    words = ["curl", "--silent", "--request", "POST", f"https://127.0.0.1:{a_door.port}/runner"]
     assert subprocess.run(words, check=False, timeout=60).returncode == 60
-    opened.says("no runner for 127.0.0.1: it does not trust the certificate of the door")
+    a_door.says("no runner for 127.0.0.1: it does not trust the certificate of the door")

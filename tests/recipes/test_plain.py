@@ -1,4 +1,4 @@
-"""The smallest fleet: so many copies of a script, on this machine and on a real Slurm over SSH."""
+"""The smallest fleet: copies of a script, on this machine and on a real Slurm over SSH."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def end_all(fleet: Fleet) -> None:
     fleet.pilotage("pilot", "cancel", "--vo", "default", "--yes")
     until(
         lambda: not fleet.pilots("--status", "running", "--status", "submitted"),
-        "the end of all",
+        "the end of all workers",
         progress=fleet.processes.progress,
     )
 

@@ -1,4 +1,4 @@
-"""Runners of CI: each job is done once, and no runner is there without a job but those kept."""
+"""Runners of CI: each job is done once, and there are not more spare runners than allowed."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from worker.domain.pilot_secret import PilotKeys
 
 pytestmark = pytest.mark.processes
 QUICK = {"check_soonest": 0.2, "check_latest": 1}
-KEPT, JOBS = 1, 12
+SPARE, JOBS = 1, 12
 KEY = "k" * 64
 
 RUNNER = """#!{python}
@@ -38,18 +38,18 @@ post("finish")
 
 
 @pytest.fixture
-def known() -> ScaleSet:
+def scale_set() -> ScaleSet:
     return ScaleSet()
 
 
 @pytest.fixture
-def address(known: ScaleSet) -> Iterator[str]:
-    with serving(known) as url:
+def address(scale_set: ScaleSet) -> Iterator[str]:
+    with serving(scale_set) as url:
         yield url
 
 
 def begin(fleet: Fleet, address: str, folder: Path) -> None:
-    """Set a fleet of runners up, its door and Pilotage itself."""
+    """Start a fleet of runners, its door and Pilotage."""
     folder.mkdir()
     program = write(folder / "runner", RUNNER.format(python=sys.executable, address=address))
     program.chmod(0o755)
@@ -71,7 +71,7 @@ def begin(fleet: Fleet, address: str, folder: Path) -> None:
         door=f"http://127.0.0.1:{door}",
         setup=f"cd '{folder}'",
         runner="./runner",
-        kept=KEPT,
+        kept=SPARE,
         grace=5,
     )
     file = fleet.folder / "fleet.toml"
@@ -86,22 +86,22 @@ def begin(fleet: Fleet, address: str, folder: Path) -> None:
 
 
 def test_each_job_is_done_once_and_no_runner_is_too_many(
-    fleet: Fleet, known: ScaleSet, address: str, tmp_path: Path
+    fleet: Fleet, scale_set: ScaleSet, address: str, tmp_path: Path
 ) -> None:
     begin(fleet, address, tmp_path / "runner")
     progress = fleet.processes.progress
-    until(lambda: len(known.runners) == KEPT, "those that are kept", progress=progress)
-    known.offer(JOBS // 2)
-    until(lambda: known.count("done") >= 2, "some jobs", progress=progress)
+    until(lambda: len(scale_set.runners) == SPARE, "the spare runners", progress=progress)
+    scale_set.offer(JOBS // 2)
+    until(lambda: scale_set.count("done") >= 2, "the end of some jobs", progress=progress)
     assert fleet.kill_workers_of_pilotage()
-    known.offer(JOBS - JOBS // 2)
-    until(lambda: known.count("done") == JOBS, "all jobs", progress=progress)
-    until(lambda: fleet.running("here") == KEPT, "the end of the others", progress=progress)
+    scale_set.offer(JOBS - JOBS // 2)
+    until(lambda: scale_set.count("done") == JOBS, "the end of all jobs", progress=progress)
+    until(lambda: fleet.running("here") == SPARE, "the end of the other runners", progress=progress)
 
-    assert [job.runs for job in known.jobs.values()] == [1] * JOBS
-    assert known.most_above <= KEPT
-    assert known.notes["repeated"]
-    assert known.notes.get("lost") or known.notes.get("renewed")
+    assert [job.runs for job in scale_set.jobs.values()] == [1] * JOBS
+    assert scale_set.most_above <= SPARE
+    assert scale_set.notes["repeated"]
+    assert scale_set.notes.get("lost") or scale_set.notes.get("renewed")
     text = "".join(fleet.processes.said(name) for name in ("up", "door"))
     text += "".join(path.read_text() for path in (tmp_path / "home").rglob("*.log"))
     assert TOKEN not in text
@@ -109,7 +109,7 @@ def test_each_job_is_done_once_and_no_runner_is_too_many(
 
 
 def a_pilot_of_another_team(fleet: Fleet, folder: Path) -> str:
-    """Send one, and return its secret."""
+    """Send a pilot of another team; return its secret."""
     write(folder / "sleep.toml", 'script_text = "sleep 600"\nreports = true\n')
     fleet.pilotage("vo", "add", "others", "--limit", "0")
     fleet.pilotage("vo", "payload", "others", "--from", str(folder / "sleep.toml"))
@@ -119,17 +119,21 @@ def a_pilot_of_another_team(fleet: Fleet, folder: Path) -> str:
 
 
 def test_who_is_no_worker_of_the_team_gets_nothing(
-    fleet: Fleet, known: ScaleSet, address: str, tmp_path: Path
+    fleet: Fleet, scale_set: ScaleSet, address: str, tmp_path: Path
 ) -> None:
     begin(fleet, address, tmp_path / "runner")
-    until(lambda: len(known.runners) == KEPT, "the first", progress=fleet.processes.progress)
+    until(
+        lambda: len(scale_set.runners) == SPARE,
+        "the spare runners",
+        progress=fleet.processes.progress,
+    )
     of_others = a_pilot_of_another_team(fleet, tmp_path)
     words = next(w for w in fleet.processes.left().values() if "door.py" in w).split()
     url = f"http://127.0.0.1:{words[words.index('--port') + 1]}/runner"
     for secret in ("", "x" * 40, of_others):
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         assert httpx.post(url, headers=headers, timeout=60).status_code == 403
-    said = fleet.processes.said("door")
-    assert "no runner for 127.0.0.1: it is of the team others" in said
-    assert of_others not in said
-    assert len(known.names) == KEPT
+    log = fleet.processes.said("door")
+    assert "no runner for 127.0.0.1: it is of the team others" in log
+    assert of_others not in log
+    assert len(scale_set.names) == SPARE

@@ -1,4 +1,4 @@
-"""A script that is to run twenty times: so many runs end well, and then nothing is left."""
+"""A script that must run twenty times: twenty runs end well, and then no worker is left."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ RUNS = 20
 SCRIPT = """#!/bin/sh
 cd '{folder}' || exit 70
 echo $$ >"$PILOTAGE_STAMP.begun"
-# The first ones who come fail; a folder is made by one alone.
+# The first runs fail. Only one run can make a folder.
 for number in 1 2 3; do
   if [ "$number" != 2 ] && mkdir "failed.$number" 2>/dev/null; then exit 3; fi
   if [ "$number" = 2 ] && mkdir held 2>/dev/null; then
@@ -30,7 +30,7 @@ sleep 0.5
 """
 
 
-def made(folder: Path, kind: str) -> int:
+def count_files(folder: Path, kind: str) -> int:
     return len(list(folder.glob(f"*.{kind}")))
 
 
@@ -61,7 +61,7 @@ def test_so_many_runs_end_well_though_some_fail_and_others_are_killed(
     folder = tmp_path / "results"
     begin(fleet, folder, SCRIPT, failures=RUNS)
     pid = folder / "held" / "pid"
-    until(pid.exists, "the run to kill", progress=fleet.processes.progress)
+    until(pid.exists, "the run that the test kills", progress=fleet.processes.progress)
     os.kill(int(pid.read_text()), signal.SIGKILL)
     assert fleet.kill_workers_of_pilotage()
     line = f"VO times: {RUNS} of {RUNS} done, 3 failed: all are done"
@@ -71,8 +71,8 @@ def test_so_many_runs_end_well_though_some_fail_and_others_are_killed(
 
     before = len(fleet.pilots())
     assert not under_way(fleet)
-    assert made(folder, "done") == RUNS
-    assert made(folder, "begun") == RUNS + 3
+    assert count_files(folder, "done") == RUNS
+    assert count_files(folder, "begun") == RUNS + 3
     ends = sorted((one["status"], one["use"] or one["cause"]) for one in fleet.pilots())
     assert ends[:RUNS] == [("done", "useful")] * RUNS
     assert [status for status, _ in ends[RUNS:]] == ["failed"] * 3

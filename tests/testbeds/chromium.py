@@ -1,6 +1,6 @@
-"""Debian's Chromium without a screen, driven by Playwright: browsers that people of a test have.
+"""Debian's Chromium without a screen, which Playwright drives for the people of a test.
 
-Playwright comes as a package of Python and brings no browser of its own.
+Playwright is a package of Python and has no browser of its own.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from tests.testbeds import packages
 
 PACKAGES = ("chromium", "fonts-dejavu-core")
 QUIET = ("--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none")
-"""Pictures are alike on every machine, as far as its fonts are."""
+"""Pictures are the same on every machine that has the same fonts."""
 
 
 @contextmanager
 def running() -> Iterator[Browser]:
-    """Run a browser as long as the block lasts."""
+    """Run a browser while the block runs."""
     packages.require(["chromium"], PACKAGES)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

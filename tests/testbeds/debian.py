@@ -1,6 +1,6 @@
-"""Programs of a newer Debian than this machine's: its packages, unpacked in a folder.
+"""Programs of a newer Debian than this machine's: its packages are unpacked in a folder.
 
-The folder is kept for later sessions; nothing is installed on the machine.
+The folder stays for later sessions; nothing is installed on the machine.
 """
 
 import fcntl
@@ -18,15 +18,15 @@ CACHE_VARIABLE = "PILOTAGE_TESTBED_CACHE"
 
 
 def _cache() -> Path:
-    """Choose where trees are kept. Jobs run their programs as another user than root."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
+    """Return the folder of the trees. Users other than root run programs from it."""
+    if folder := os.environ.get(CACHE_VARIABLE):
+        return Path(folder)
     own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path("/var/cache" if os.geteuid() == 0 else own) / "pilotage" / "testbeds"
 
 
 CACHE = _cache()
-"""Where trees are kept; read before a test session scrubs the environment."""
+"""The folder of the trees. It is read before a test session removes its environment variables."""
 
 SUITE = "trixie"
 BASE = (
@@ -37,8 +37,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR = re.compile(r"https?://\S+/debian/?(?=\s|$)")
 
 
-def tree(name: str, wanted: Sequence[str], marker: str) -> Path:
-    """Give the folder with these packages, fetched from the machine's own mirror if need be."""
+def tree(name: str, names: Sequence[str], marker: str) -> Path:
+    """Return the folder with these packages; fetch them from the machine's mirror if needed."""
     root = CACHE / f"{name}-{SUITE}"
     if (root / marker).exists():
         return root
@@ -48,11 +48,11 @@ def tree(name: str, wanted: Sequence[str], marker: str) -> Path:
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (root / marker).exists():
-            _fetch(root, [*wanted, *BASE])
+            _fetch(root, [*names, *BASE])
     return root
 
 
-def _fetch(root: Path, wanted: Sequence[str]) -> None:
+def _fetch(root: Path, names: Sequence[str]) -> None:
     for name in ("apt-get", "dpkg-deb", "ldconfig", "tar"):
         if shutil.which(name, path=SYSTEM_PATH) is None:
             raise NotToBeHad(f"{root.name} is fetched with {name}, which is not here")
@@ -61,13 +61,13 @@ def _fetch(root: Path, wanted: Sequence[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     for name in ("lists/partial", "cache/archives/partial", "state"):
         (apt / name).mkdir(parents=True)
-    _download(apt, wanted)
+    _download(apt, names)
     _unpack(sorted((apt / "cache" / "archives").glob("*.deb")), draft)
     draft.rename(root)
     shutil.rmtree(apt)
 
 
-def _download(apt: Path, wanted: Sequence[str]) -> None:
+def _download(apt: Path, names: Sequence[str]) -> None:
     (apt / "state" / "status").touch()
     (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {SUITE} main\n")
     settings = {
@@ -83,14 +83,14 @@ def _download(apt: Path, wanted: Sequence[str]) -> None:
     options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     get = ["apt-get", "-q", "-y", *options]
     _run([*get, "update"])
-    _run([*get, "install", "--no-install-recommends", "--download-only", *wanted])
+    _run([*get, "install", "--no-install-recommends", "--download-only", *names])
 
 
 def _mirror() -> str:
     sources = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
     for path in sources:
-        if path.is_file() and (found := MIRROR.search(path.read_text(errors="replace"))):
-            return found.group()
+        if path.is_file() and (match := MIRROR.search(path.read_text(errors="replace"))):
+            return match.group()
     raise NotToBeHad("a tree is fetched from a Debian mirror, and this machine names none")
 
 
@@ -111,8 +111,8 @@ def _unpack(archives: Sequence[Path], root: Path) -> None:
 
 
 def _run(words: Sequence[str]) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         words, check=False, capture_output=True, text=True, env={**os.environ, "PATH": SYSTEM_PATH}
     )
-    if done.returncode:
-        raise NotToBeHad(f"{words[0]}: {done.stderr.strip()[-300:]}")
+    if result.returncode:
+        raise NotToBeHad(f"{words[0]}: {result.stderr.strip()[-300:]}")

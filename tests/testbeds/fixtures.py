@@ -1,4 +1,4 @@
-"""The testbeds of a test session, each started by the first test that asks for it."""
+"""The testbeds of a test session; the first test that needs one starts it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +13,10 @@ from tests.testbeds.packages import NotToBeHad
 
 
 class Stoppable(Protocol):
-    """What has been started, and can be stopped."""
+    """A testbed that can be stopped."""
 
     def down(self) -> None:
-        """Stop it."""
+        """Stop the testbed."""
 
 
 T = TypeVar("T", bound=Stoppable)
@@ -31,24 +31,24 @@ def slurm_cluster(request: pytest.FixtureRequest) -> Iterator[slurm.Slurm]:
 @pytest.fixture(scope="session")
 def forgetful_slurm(request: pytest.FixtureRequest) -> Iterator[slurm.Slurm]:
     """A Slurm without accounting that soon forgets the jobs that have ended."""
-    told = {"accounting": False, "forget_after": 2}
-    yield from _running(request.config, "Slurm", slurm.up, **told)
+    options = {"accounting": False, "forget_after": 2}
+    yield from _running(request.config, "Slurm", slurm.up, **options)
 
 
 @pytest.fixture(scope="session")
 def login_node(request: pytest.FixtureRequest) -> Iterator[ssh.LoginNode]:
-    """A login node to reach by SSH."""
+    """A login node that is reached by SSH."""
     yield from _running(request.config, "sshd", ssh.up)
 
 
-def _running(config: pytest.Config, name: str, up: Callable[..., T], **told: Any) -> Iterator[T]:
+def _running(config: pytest.Config, name: str, up: Callable[..., T], **options: Any) -> Iterator[T]:
     """Start a testbed in a folder that other users can enter."""
     plan = config.stash[PLAN]
-    folder = Path(plan.folder) / "testbeds" / f"{name}-{len(told)}-{worker_name(config)}"
+    folder = Path(plan.folder) / "testbeds" / f"{name}-{len(options)}-{worker_name(config)}"
     try:
-        made = up(folder, with_parent=True, **told)
+        testbed = up(folder, with_parent=True, **options)
     except (NotToBeHad, DidNotStart) as problem:
         say = pytest.fail if plan.required else pytest.skip
         say(f"needs the service {name}: {problem}")
-    yield made
-    made.down()
+    yield testbed
+    testbed.down()

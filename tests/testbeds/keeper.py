@@ -1,10 +1,10 @@
-"""The process that stands above a testbed: whatever is started under it ends with it.
+"""The keeper: the ancestor of all processes of a testbed, which end with it.
 
     python -m tests.testbeds.keeper MODULE FOLDER [--with-parent] [ARGUMENT...]
 
 imports MODULE and calls its `start(keeper, arguments)`, which starts the services with
-`keeper.start`. What that returns is written to FOLDER/facts.json; then the keeper waits until it
-is told to end, by SIGTERM, or with the option by the end of who started it.
+`keeper.start`. The keeper writes the result to FOLDER/facts.json, and then waits for SIGTERM, or
+with the option also for the end of its parent.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 _PDEATHSIG, _SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
-"""The keepers that this process started, to see them end."""
+"""The keepers that this process started, so that it can wait for their ends."""
 
 
 class DidNotStart(LookupError):
@@ -36,15 +36,15 @@ class DidNotStart(LookupError):
 
 
 class Keeper:
-    """Starts services, and ends them with all that they ever started."""
+    """Starts services, and ends them with all their descendants."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "log"
         self.log.mkdir(parents=True, exist_ok=True)
         self.afterwards: list[Callable[[], object]] = []
-        self._started: dict[str, subprocess.Popen[bytes]] = {}
-        # A process whose parent ends is handed to the next one above that says this.
+        self._services: dict[str, subprocess.Popen[bytes]] = {}
+        # With this the keeper becomes the parent of all descendants whose parents end.
         _libc.prctl(_SUBREAPER, 1)
 
     def start(
@@ -52,7 +52,7 @@ class Keeper:
     ) -> "subprocess.Popen[bytes]":
         """Start a service that stays in the foreground."""
         with (self.log / f"{name}.out").open("ab") as log:
-            made = subprocess.Popen(
+            process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -61,21 +61,21 @@ class Keeper:
                 cwd="/",
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel
             )
-        self._started[name] = made
-        return made
+        self._services[name] = process
+        return process
 
     def run(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-        """Run a command to its end."""
-        done = subprocess.run(words, check=False, capture_output=True, text=True, env=env)
-        if done.returncode:
-            raise DidNotStart(f"{' '.join(words)}: {done.stdout}{done.stderr}")
-        return done.stdout
+        """Run a command to its end; return its output."""
+        result = subprocess.run(words, check=False, capture_output=True, text=True, env=env)
+        if result.returncode:
+            raise DidNotStart(f"{' '.join(words)}: {result.stdout}{result.stderr}")
+        return result.stdout
 
     def wait(self, what: str, condition: Callable[[], object]) -> None:
-        """Wait until something is so; a service that has ended meanwhile will not do it."""
+        """Wait for a condition; raise an error if a service ends meanwhile."""
         patience = Patience(lambda: bytes_in(self.log))
         while not condition():
-            for name, process in self._started.items():
+            for name, process in self._services.items():
                 if process.poll() is not None:
                     raise DidNotStart(f"{name} ended: {self._last_words(name)}")
             if not patience.lasts():
@@ -83,17 +83,17 @@ class Keeper:
             time.sleep(0.02)
 
     def succeeds(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> bool:
-        """Tell whether a command ends well."""
+        """Return whether a command succeeds."""
         quiet = subprocess.DEVNULL
         return not subprocess.run(
             words, check=False, stdin=quiet, stdout=quiet, stderr=quiet, env=env
         ).returncode
 
     def end(self) -> None:
-        """Kill every descendant, until there is none; then do what was left for afterwards."""
+        """Kill all descendants until none is left, and then do the work in `afterwards`."""
         give_up = time.monotonic() + PATIENCE
-        while (left := descendants(os.getpid())) and time.monotonic() < give_up:
-            for pid in left:
+        while (pids := descendants(os.getpid())) and time.monotonic() < give_up:
+            for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             with suppress(ChildProcessError):
@@ -105,26 +105,26 @@ class Keeper:
 
     def _last_words(self, name: str) -> str:
         logs = [self.log / f"{name}.out", *sorted(self.log.glob(f"{name}*.log"))]
-        said = [path.read_text(errors="replace").strip()[-400:] for path in logs if path.exists()]
-        return " | ".join(filter(None, said)) or "without a word"
+        texts = [path.read_text(errors="replace").strip()[-400:] for path in logs if path.exists()]
+        return " | ".join(filter(None, texts)) or "without a word"
 
 
 def bytes_in(folder: Path) -> int:
     """Return how much the services have written to their logs."""
     size = 0
     for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # HTCondor renames what it has just written
+        with suppress(FileNotFoundError):  # HTCondor renames its logs
             size += path.stat().st_size
     return size
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process with the one that started it; runs in the child."""
+    """Let the kernel end this process with its parent; called in the child."""
     _libc.prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def descendants(pid: int) -> list[int]:
-    """List all processes below one, zombies included."""
+    """Return all descendants of a process, also zombies."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -132,22 +132,22 @@ def descendants(pid: int) -> list[int]:
                 stat = (entry / "stat").read_bytes()
                 parent = int(stat[stat.rindex(b")") + 2 :].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
-    found, below = [], [pid]
+    pids, below = [], [pid]
     while below:
         level = [child for one in below for child in children.get(one, [])]
-        found += level
+        pids += level
         below = level
-    return found
+    return pids
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A testbed in its folder, as those see it who use it."""
+    """A testbed in its folder, for its users."""
 
     folder: Path
 
     def up(self, module: str, *arguments: str, with_parent: bool = False) -> dict[str, Any]:
-        """Start it unless it runs; tell its facts."""
+        """Start the testbed unless it runs; return its facts."""
         if self.is_up():
             return self.facts()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ class Kept:
                 cwd=ROOT,
                 start_new_session=True,
             )
-        # The keeper gives up by itself, and says why.
+        # The keeper itself gives up, and says why.
         while process.poll() is None:
             if (self.folder / "facts.json").exists():
                 _children[process.pid] = process
@@ -173,12 +173,12 @@ class Kept:
         raise DidNotStart(problem.read_text() if problem.exists() else f"see {log.name}")
 
     def facts(self) -> dict[str, Any]:
-        """Read what was written when it had started."""
+        """Return the facts that the start wrote."""
         facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
         return facts
 
     def pid(self, daemon: str) -> int:
-        """Tell the process of one of its services, by the name of the program."""
+        """Return the process of a service, by the name of its program."""
         for pid in descendants(int(self.facts()["keeper"])):
             with suppress(OSError):
                 if Path(f"/proc/{pid}/comm").read_text().strip() == daemon:
@@ -186,14 +186,14 @@ class Kept:
         raise LookupError(f"{daemon} does not run")
 
     def is_up(self) -> bool:
-        """Tell whether its keeper lives."""
+        """Return whether the keeper lives."""
         with suppress(OSError, ValueError):
             facts = self.facts()
             return bool(start_ticks(facts["keeper"]) == facts["keeper_ticks"])
         return False
 
     def down(self) -> None:
-        """Stop it, and wait until all of it is gone."""
+        """Stop the testbed, and wait for the end of all its processes."""
         if not self.is_up():
             return
         pid = self.facts()["keeper"]
@@ -206,7 +206,7 @@ class Kept:
 
 
 def start_ticks(pid: int) -> int:
-    """Tell when a process was started; what has ended was never started."""
+    """Return the start time of a process, in ticks; it is -1 for a process that has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -215,15 +215,15 @@ def start_ticks(pid: int) -> int:
     return -1 if fields[0] == b"Z" else int(fields[19])
 
 
-class _Told(BaseException):
-    """It is time to end."""
+class _End(BaseException):
+    """A signal asks the keeper to end."""
 
 
 def keep(module: str, folder: Path, arguments: Sequence[str], *, with_parent: bool) -> int:
-    """Start a testbed, and end it when told."""
-    # Handlers, not a mask: a mask would be inherited by every service and job.
+    """Start a testbed, and end it after a signal."""
+    # Handlers and no mask: every service and job would inherit a mask.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _tell)
+        signal.signal(number, _raise_end)
     if with_parent:
         _libc.prctl(_PDEATHSIG, signal.SIGTERM)
     keeper = Keeper(folder)
@@ -235,7 +235,7 @@ def keep(module: str, folder: Path, arguments: Sequence[str], *, with_parent: bo
         draft.rename(folder / "facts.json")
         while True:
             signal.pause()
-    except _Told:
+    except _End:
         return 0
     except Exception as error:
         (folder / "problem").write_text(str(error))
@@ -246,12 +246,12 @@ def keep(module: str, folder: Path, arguments: Sequence[str], *, with_parent: bo
         keeper.end()
 
 
-def _tell(number: int, frame: object) -> None:
-    raise _Told
+def _raise_end(number: int, frame: object) -> None:
+    raise _End
 
 
 if __name__ == "__main__":
-    given = sys.argv[3:]
-    alone = given[:1] != ["--with-parent"]
-    words = given if alone else given[1:]
+    options = sys.argv[3:]
+    alone = options[:1] != ["--with-parent"]
+    words = options if alone else options[1:]
     sys.exit(keep(sys.argv[1], Path(sys.argv[2]), words, with_parent=not alone))

@@ -1,4 +1,4 @@
-"""The Debian packages of a testbed: installed only where this is allowed."""
+"""The Debian packages of a testbed, which are installed only if this is allowed."""
 
 import fcntl
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 INSTALL_VARIABLE = "PILOTAGE_TESTBED_INSTALL"
 ALLOWED = os.environ.get(INSTALL_VARIABLE) == "1"
-"""What the machine says; a test session sets it, for its workers do not see the environment."""
+"""Whether packages may be installed. A test session sets it for workers without the variable."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""The path of a testbed's own processes."""
+"""The PATH of the processes of a testbed."""
 
 
 class NotToBeHad(LookupError):
@@ -21,51 +21,51 @@ class NotToBeHad(LookupError):
 
 
 def require(programs: Sequence[str], packages: Sequence[str]) -> None:
-    """Make sure that these programs, and files that are named by their paths, are installed."""
-    missing = _missing(programs)
-    if not missing:
+    """Install the packages unless all these programs, or files with a path, exist."""
+    names = _missing(programs)
+    if not names:
         return
-    told = f"{', '.join(missing)} not installed (apt-get install {' '.join(packages)})"
+    problem = f"{', '.join(names)} not installed (apt-get install {' '.join(packages)})"
     if not ALLOWED:
-        raise NotToBeHad(f"{told}, and {INSTALL_VARIABLE} is not 1")
+        raise NotToBeHad(f"{problem}, and {INSTALL_VARIABLE} is not 1")
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotToBeHad(f"{told}, and only root can install packages with apt-get")
+        raise NotToBeHad(f"{problem}, and only root can install packages with apt-get")
     with (Path(tempfile.gettempdir()) / "pilotage-testbed-install").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _missing(programs):
             _install(packages)
-    missing = _missing(programs)
-    if missing:
-        raise NotToBeHad(f"{', '.join(missing)}: not in the packages {' '.join(packages)}")
+    names = _missing(programs)
+    if names:
+        raise NotToBeHad(f"{', '.join(names)}: not in the packages {' '.join(packages)}")
 
 
 def program(name: str) -> str:
-    """Find a program on the path, those for administrators included."""
+    """Return the path of a program, also in the folders for administrators."""
     return shutil.which(name, path=_search_path()) or name
 
 
 def _search_path() -> str:
-    """Write the path with the sbin folders beside it, which not every user has on theirs."""
+    """Return PATH with the sbin folder beside each bin folder; not every user has them."""
     folders = [Path(name) for name in os.get_exec_path()]
     beside = [folder.with_name("sbin") for folder in folders if folder.name == "bin"]
     return os.pathsep.join(map(str, dict.fromkeys([*folders, *beside])))
 
 
 def _missing(programs: Sequence[str]) -> list[str]:
-    return [name for name in programs if not _is_there(name)]
+    return [name for name in programs if not _exists(name)]
 
 
-def _is_there(name: str) -> bool:
+def _exists(name: str) -> bool:
     if name.startswith("/"):
         return Path(name).exists()
     return shutil.which(name, path=_search_path()) is not None
 
 
 def _install(packages: Sequence[str]) -> None:
-    # With the runlevel 1, the packages' own scripts start no service.
+    # With runlevel 1 the scripts of the packages start no service.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
     for words in (["apt-get", "update", "-q"], install):
-        done = subprocess.run(words, env=quiet, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise NotToBeHad(f"{' '.join(words[:2])}: {done.stderr.strip()[-300:]}")
+        result = subprocess.run(words, env=quiet, check=False, capture_output=True, text=True)
+        if result.returncode:
+            raise NotToBeHad(f"{' '.join(words[:2])}: {result.stderr.strip()[-300:]}")

@@ -1,4 +1,4 @@
-"""A batch system of one page: each job is a folder and a process, and this is its one program.
+"""A batch system of one page and one program: each job is a folder and a process.
 
 python batch.py FOLDER submit|list|kill|remove
 """
@@ -28,7 +28,7 @@ mv end.new end
 
 
 def submit(place: Path, jobs: list[dict[str, Any]]) -> list[str]:
-    """Start jobs; their ids."""
+    """Start jobs; return their ids."""
     return [_start(place, job) for job in jobs]
 
 
@@ -54,21 +54,21 @@ def _start(place: Path, job: dict[str, Any]) -> str:
     )
     (folder / "job.new").write_text(json.dumps({"name": job["name"], "pid": process.pid}))
     (folder / "job.new").rename(folder / "job")
-    process.returncode = 0  # it lives on when this program has ended
+    process.returncode = 0  # the process lives on after the end of this program
     return str(number)
 
 
-def listed(place: Path) -> list[dict[str, Any]]:
-    """List all jobs, ended ones too."""
+def list_jobs(place: Path) -> list[dict[str, Any]]:
+    """Return all jobs, also those that have ended."""
     return [
         _look(path.parent) for path in sorted(place.glob("*/job"), key=lambda p: int(p.parent.name))
     ]
 
 
 def _look(folder: Path) -> dict[str, Any]:
-    started, end = _read(folder / "started"), _read(folder / "end")
-    code, _, ended = end.partition(" ")
-    state = "runs" if started else "waits"
+    start, end = _read(folder / "started"), _read(folder / "end")
+    code, _, end_time = end.partition(" ")
+    state = "runs" if start else "waits"
     if end:
         state = "killed" if code == "killed" else "ended"
     return {
@@ -76,8 +76,8 @@ def _look(folder: Path) -> dict[str, Any]:
         "name": json.loads(_read(folder / "job"))["name"],
         "state": state,
         "code": int(code) if state == "ended" else None,
-        "started": float(started) if started else None,
-        "ended": float(ended) if ended else None,
+        "started": float(start) if start else None,
+        "ended": float(end_time) if end_time else None,
     }
 
 
@@ -88,9 +88,9 @@ def _read(path: Path) -> str:
 
 
 def kill(place: Path, ids: list[str]) -> list[str]:
-    """End jobs; those that there are."""
-    there = [one for one in ids if one.isdecimal() and (place / one / "job").exists()]
-    for one in there:
+    """End jobs; return those that exist."""
+    existing = [one for one in ids if one.isdecimal() and (place / one / "job").exists()]
+    for one in existing:
         folder = place / one
         if (folder / "end").exists():
             continue
@@ -99,26 +99,26 @@ def kill(place: Path, ids: list[str]) -> list[str]:
         if not (folder / "end").exists():
             (folder / "killed").write_text(f"killed {time.time()}")
             (folder / "killed").rename(folder / "end")
-    return there
+    return existing
 
 
 def remove(place: Path, ids: list[str]) -> list[str]:
-    """Forget jobs that have ended."""
-    gone = [one for one in ids if (place / one / "end").exists()]
-    for one in gone:
+    """Remove jobs that have ended; return them."""
+    ended_jobs = [one for one in ids if (place / one / "end").exists()]
+    for one in ended_jobs:
         shutil.rmtree(place / one)
-    return gone
+    return ended_jobs
 
 
 def main(folder: str, verb: str) -> None:
-    """Do what is asked, and answer as JSON."""
+    """Execute a verb, and print its answer as JSON."""
     place = Path(folder)
     verbs: dict[str, Callable[[Path, Any], list[Any]]] = {
         "submit": submit,
         "kill": kill,
         "remove": remove,
     }
-    answer = listed(place) if verb == "list" else verbs[verb](place, json.load(sys.stdin))
+    answer = list_jobs(place) if verb == "list" else verbs[verb](place, json.load(sys.stdin))
     sys.stdout.write(json.dumps(answer))
 
 

@@ -4,7 +4,7 @@
     python -m tests.testbeds.arc jobs DIR      list its jobs with their stamps, without a driver
     python -m tests.testbeds.arc down DIR      stop it, and remove the folder
 
-It needs root, for A-REX changes to the user of each job. What is not installed is installed by
-apt only if PILOTAGE_TESTBED_INSTALL=1 says so. Outside of its folder there is nothing of it but
-the packages and the user that jobs run as.
+It needs root, because A-REX changes to the user of each job. Missing packages are installed by apt
+only with PILOTAGE_TESTBED_INSTALL=1. Outside of its folder it leaves only the packages and the user
+of the jobs.
 """

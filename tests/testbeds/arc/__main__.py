@@ -1,14 +1,14 @@
-"""The commands of the testbed; the package says what they do."""
+"""The commands of the testbed; the docstring of the package describes them."""
 
 import fcntl
 import json
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.redis_server import free_port
 from tests.testbeds.arc import service
 from tests.testbeds.arc.jobs import jobs
 from tests.testbeds.arc.service import Testbed
@@ -33,25 +33,25 @@ The client of ARC sees the same jobs:
 
 
 def up(folder: Path, version: str = "6") -> Testbed:
-    """Start it, unless it runs."""
-    found = service.read(folder)
-    if found is not None:
-        return found
-    made = provide(version)
+    """Start the CE, unless it runs already."""
+    testbed = service.read(folder)
+    if testbed is not None:
+        return testbed
+    provision = provide(version)
     job_user()
     folder.mkdir(parents=True, exist_ok=True)
-    return service.start(folder, made, free_port(), free_port())
+    return service.start(folder, provision, free_port(), free_port())
 
 
 def down(folder: Path) -> None:
-    """Stop it, and remove its folder."""
-    found = service.read(folder)
-    service.end(folder, found.pids if found else {})
+    """Stop the CE, and remove its folder."""
+    testbed = service.read(folder)
+    service.end(folder, testbed.pids if testbed else {})
     service.remove(folder)
 
 
 def keep(folder: Path, alive: Path, version: str) -> None:
-    """Keep it up, in the background, for as long as somebody else holds a lock on a file."""
+    """Run the CE in the background while another process holds a lock on a file."""
     if os.fork():
         return
     os.setsid()
@@ -65,20 +65,13 @@ def keep(folder: Path, alive: Path, version: str) -> None:
     down(folder)
 
 
-def free_port() -> int:
-    """Find a port that nobody listens on just now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def say_up(folder: Path, version: str = "6") -> None:
-    """Start it, and say how to use it."""
+    """Start the CE, and say how to use it."""
     sys.stdout.write(HOW.format(**asdict(up(folder, version))))
 
 
 def say_jobs(folder: Path) -> None:
-    """List its jobs, one a line, as JSON."""
+    """Print one job a line, as JSON."""
     for job in jobs(folder / "control"):
         sys.stdout.write(json.dumps(asdict(job)) + "\n")
 
@@ -87,7 +80,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {"up": say_up, "down": down, "jobs
 
 
 def main(words: list[str]) -> int:
-    """Do what the words say."""
+    """Execute the command that these words name."""
     if len(words) == 4 and words[0] == "keep":
         keep(Path(words[1]).absolute(), Path(words[2]), words[3])
         return 0

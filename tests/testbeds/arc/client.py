@@ -1,4 +1,4 @@
-"""The client of ARC itself: what its own programs say of the jobs of a user, and do to them."""
+"""The client of ARC itself: its programs report the jobs of a user, and kill them."""
 
 import json
 import subprocess
@@ -10,8 +10,8 @@ from tests.testbeds.arc.service import Testbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What `arcstat` says of a job."""
+class Report:
+    """The report of `arcstat` about a job."""
 
     state: str
     exit_code: int | None
@@ -26,24 +26,24 @@ class Client:
     proxy: Path
     folder: Path
 
-    def jobs(self) -> dict[str, Said]:
-        """Ask the CE for all jobs of the user, and after each; by the id of the job."""
+    def jobs(self) -> dict[str, Report]:
+        """Return a report about each job of the user, by the id of the job."""
         self._run("arcsync", "--force", "--truncate", "--cluster", self.testbed.url)
-        told = json.loads(f"{{{self._run('arcstat', '--all', '--json')}}}")
-        return {job["id"].rpartition("/")[2]: _said(job) for job in told["jobs"]}
+        answer = json.loads(f"{{{self._run('arcstat', '--all', '--json')}}}")
+        return {job["id"].rpartition("/")[2]: _report(job) for job in answer["jobs"]}
 
     def kill(self, job: str) -> bool:
-        """Have a job killed; return whether the CE does it. It refuses one that moves just then."""
+        """Kill a job; return whether the CE accepts that. It may refuse while the state changes."""
         address = f"{self.testbed.url}/rest/1.0/jobs/{job}"
-        return not self._done("arckill", "--keep", address).returncode
+        return not self._result("arckill", "--keep", address).returncode
 
     def _run(self, program: str, *words: str) -> str:
-        done = self._done(program, *words)
-        if done.returncode:
-            raise AssertionError(f"{program}: {done.stdout[-500:]}{done.stderr[-500:]}")
-        return done.stdout
+        result = self._result(program, *words)
+        if result.returncode:
+            raise AssertionError(f"{program}: {result.stdout[-500:]}{result.stderr[-500:]}")
+        return result.stdout
 
-    def _done(self, program: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    def _result(self, program: str, *words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [program, "--joblist", str(self.folder / "jobs.dat"), *words],
             env={
@@ -57,8 +57,8 @@ class Client:
         )  # fmt: skip
 
 
-def _said(job: dict[str, Any]) -> Said:
-    return Said(
+def _report(job: dict[str, Any]) -> Report:
+    return Report(
         state=job["state"],
         exit_code=job.get("exitCode"),
         errors=tuple(job.get("jobError", ())),

@@ -1,4 +1,4 @@
-"""What is written for a CE: its settings, and its own copy of the scripts that ARC brings.
+"""The files of a CE: its settings, and its own copy of the scripts of ARC.
 
 The copy differs from ARC's in few things. The service listens on the loopback only, job
 information is refreshed every second, and the scripts of the fork LRMS neither sleep for seconds
@@ -15,7 +15,7 @@ from tests.testbeds.users import JOB_USER
 
 DAEMONS = ("arex", "arex-ws")
 REFRESH = 1
-"""Seconds between two looks at all jobs, for what REST tells of them."""
+"""Seconds between two looks at all jobs; the answers of REST are as old as the last look."""
 
 SETTINGS = """\
 [common]
@@ -96,25 +96,35 @@ EDITS = {
 }
 
 
-def configure(folder: Path, scripts: Path, port: int, running: int = 500) -> None:
-    """Write everything into the folder."""
+def configure(folder: Path, scripts: Path, port: int, most: int = 500) -> None:
+    """Write all files into the folder."""
     for name in ("run", "log", "control", "session", "runtime", "tmp"):
         (folder / name).mkdir()
     folder.chmod(0o755)
     (folder / "tmp").chmod(0o1777)
     subjects(folder).write_text("")
-    told = SETTINGS.format(folder=folder, user=JOB_USER, port=port, running=running)
-    (folder / "arc.conf").write_text(told, encoding="utf-8")
+    settings = SETTINGS.format(folder=folder, user=JOB_USER, port=port, running=most)
+    (folder / "arc.conf").write_text(settings, encoding="utf-8")
     _copy_scripts(scripts, folder / "root")
-    # Else ARC computes one for minutes.
-    made = ["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048"]
+    # Without this file ARC computes one for minutes.
+    generate = [
+        "openssl",
+        "genpkey",
+        "-genparam",
+        "-algorithm",
+        "DH",
+        "-pkeyopt",
+        "group:ffdhe2048",
+    ]
     subprocess.run(
-        [*made, "-out", str(folder / "control" / "dhparam.pem")], check=True, capture_output=True
+        [*generate, "-out", str(folder / "control" / "dhparam.pem")],
+        check=True,
+        capture_output=True,
     )
 
 
 def subjects(folder: Path) -> Path:
-    """Name the file that lists who is let in."""
+    """Return the file with the subjects of the users that the CE accepts."""
     return folder / "pki" / "subjects"
 
 

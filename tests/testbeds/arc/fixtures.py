@@ -1,4 +1,4 @@
-"""The testbed of a test session: one for each worker, for a test may hold its A-REX up.
+"""The testbed of a test session: one for each worker, because a test may stop its A-REX.
 
 A-REX looks at its jobs every second, with programs that take most of a core. So it stands still
 while no test needs it.
@@ -18,7 +18,7 @@ from tests.testbeds.arc.service import Testbed
 
 @pytest.fixture
 def arc_testbed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
-    """A real ARC CE 6, started by whoever needs it first; it ends with the session."""
+    """A real ARC CE 6; the first test that needs it starts it, and it ends with the session."""
     yield from _awake(request.config, "6")
 
 
@@ -34,7 +34,7 @@ def _awake(config: pytest.Config, version: str) -> Iterator[Testbed]:
     testbed = _testbed(config, version)
     testbed.go_on()
     yield testbed
-    with suppress(LookupError):  # it holds a lock: it goes on, which costs no more than time
+    with suppress(LookupError):  # it holds a lock and goes on, which costs only time
         testbed.stand_still()
 
 

@@ -1,4 +1,4 @@
-"""What exists at the CE, read off A-REX's own files: no driver and no REST has a part in it.
+"""The jobs at the CE as the files of A-REX show them, without a driver and without REST.
 
 ARC 6 has all files of all jobs in one folder, ARC 7 a folder for each job.
 """
@@ -17,7 +17,7 @@ _THREE = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job, as A-REX has it."""
+    """One job of A-REX."""
 
     id: str
     stamp: str
@@ -26,15 +26,15 @@ class Job:
 
 
 def jobs_by_stamp(control: Path) -> dict[str, list[Job]]:
-    """List the jobs of each stamp; more than one of a stamp would be a mistake."""
-    found: dict[str, list[Job]] = {}
+    """Return the jobs of each stamp; more than one job with a stamp is an error."""
+    by_stamp: dict[str, list[Job]] = {}
     for job in jobs(control):
-        found.setdefault(job.stamp, []).append(job)
-    return found
+        by_stamp.setdefault(job.stamp, []).append(job)
+    return by_stamp
 
 
 def jobs(control: Path) -> Iterator[Job]:
-    """List all jobs whose names hold a stamp."""
+    """Yield all jobs with a stamp in their names."""
     for job in _ids(control):
         name = _NAME.search(_read(_file(control, job, "description")))
         state = next(filter(None, (_read(path).strip() for path in _statuses(control, job))), "")
@@ -44,7 +44,7 @@ def jobs(control: Path) -> Iterator[Job]:
 
 
 def forget(control: Path, ids: Iterable[str]) -> None:
-    """Remove jobs as if they had never been."""
+    """Remove all files of jobs."""
     for job in ids:
         for path in (*control.glob(f"job.{job}.*"), *_statuses(control, job)):
             path.unlink(missing_ok=True)
@@ -52,10 +52,10 @@ def forget(control: Path, ids: Iterable[str]) -> None:
 
 
 def local_pid(control: Path, job: str) -> int | None:
-    """Tell the process of a running job; nothing else of it lives longer."""
+    """Return the process of a job that runs; it is the last process of the job to end."""
     text = _read(_file(control, job, "local"))
-    found = re.search(r"^localid=(\d+)$", text, re.MULTILINE)
-    return int(found[1]) if found else None
+    match = re.search(r"^localid=(\d+)$", text, re.MULTILINE)
+    return int(match[1]) if match else None
 
 
 def _ids(control: Path) -> Iterator[str]:

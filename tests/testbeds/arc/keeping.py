@@ -1,4 +1,4 @@
-"""A testbed that is kept up in the background, and ends with whoever asked for it."""
+"""A testbed that runs in the background, and ends with the process that started it."""
 
 import subprocess
 import sys
@@ -12,19 +12,19 @@ from tests.testbeds.packages import INSTALL_VARIABLE, SYSTEM_PATH
 
 PATIENCE = 300.0
 PATIENCE_WITH_PACKAGES = 1200.0
-"""Seconds after which a start hangs. Its keeper gives up earlier, and says why."""
+"""Seconds to wait for a start. The keeper gives up earlier, and says why."""
 
 
 def kept(folder: Path, alive: Path, version: str, *, may_install: bool) -> Testbed:
-    """Start it unless it runs, and have it stopped when nobody holds a lock on a file any more."""
+    """Start the CE unless it runs; it stops when nobody holds a lock on a file any more."""
     if not folder.exists():
         _start_keeper(folder, alive, version, may_install=may_install)
     give_up = time.monotonic() + (PATIENCE_WITH_PACKAGES if may_install else PATIENCE)
     problem = folder / "problem"
     while time.monotonic() < give_up and not problem.exists():
-        found = service.read(folder)
-        if found is not None:
-            return found
+        testbed = service.read(folder)
+        if testbed is not None:
+            return testbed
         time.sleep(0.05)
     why = problem.read_text(encoding="utf-8") if problem.exists() else "it did not start in time"
     raise LookupError(why)

@@ -1,4 +1,4 @@
-"""A certification authority of our own: for the service, for its users, and for their proxies."""
+"""A certification authority for the service, its users and their proxies."""
 
 import subprocess
 from dataclasses import dataclass
@@ -34,15 +34,15 @@ class Holder:
 
     @property
     def subject(self) -> str:
-        """Write the subject as ARC does."""
+        """The subject as ARC writes it."""
         return "".join(f"/{part.rfc4514_string()}" for part in self.certificate.subject)
 
     def proxy(self, lifetime: timedelta = DAY, age: timedelta = timedelta(hours=1)) -> bytes:
-        """Make a proxy certificate; with its key and this certificate, in one PEM text."""
+        """Return a new proxy certificate with its key and this certificate, in one PEM text."""
         key, number = ec.generate_private_key(ec.SECP521R1()), x509.random_serial_number()
-        name = [*self.certificate.subject, _named(NameOID.COMMON_NAME, str(number))]
+        name = [*self.certificate.subject, _attribute(NameOID.COMMON_NAME, str(number))]
         now = datetime.now(UTC)
-        made = (
+        proxy = (
             x509.CertificateBuilder(
                 self.certificate.subject, x509.Name(name), key.public_key(), number
             )
@@ -52,16 +52,16 @@ class Holder:
             .add_extension(_usage(signs=False), critical=True)
             .sign(self.key, hashes.SHA256())
         )
-        parts = (made.public_bytes(Encoding.PEM), _pem(key), self.pem())
+        parts = (proxy.public_bytes(Encoding.PEM), _pem(key), self.pem())
         return b"".join(parts)
 
     def pem(self) -> bytes:
-        """Write the certificate."""
+        """Return the certificate as PEM text."""
         return self.certificate.public_bytes(Encoding.PEM)
 
 
 class Authority:
-    """Signs for everybody of one testbed."""
+    """The authority that signs all certificates of one testbed."""
 
     def __init__(self, folder: Path, ca: Holder) -> None:
         self.folder = folder
@@ -71,7 +71,7 @@ class Authority:
 
     @classmethod
     def read(cls, folder: Path) -> "Authority":
-        """Read the one that was made in this folder."""
+        """Return the authority of this folder."""
         certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
         key = load_pem_private_key((folder / "ca.key").read_bytes(), None)
         assert isinstance(key, rsa.RSAPrivateKey)
@@ -79,7 +79,7 @@ class Authority:
 
     @classmethod
     def make(cls, folder: Path, *, for_arc: bool = True) -> "Authority":
-        """Make one, and what a service needs of it: its own pair, and for ARC a folder of trust."""
+        """Make an authority and a certificate of the service; for ARC, also the files of trust."""
         key = rsa.generate_private_key(65537, 2048)
         name = _name("Testbed CA")
         ca = _certificate(name, name, key, days=3650)
@@ -87,40 +87,40 @@ class Authority:
         ca = ca.add_extension(_usage(signs=True), critical=True)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         ca = ca.add_extension(identifier, critical=False)
-        made = cls(folder, Holder(ca.sign(key, hashes.SHA256()), key))
-        made.certificates.mkdir(parents=True)
-        made.bundle.write_bytes(made._ca.pem())
+        authority = cls(folder, Holder(ca.sign(key, hashes.SHA256()), key))
+        authority.certificates.mkdir(parents=True)
+        authority.bundle.write_bytes(authority._ca.pem())
         write_secret(folder / "ca.key", _pem(key))
         if for_arc:
-            made._trust()
-        host = made.holder("localhost", server=True)
+            authority._trust()
+        host = authority.holder("localhost", server=True)
         (folder / "host.pem").write_bytes(host.pem())
         write_secret(folder / "host.key", _pem(host.key))
-        return made
+        return authority
 
     def revoke(self, *certificates: x509.Certificate, lasts: timedelta = DAY) -> None:
-        """Lay a list of revoked certificates beside the certificate of this authority."""
+        """Write a list of revoked certificates into the folder of certificates."""
         now = datetime.now(UTC)
-        made = x509.CertificateRevocationListBuilder(
+        builder = x509.CertificateRevocationListBuilder(
             self._ca.certificate.subject, now - 2 * DAY, now + lasts
         )
         for one in certificates:
-            revoked = x509.RevokedCertificateBuilder(one.serial_number, now - DAY).build()
-            made = made.add_revoked_certificate(revoked)
-        text = made.sign(self._ca.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+            entry = x509.RevokedCertificateBuilder(one.serial_number, now - DAY).build()
+            builder = builder.add_revoked_certificate(entry)
+        text = builder.sign(self._ca.key, hashes.SHA256()).public_bytes(Encoding.PEM)
         for name in self._hashed_names():
             (self.certificates / f"{name}.r0").write_bytes(text)
 
     def _hashed_names(self) -> list[str]:
-        hashed = ["openssl", "x509", "-noout", "-subject_hash", "-subject_hash_old"]
+        command = ["openssl", "x509", "-noout", "-subject_hash", "-subject_hash_old"]
         return subprocess.run(
-            [*hashed, "-in", str(self.bundle)], check=True, capture_output=True, text=True
+            [*command, "-in", str(self.bundle)], check=True, capture_output=True, text=True
         ).stdout.split()
 
     def _trust(self) -> None:
         for name in self._hashed_names():
             (self.certificates / f"{name}.0").write_bytes(self._ca.pem())
-            # ARC believes no authority without one.
+            # ARC trusts no authority without this file.
             (self.certificates / f"{name}.signing_policy").write_text(
                 f"access_id_CA X509 '{self._ca.subject}'\n"
                 "pos_rights globus CA:sign\n"
@@ -128,34 +128,34 @@ class Authority:
             )
 
     def holder(self, name: str, *, server: bool = False) -> Holder:
-        """Make a certificate of a user, or of the service."""
+        """Return a new certificate of a user, or of the service."""
         key: Key
-        # The service's own is RSA: some clients of ARC have no other cipher.
+        # The service has an RSA key: some clients of ARC know no other one.
         key = (
             rsa.generate_private_key(65537, 2048)
             if server
             else ec.generate_private_key(ec.SECP521R1())
         )
-        made = _certificate(_name(name), self._ca.certificate.subject, key, days=30)
+        builder = _certificate(_name(name), self._ca.certificate.subject, key, days=30)
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if server:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
             names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-            made = made.add_extension(names, critical=False)
+            builder = builder.add_extension(names, critical=False)
         signer = self._ca.certificate.public_key()
         assert isinstance(signer, rsa.RSAPublicKey)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer)
-        made = (
-            made.add_extension(issuer, critical=False)
+        builder = (
+            builder.add_extension(issuer, critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         )
-        return Holder(made.sign(self._ca.key, hashes.SHA256()), key)
+        return Holder(builder.sign(self._ca.key, hashes.SHA256()), key)
 
 
 def write_secret(path: Path, data: bytes) -> Path:
-    """Write a file that nobody else can read."""
+    """Write a file that other users cannot read."""
     path.touch(mode=0o600)
     path.write_bytes(data)
     return path
@@ -189,11 +189,15 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 def _name(common: str) -> x509.Name:
     domain = NameOID.DOMAIN_COMPONENT
     return x509.Name(
-        [_named(domain, "org"), _named(domain, "testbed"), _named(NameOID.COMMON_NAME, common)]
+        [
+            _attribute(domain, "org"),
+            _attribute(domain, "testbed"),
+            _attribute(NameOID.COMMON_NAME, common),
+        ]
     )
 
 
-def _named(kind: ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
+def _attribute(kind: ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
     return x509.NameAttribute(kind, value)
 
 

@@ -20,7 +20,7 @@ from tests.testbeds.arc.versions import TRUST, Version
 
 FACTS = "facts.json"
 PATIENCE = 180.0
-"""Seconds after which a start hangs. What has failed ends it at once."""
+"""Seconds to wait for a start. A daemon that fails ends the wait at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +40,25 @@ class Testbed:
 
     @property
     def control(self) -> Path:
-        """The folder in which A-REX keeps what it knows of its jobs."""
+        """The folder in which A-REX keeps the states of its jobs."""
         return Path(self.folder) / "control"
 
     @property
     def authority(self) -> Authority:
-        """Who signs the certificates of its users."""
+        """The authority that signs the certificates of its users."""
         return Authority.read(Path(self.folder) / "pki")
 
     def admit(self, subject: str) -> None:
-        """Let a user in."""
+        """Accept a user from now on."""
         with subjects(Path(self.folder)).open("a", encoding="utf-8") as file:
             file.write(f'"{subject}"\n')
 
     def stand_still(self) -> None:
-        """Let A-REX do nothing more; the web service goes on accepting and answering."""
+        """Stop A-REX; the web service goes on accepting jobs and answering."""
         pid = self.pids["arex"]
         for _ in range(1000):
             os.kill(pid, signal.SIGSTOP)
-            # Else the web service would wait for what A-REX holds.
+            # Otherwise the web service would wait for the lock of A-REX.
             if not _holds_a_lock(pid):
                 return
             os.kill(pid, signal.SIGCONT)
@@ -66,28 +66,28 @@ class Testbed:
         raise LookupError("A-REX is never without a lock")
 
     def go_on(self) -> None:
-        """Let A-REX do its work."""
+        """Let A-REX work again."""
         os.kill(self.pids["arex"], signal.SIGCONT)
 
 
 def read(folder: Path) -> Testbed | None:
-    """Find the one that runs in this folder."""
+    """Return the CE that runs in this folder."""
     try:
-        found = Testbed(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
+        testbed = Testbed(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return found if all(_is_ours(pid, folder) for pid in found.pids.values()) else None
+    return testbed if all(_is_ours(pid, folder) for pid in testbed.pids.values()) else None
 
 
 def start(folder: Path, version: Version, port: int, issuer_port: int) -> Testbed:
-    """Start it in a new folder, and wait until it answers."""
+    """Start the CE in a new folder, and wait until it answers."""
     authority = Authority.make(folder / "pki")
     robot = authority.holder("Pilot Robot")
     proxy = write_secret(folder / "pki" / "proxy.pem", robot.proxy())
     configure(folder, version.scripts, port)
-    before = version.wrapped(folder)
+    before = version.wrapper_command(folder)
     pids = {name: _spawn(folder, name, before) for name in DAEMONS}
-    made = Testbed(
+    testbed = Testbed(
         folder=str(folder),
         url=f"https://localhost:{port}/arex",
         ca=str(authority.bundle),
@@ -97,18 +97,18 @@ def start(folder: Path, version: Version, port: int, issuer_port: int) -> Testbe
         version=version.name,
         pids=pids,
     )
-    made.admit(robot.subject)
+    testbed.admit(robot.subject)
     try:
-        _await(made)
+        _await(testbed)
     except BaseException:
         end(folder, pids)
         raise
-    (folder / FACTS).write_text(json.dumps(asdict(made)), encoding="utf-8")
-    return made
+    (folder / FACTS).write_text(json.dumps(asdict(testbed)), encoding="utf-8")
+    return testbed
 
 
 def end(folder: Path, pids: dict[str, int]) -> None:
-    """Stop the daemons, then whatever they started; nothing of it is left."""
+    """Stop the daemons, and then all processes that they started."""
     for pid in pids.values():
         if _is_ours(pid, folder):
             with suppress(ProcessLookupError):
@@ -120,17 +120,17 @@ def end(folder: Path, pids: dict[str, int]) -> None:
             _reap(pid)
         time.sleep(0.05)
     for _ in range(100):
-        left = _processes(folder)
-        if not left:
+        rest = _processes(folder)
+        if not rest:
             return
-        for pid in left:
+        for pid in rest:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
 
 
 def remove(folder: Path) -> None:
-    """Remove what is left of it on the disk."""
+    """Remove all files of the CE."""
     shutil.rmtree(folder, ignore_errors=True)
     for path in (Path(TRUST), Path(TRUST).parent):
         with suppress(OSError):
@@ -177,16 +177,16 @@ def _await(testbed: Testbed) -> None:
 
 
 def _last_words(testbed: Testbed, daemon: str) -> str:
-    said = (Path(testbed.folder) / "log" / f"{daemon}.out").read_text(errors="replace")
-    return " ".join(said.split())[-300:]
+    text = (Path(testbed.folder) / "log" / f"{daemon}.out").read_text(errors="replace")
+    return " ".join(text.split())[-300:]
 
 
 def _holds_a_lock(pid: int) -> bool:
     give_up = time.monotonic() + 1
-    while not (stopped := _state(pid) == "T") and time.monotonic() < give_up:
+    while not (is_stopped := _state(pid) == "T") and time.monotonic() < give_up:
         time.sleep(0.001)
     lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    return not stopped or any(line.split()[4] == str(pid) for line in lines if "->" not in line)
+    return not is_stopped or any(line.split()[4] == str(pid) for line in lines if "->" not in line)
 
 
 def _state(pid: int) -> str:
@@ -210,7 +210,7 @@ def _is_ours(pid: int, folder: Path) -> bool:
 
 
 def _processes(folder: Path) -> list[int]:
-    """List what works in the folder, or was started from there: helpers, scripts and jobs."""
+    """Return the processes in the folder or from there: helpers, scripts and jobs."""
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     mine = {os.getpid(), os.getppid()}
     return [pid for pid in pids if pid not in mine and _belongs(pid, folder)]

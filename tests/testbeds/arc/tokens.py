@@ -1,4 +1,4 @@
-"""An issuer of bearer tokens that the CE asks, and the tokens."""
+"""An issuer of bearer tokens, which the CE asks for its keys, and the tokens."""
 
 import json
 import ssl
@@ -21,14 +21,14 @@ SCOPE = "compute.create compute.read compute.modify compute.cancel"
 
 
 class Issuer:
-    """Signs tokens, and tells whoever asks how to check them."""
+    """An issuer that signs tokens and publishes the key that checks them."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._key = rsa.generate_private_key(65537, 2048)
 
     def token(self, subject: str, lifetime: int = 3600) -> str:
-        """Make a token."""
+        """Return a new token."""
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -42,12 +42,12 @@ class Issuer:
             "jti": f"{subject}-{now}",
         }
         head = {"alg": "RS256", "typ": "JWT", "kid": "one"}
-        signed = f"{_encoded(json.dumps(head).encode())}.{_encoded(json.dumps(claims).encode())}"
-        mark = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-        return f"{signed}.{_encoded(mark)}"
+        text = f"{_base64(json.dumps(head).encode())}.{_base64(json.dumps(claims).encode())}"
+        mark = self._key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{text}.{_base64(mark)}"
 
     def document(self, path: str) -> dict[str, Any] | None:
-        """Answer a question."""
+        """Return the document at a path."""
         numbers = self._key.public_key().public_numbers()
         size = (numbers.n.bit_length() + 7) // 8
         key = {
@@ -55,8 +55,8 @@ class Issuer:
             "use": "sig",
             "alg": "RS256",
             "kid": "one",
-            "n": _encoded(numbers.n.to_bytes(size, "big")),
-            "e": _encoded(numbers.e.to_bytes(3, "big")),
+            "n": _base64(numbers.n.to_bytes(size, "big")),
+            "e": _base64(numbers.e.to_bytes(3, "big")),
         }
         documents: dict[str, dict[str, Any]] = {
             "/.well-known/openid-configuration": {
@@ -71,17 +71,17 @@ class Issuer:
 
 @contextmanager
 def issuing(testbed: Testbed) -> Iterator[Issuer]:
-    """Answer the CE's questions for as long as the block; it asks at every request with a token."""
+    """Answer the CE while the block runs; it asks at every request with a token."""
     issuer = Issuer(testbed.issuer)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            # ARC 6 sends the whole address where the path alone is usual.
-            told = issuer.document(urlsplit(self.path).path)
-            # It does not survive another answer to what it does not find.
-            body = json.dumps(told if told is not None else {}).encode()
+            # ARC 6 sends the whole address where other clients send the path alone.
+            document = issuer.document(urlsplit(self.path).path)
+            # ARC does not survive a 404, so a document that is missing is an empty one.
+            body = json.dumps(document if document is not None else {}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -108,5 +108,5 @@ def issuing(testbed: Testbed) -> Iterator[Issuer]:
             thread.join()
 
 
-def _encoded(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()

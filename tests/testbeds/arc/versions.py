@@ -1,4 +1,4 @@
-"""The versions of ARC: 6 from this machine's packages, 7 from a tree of a newer Debian's."""
+"""The versions of ARC: 6 from packages of this machine, 7 from packages of a newer Debian."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ FILES = ("/usr/share/arc/submit-fork-job", "/usr/lib/arc/libaccARCREST.so")
 ARCHED = "usr/sbin/arched"
 
 TRUST = "/etc/grid-security/certificates"
-"""Where the web service looks for the authority of a token's issuer, whatever it is told."""
+"""Where the web service looks for the authority of an issuer; no setting changes that."""
 
 ELSEWHERE = """\
 #!/bin/sh
@@ -53,7 +53,7 @@ exec chroot "$root" "$@"
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A version of ARC on this machine: where its files are, and how a program of it is run."""
+    """A version of ARC on this machine: its files, and the way to run its programs."""
 
     name: str
     root: Path
@@ -64,21 +64,21 @@ class Version:
         """The folder of its scripts."""
         return self.root / "usr/share/arc"
 
-    def wrapped(self, folder: Path) -> list[str]:
-        """Write the script that its programs are run by; the words to put before a program."""
+    def wrapper_command(self, folder: Path) -> list[str]:
+        """Write the script that runs its programs; return the words before each program."""
         if self.wrapper is None:
             return []
-        told = self.wrapper.format(
+        text = self.wrapper.format(
             root=self.root, own=folder, trust=folder / "pki/certificates", certificates=TRUST
         )
         script = folder / "run" / "inside"
-        script.write_text(told, encoding="utf-8")
+        script.write_text(text, encoding="utf-8")
         script.chmod(0o755)
         return ["unshare", "--mount", "--propagation", "private", str(script)]
 
 
 def six() -> Version:
-    """Provide ARC 6: installed, where this is allowed."""
+    """Return ARC 6; install it if that is allowed."""
     require((*PROGRAMS, *FILES), PACKAGES)
     may_mount = _may_mount()
     if may_mount:
@@ -87,13 +87,13 @@ def six() -> Version:
 
 
 def seven() -> Version:
-    """Provide ARC 7: fetched, where this is allowed."""
+    """Return ARC 7; fetch it if that is allowed."""
     if not _may_mount():
         raise NotToBeHad("a tree of another Debian needs mount namespaces")
     root = debian.tree("arc", [*PACKAGES, "perl", "python3"], ARCHED)
     package_manager = root / "usr" / "bin" / "apt-get"
     if not package_manager.exists():
-        # ARC will not start where it sees none, though it uses none.
+        # ARC does not start without a package manager, but it does not use it.
         package_manager.symlink_to("true")
     return Version(name="7", root=root, wrapper=INSIDE)
 
@@ -102,7 +102,7 @@ VERSIONS: Mapping[str, Callable[[], Version]] = {"6": six, "7": seven}
 
 
 def provide(name: str) -> Version:
-    """Provide a version, or say why it cannot be had."""
+    """Return a version, or raise an error that says why it is missing."""
     if os.geteuid() != 0:
         raise NotToBeHad("only root can start an A-REX that runs jobs as another user")
     return VERSIONS[name]()

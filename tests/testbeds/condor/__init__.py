@@ -12,7 +12,6 @@ import os
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.redis_server import free_port
 from tests.testbeds.condor import credentials
 from tests.testbeds.condor.configuration import DOMAIN, SCHEDD, WORKERS, Plan
 from tests.testbeds.condor.files import tree
@@ -37,7 +37,7 @@ RELEASE = {
     "libexec/condor": ("condor_gpu_discovery", "condor_power_state"),
     "sbin": ("condor_startd", "condor_starter", "condor_procd"),
 }
-"""What a worker needs that joins the pool from elsewhere."""
+"""The programs of a worker that joins the pool from another host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +49,17 @@ class Condor:
 
     @property
     def programs(self) -> Path:
-        """The client's programs, run as whoever calls them; they show a token."""
+        """The programs of the client. They run as their caller and show a token."""
         return self.kept.folder / "bin"
 
     @property
     def local_programs(self) -> Path:
-        """The same, run as the job user, as on the host of the schedd itself."""
+        """The same programs. They run as the job user, as on the host of the schedd."""
         return self.kept.folder / "local-bin"
 
     @property
     def release(self) -> Path:
-        """The folder that HTCondor is in for somebody who starts its daemons without rights."""
+        """The folder of HTCondor for a user without rights who starts its daemons."""
         return self.kept.folder / "release"
 
     @property
@@ -74,32 +74,32 @@ class Condor:
 
     @property
     def address(self) -> str:
-        """Where its collector answers."""
+        """The address of its collector."""
         return f"127.0.0.1:{self.kept.facts()['port']}"
 
     def token(self, user: str = JOB_USER) -> Path:
-        """Name the token of a user."""
+        """Return the file with the token of a user."""
         return self.kept.folder / "tokens" / user / "token"
 
     def credential(self, name: str) -> Path:
-        """Name another credential of the job user: `proxy` or `scitoken`."""
+        """Return the file with a credential of the job user: `proxy` or `scitoken`."""
         return self.kept.folder / "credentials" / name
 
     def worker_token(self, path: Path) -> Path:
-        """Make a token that the job user can read, and that is good for a worker alone."""
+        """Make a token that the job user can read, and that is valid only for a worker."""
         rights = "ADVERTISE_STARTD READ"
         self.make_token(WORKERS, path, rights=rights)
         shutil.chown(path, JOB_USER)
         return path
 
     def call(self, tool: str, *words: str, said: str = "", user: str = JOB_USER) -> str:
-        """Run one of its programs as a user."""
-        done = self._run(tool, *words, said=said, user=user)
-        assert done.returncode == 0, f"{tool} {words}: {done.stdout!r}{done.stderr!r}"
-        return done.stdout.decode(errors="replace")
+        """Run a program of HTCondor as a user; return its output."""
+        result = self._run(tool, *words, said=said, user=user)
+        assert result.returncode == 0, f"{tool} {words}: {result.stdout!r}{result.stderr!r}"
+        return result.stdout.decode(errors="replace")
 
     def attempt(self, tool: str, *words: str) -> bool:
-        """Run one of its programs, which may refuse."""
+        """Run a program of HTCondor; return whether it succeeds."""
         return not self._run(tool, *words).returncode
 
     def _run(
@@ -114,7 +114,7 @@ class Condor:
         )
 
     def environment(self, user: str = JOB_USER) -> dict[str, str]:
-        """What its own programs are told."""
+        """Return the environment for the programs of HTCondor."""
         return {
             "PATH": SYSTEM_PATH,
             "CONDOR_CONFIG": str(self.client),
@@ -122,47 +122,47 @@ class Condor:
         }
 
     def make_token(self, user: str, path: Path, lifetime: int = -1, rights: str = "") -> None:
-        """Make a token of a user, for so many seconds; with rights it is good for these alone."""
+        """Make a token of a user; if it has rights, it is valid only for these."""
         create = ["/usr/bin/condor_token_create", "-identity", f"{user}@{DOMAIN}"]
         create += [word for right in rights.split() for word in ("-authz", right)]
         words = [str(self.kept.folder / "inside"), *create, "-lifetime", str(lifetime)]
-        made = subprocess.run(words, check=True, capture_output=True).stdout
+        token = subprocess.run(words, check=True, capture_output=True).stdout
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
-        path.write_bytes(made)
+        path.write_bytes(token)
 
     def queue(self, constraint: str) -> list[dict[str, Any]]:
-        """List jobs in the queue, whatever the driver thinks."""
+        """Return jobs in the queue, without the driver."""
         return self._list("q", "-allusers", "-constraint", constraint)
 
     def recorded(self, constraint: str) -> list[dict[str, Any]]:
-        """List jobs in the history, whatever the driver thinks."""
+        """Return jobs in the history, without the driver."""
         return self._list("history", "-constraint", constraint)
 
     def _list(self, tool: str, *words: str) -> list[dict[str, Any]]:
-        said = self.call(tool, "-name", SCHEDD, "-json", *words)
-        return json.loads(said, strict=False) if said.strip() else []
+        output = self.call(tool, "-name", SCHEDD, "-json", *words)
+        return json.loads(output, strict=False) if output.strip() else []
 
     def jobs(self, prefix: str) -> dict[str, list[str]]:
-        """List the jobs of an installation by stamp; those that have ended are left out."""
-        found = defaultdict(list)
+        """Return the jobs of an installation that have not ended, by stamp."""
+        by_stamp = defaultdict(list)
         words = ["-allusers", "-name", SCHEDD, "-af", "ClusterId", "ProcId", "PilotageStamp"]
         constraint = f'substr(PilotageInstance, 0, {len(prefix) + 1}) == "{prefix}/"'
         for line in self.call("q", *words, "-constraint", constraint).splitlines():
             cluster, process, stamp = line.split()
-            found[stamp].append(f"{cluster}.{process}")
-        return dict(found)
+            by_stamp[stamp].append(f"{cluster}.{process}")
+        return dict(by_stamp)
 
     def history_files(self) -> list[Path]:
-        """Name the files of the history."""
+        """Return the files of the history."""
         return list((self.kept.folder / "spool").glob("history*"))
 
     def pid(self, daemon: str) -> int:
-        """Tell the process of a daemon."""
+        """Return the process of a daemon."""
         return self.kept.pid(daemon)
 
     def down(self) -> None:
-        """Stop it."""
+        """Stop HTCondor."""
         self.kept.down()
 
 
@@ -178,7 +178,7 @@ def up(folder: Path, *, slots: int = 64, with_parent: bool = False) -> Condor:
 
 
 def at(folder: Path) -> Condor:
-    """Name the one of a folder."""
+    """Return the HTCondor of a folder."""
     return Condor(kept=Kept(folder.resolve()), root=tree())
 
 
@@ -187,7 +187,7 @@ def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     root, slots = arguments
     os.environ["PATH"] = SYSTEM_PATH
     job_user()
-    plan = Plan(folder=keeper.folder, port=_free_port(), slots=int(slots))
+    plan = Plan(folder=keeper.folder, port=free_port(), slots=int(slots))
     condor = Condor(kept=Kept(keeper.folder), root=Path(root))
     _make_folders(condor)
     credentials.make(condor.kept.folder / "credentials", JOB_USER)
@@ -199,17 +199,17 @@ def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     keeper.start("master", [str(inside), "/usr/sbin/condor_master", "-f"])
     status = [str(condor.programs / "condor_status"), "-af", "Name"]
     schedd = [*status, "-schedd"]
-    keeper.wait("the schedd", lambda: _says(schedd, condor.environment()))
+    keeper.wait("the schedd", lambda: _has_output(schedd, condor.environment()))
     if plan.slots:
-        keeper.wait("a slot", lambda: _says(status, condor.environment()))
+        keeper.wait("a slot", lambda: _has_output(status, condor.environment()))
     for user in (JOB_USER, OTHER_USER):
         condor.make_token(user, condor.token(user))
     return {"port": plan.port}
 
 
-def _says(words: Sequence[str], environment: dict[str, str]) -> bool:
-    done = subprocess.run(words, check=False, capture_output=True, env=environment)
-    return done.returncode == 0 and bool(done.stdout.strip())
+def _has_output(words: Sequence[str], environment: dict[str, str]) -> bool:
+    result = subprocess.run(words, check=False, capture_output=True, env=environment)
+    return result.returncode == 0 and bool(result.stdout.strip())
 
 
 def _make_folders(condor: Condor) -> None:
@@ -225,22 +225,22 @@ def _make_folders(condor: Condor) -> None:
 
 
 def _write_clients(condor: Condor) -> None:
-    """Write a program for each tool, and one for each daemon of a worker."""
+    """Write a program for each tool and for each daemon of a worker."""
     for folder, names in RELEASE.items():
         (condor.release / folder).mkdir(parents=True, exist_ok=True)
         for name in names:
-            line = _loaded(condor.root, f"{folder}/{name}")
+            line = _command(condor.root, f"{folder}/{name}")
             _write_program(condor.release / folder / name, f'#!/bin/sh\nexec {line} "$@"\n')
     for tool in TOOLS:
         name = f"condor_{tool}"
-        line = _loaded(condor.root, f"bin/{name}")
+        line = _command(condor.root, f"bin/{name}")
         as_user = f"setpriv --reuid={JOB_USER} --regid={JOB_USER} --clear-groups"
         _write_program(condor.programs / name, f'#!/bin/sh\nexec {line} "$@"\n')
         _write_program(condor.local_programs / name, f'#!/bin/sh\nexec {as_user} {line} "$@"\n')
 
 
-def _loaded(root: Path, program: str) -> str:
-    """Write how a program of the tree is run: by the tree's own loader, with its libraries."""
+def _command(root: Path, program: str) -> str:
+    """Return the command for a program of the tree, with the loader and libraries of the tree."""
     lib, loader = root / "usr" / "lib", root / "usr" / "lib64" / "ld-linux-x86-64.so.2"
     words = [str(loader), "--argv0", Path(program).name]
     words += ["--library-path", f"{lib / 'x86_64-linux-gnu'}:{lib}"]
@@ -252,14 +252,8 @@ def _write_program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def remove(folder: Path) -> None:
-    """Stop the one of a folder, and remove the folder."""
+    """Stop the HTCondor of a folder, and remove the folder."""
     Kept(folder.resolve()).down()
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -21,20 +21,20 @@ Use it. The umask lets its jobs, which are of another user, write into folders t
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Execute the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.testbeds.condor")
     parser.add_argument("what", choices=("up", "down", "jobs"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--prefix", default="pilotage")
-    told = parser.parse_args()
-    if told.what == "down":
-        remove(told.folder)
-    elif told.what == "jobs":
-        for stamp, handles in at(told.folder).jobs(told.prefix).items():
+    arguments = parser.parse_args()
+    if arguments.what == "down":
+        remove(arguments.folder)
+    elif arguments.what == "jobs":
+        for stamp, handles in at(arguments.folder).jobs(arguments.prefix).items():
             sys.stdout.write(f"{stamp} {' '.join(handles)}\n")
     else:
-        condor = up(told.folder, slots=told.slots)
+        condor = up(arguments.folder, slots=arguments.slots)
         output = condor.kept.folder / "output"
         output.mkdir(exist_ok=True)
         output.chmod(0o777)

@@ -1,4 +1,4 @@
-"""What the daemons of a private HTCondor, and its clients, are told."""
+"""The configuration of the daemons and the clients of a private HTCondor."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 DOMAIN = "testbed"
 SCHEDD = f"schedd@{DOMAIN}"
 WORKERS = "workers"
-"""Who may bring slots from elsewhere."""
+"""The user who may bring slots from other hosts."""
 QUOTA = 1500
-"""Jobs that one submission may have."""
+"""The highest number of jobs in one submission."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +18,14 @@ class Plan:
     folder: Path
     port: int
     slots: int = 64
-    """Slots of its own; with none it waits for workers from elsewhere."""
+    """The number of its own slots. Without any the pool waits for workers from other hosts."""
 
     def daemons(self) -> str:
-        """Write the configuration of the daemons."""
+        """Return the configuration of the daemons."""
         return f"{self._common()}{self._places()}{_SECURITY}{self._slots()}{_QUICK}"
 
     def client(self, tokens: Path) -> str:
-        """Write that of a client that finds the schedd by its name and shows a token."""
+        """Return the configuration of a client that names the schedd and shows a token."""
         return (
             f"{self._common()}LOCAL_DIR = /nonexistent\n"
             "SEC_CLIENT_AUTHENTICATION_METHODS = IDTOKENS\n"
@@ -112,7 +112,7 @@ SOFT_UID_DOMAIN = True
 FILESYSTEM_DOMAIN = testbed
 """
 
-# As quick as it goes: every number is the time that a test waits for something.
+# As quick as possible: a test waits for each of these times.
 _QUICK = f"""
 START = True
 SUSPEND = False

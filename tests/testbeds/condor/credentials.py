@@ -1,6 +1,6 @@
-"""Certificates, a proxy and a SciToken that a private HTCondor believes.
+"""Certificates, a proxy and a SciToken that a private HTCondor trusts.
 
-The tokens' issuer is not there: what it would say of its key lies in the pool's cache.
+There is no issuer of the tokens: its key is already in the cache of the pool.
 """
 
 import base64
@@ -19,7 +19,7 @@ DAY = 86_400
 
 
 def make(folder: Path, user: str) -> None:
-    """Make them all for the jobs of one user; the daemons' configuration names the files."""
+    """Make all credentials for the jobs of one user, in the files that the daemons read."""
     folder.mkdir(mode=0o700, exist_ok=True)
     _authority(folder)
     host = socket.gethostname()
@@ -41,7 +41,7 @@ def _certificate(folder: Path, name: str, subject: str, names: str) -> None:
 
 
 def _proxy(folder: Path) -> None:
-    """Make an X.509 proxy of the pilot's certificate, alone in its file with all it needs."""
+    """Make an X.509 proxy of the pilot's certificate; one file has all its parts."""
     (folder / "delegated.txt").write_text("proxyCertInfo=critical,language:id-ppl-inheritAll\n")
     _sign(folder, "delegated", f"{SUBJECT}/CN=4711", "pilot")
     parts = ("delegated.pem", "delegated.key", "pilot.pem")
@@ -58,21 +58,21 @@ def _sign(folder: Path, name: str, subject: str, by: str) -> None:
 
 def _issuer(folder: Path) -> None:
     _openssl(folder, "genrsa", "-out", "issuer.key", "2048")
-    said = _openssl(folder, "rsa", "-in", "issuer.key", "-noout", "-modulus").decode()
-    modulus = bytes.fromhex(said.strip().partition("=")[2])
+    output = _openssl(folder, "rsa", "-in", "issuer.key", "-noout", "-modulus").decode()
+    modulus = bytes.fromhex(output.strip().partition("=")[2])
     key = {"kty": "RSA", "alg": "RS256", "kid": "testbed", "n": _base64(modulus), "e": "AQAB"}
     later = int(time.time()) + 9 * DAY
-    known = {"jwks": {"keys": [key]}, "expires": later, "next_update": later}
+    answer = {"jwks": {"keys": [key]}, "expires": later, "next_update": later}
     cache = folder / "cache" / "scitokens"
     cache.mkdir(parents=True, exist_ok=True)
-    # The name is the library's own.
+    # The library uses this name.
     database = sqlite3.connect(cache / "scitokens_cpp.sqllite")
     with database:
         database.execute(
             "CREATE TABLE IF NOT EXISTS keycache"
             " (issuer text UNIQUE PRIMARY KEY NOT NULL, keys text NOT NULL)"
         )
-        database.execute("REPLACE INTO keycache VALUES (?, ?)", (ISSUER, json.dumps(known)))
+        database.execute("REPLACE INTO keycache VALUES (?, ?)", (ISSUER, json.dumps(answer)))
     database.close()
     _write(folder / "scitoken", _token(folder) + "\n")
 
@@ -84,9 +84,9 @@ def _token(folder: Path) -> str:
         "scope": "condor:/READ condor:/WRITE", "iat": now, "nbf": now, "exp": now + 9 * DAY,
     }  # fmt: skip
     head = {"alg": "RS256", "kid": "testbed", "typ": "JWT"}
-    said = ".".join(_base64(json.dumps(part).encode()) for part in (head, claims))
-    signed = _openssl(folder, "dgst", "-sha256", "-sign", "issuer.key", said=said.encode())
-    return f"{said}.{_base64(signed)}"
+    text = ".".join(_base64(json.dumps(part).encode()) for part in (head, claims))
+    signature = _openssl(folder, "dgst", "-sha256", "-sign", "issuer.key", data=text.encode())
+    return f"{text}.{_base64(signature)}"
 
 
 def _base64(data: bytes) -> str:
@@ -98,9 +98,9 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _openssl(folder: Path, *words: str, said: bytes = b"") -> bytes:
+def _openssl(folder: Path, *words: str, data: bytes = b"") -> bytes:
     command: Sequence[str] = ["openssl", *words]
-    done = subprocess.run(
-        command, cwd=folder, input=said, capture_output=True, check=True, env=dict(os.environ)
+    result = subprocess.run(
+        command, cwd=folder, input=data, capture_output=True, check=True, env=dict(os.environ)
     )
-    return done.stdout
+    return result.stdout

@@ -1,4 +1,4 @@
-"""HTCondor's files: Debian 12 has no package of it, so those of Debian 13 are unpacked."""
+"""The files of HTCondor from packages of Debian 13, because Debian 12 has none."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ MASTER = "usr/sbin/condor_master"
 
 
 def tree() -> Path:
-    """Give the folder, fetched from the machine's own Debian mirror unless it is there."""
+    """Return the folder; fetch the files from the machine's Debian mirror if they are missing."""
     return debian.tree("condor", ["condor", "mawk"], MASTER)

@@ -16,7 +16,7 @@ def condor_pool(request: pytest.FixtureRequest) -> Iterator[Condor]:
 
 
 def running(config: pytest.Config, name: str, *, slots: int) -> Iterator[Condor]:
-    """Start a pool; one without slots waits for workers from elsewhere."""
+    """Start a pool; without slots it waits for workers from other hosts."""
     plan = config.stash[PLAN]
     folder = Path(plan.folder) / f"{name}{worker_name(config)}"
     try:
@@ -30,7 +30,7 @@ def running(config: pytest.Config, name: str, *, slots: int) -> Iterator[Condor]
 
 @pytest.fixture
 def condor(condor_pool: Condor) -> Iterator[Condor]:
-    """A pool; what is made for its jobs may be written by another user."""
+    """A pool. Its jobs run as another user, who may write the files of the test."""
     before = os.umask(0)
     yield condor_pool
     os.umask(before)

@@ -36,14 +36,14 @@ _CARELESS = (
     "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
     "--innodb-flush-method=nosync", "--innodb-doublewrite=0",
 )  # fmt: skip
-"""No disk is waited for: nobody needs this database after a crash."""
+"""Do not wait for the disk: nobody needs this database after a crash."""
 _DATABASE = (
     "CREATE DATABASE IF NOT EXISTS slurm_acct_db",
     "GRANT ALL ON slurm_acct_db.* TO slurm@'127.0.0.1' IDENTIFIED BY 'slurm'",
     "GRANT ALL ON slurm_acct_db.* TO slurm@localhost IDENTIFIED BY 'slurm'",
 )
 QUOTA = 5
-"""Jobs that a user may have under the QOS small."""
+"""The highest number of jobs of a user under the QOS small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,79 +60,81 @@ class Slurm:
 
     @property
     def limits_memory(self) -> bool:
-        """Whether a job that takes too much memory is ended, and called so."""
+        """Whether Slurm ends a job that uses too much memory, and reports that."""
         return bool(self.kept.facts()["limits_memory"])
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its own programs are told."""
+        """The environment for the programs of Slurm."""
         return {**os.environ, "PATH": SYSTEM_PATH, "SLURM_CONF": str(self.configuration)}
 
     def call(self, *words: str, said: str = "") -> str:
-        """Run one of its programs."""
-        done = subprocess.run(
+        """Run a program of Slurm; return its output."""
+        result = subprocess.run(
             words, check=False, capture_output=True, text=True, env=self.environment, input=said
         )
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
+        assert result.returncode == 0, f"{words}: {result.stdout}{result.stderr}"
+        return result.stdout
 
     def attempt(self, *words: str) -> bool:
-        """Run one of its programs, which may refuse."""
+        """Run a program of Slurm; return whether it succeeds."""
         quiet = subprocess.DEVNULL
         return not subprocess.run(
             words, check=False, stdin=quiet, stdout=quiet, stderr=quiet, env=self.environment
         ).returncode
 
     def jobs(self, prefix: str, states: str = "all") -> dict[str, list[str]]:
-        """List the jobs whose name begins so by stamp, whatever the driver thinks."""
-        found = defaultdict(list)
+        """Return the jobs with this prefix by stamp, without the driver."""
+        by_stamp = defaultdict(list)
         for line in self.call("squeue", "-h", "-a", "-r", "-t", states, "-o", "%i %j").splitlines():
             handle, _, name = line.partition(" ")
             if name.startswith(f"{prefix}-") and "_" in handle:
                 group = name.removeprefix(f"{prefix}-")
-                found[numbered(group, int(handle.partition("_")[2]))].append(handle)
-        return dict(found)
+                by_stamp[numbered(group, int(handle.partition("_")[2]))].append(handle)
+        return dict(by_stamp)
 
     def jobs_ever(self, prefix: str) -> dict[str, set[str]]:
-        """List the same, with all that accounting remembers."""
-        found = {stamp: set(handles) for stamp, handles in self.jobs(prefix).items()}
+        """Return the same with the jobs that are only in the accounting."""
+        by_stamp = {stamp: set(handles) for stamp, handles in self.jobs(prefix).items()}
         words = ["sacct", "-X", "-n", "-P", "-a", "-S", "now-7days", "-o", "JobID,JobName"]
         for line in self.call(*words).splitlines():
             handle, _, name = line.partition("|")
             group = name.removeprefix(f"{prefix}-")
             if group != name and handle.partition("_")[2].isdigit():
                 stamp = numbered(group, int(handle.partition("_")[2]))
-                found.setdefault(stamp, set()).add(handle)
-        return found
+                by_stamp.setdefault(stamp, set()).add(handle)
+        return by_stamp
 
     def pid(self, daemon: str) -> int:
-        """Tell the process of a daemon."""
+        """Return the process of a daemon."""
         return self.kept.pid(daemon)
 
     def down(self) -> None:
-        """Stop it."""
+        """Stop Slurm."""
         self.kept.down()
 
 
 def up(folder: Path, *, accounting: bool = True, with_parent: bool = False, **more: Any) -> Slurm:
     """Start a private Slurm in a folder, unless it runs there already."""
-    wanted = PROGRAMS if accounting else [p for p in PROGRAMS if p not in ("slurmdbd", "mariadbd")]
-    require(wanted, PACKAGES)
+    programs = (
+        PROGRAMS if accounting else [p for p in PROGRAMS if p not in ("slurmdbd", "mariadbd")]
+    )
+    require(programs, PACKAGES)
     kept = Kept(folder.resolve())
-    told = [f"{name}={value}" for name, value in more.items()]
-    arguments = [f"accounting={int(accounting)}", *told]
+    settings = [f"{name}={value}" for name, value in more.items()]
+    arguments = [f"accounting={int(accounting)}", *settings]
     kept.up("tests.testbeds.slurm", *arguments, with_parent=with_parent)
     return Slurm(kept=kept, configuration=kept.folder / "slurm.conf")
 
 
 def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
-    """Start the services, each when those that it needs answer."""
-    told = {name: int(value) for name, _, value in (word.partition("=") for word in arguments)}
+    """Start the services, each after the services that it needs."""
+    settings = {name: int(value) for name, _, value in (word.partition("=") for word in arguments)}
     plan = Plan(
         folder=keeper.folder,
         ports=_free_ports(),
-        accounting=bool(told.pop("accounting")),
-        **told,
+        accounting=bool(settings.pop("accounting")),
+        **settings,
     )
     os.environ["PATH"] = SYSTEM_PATH
     os.environ["SLURM_CONF"] = str(plan.folder / "slurm.conf")
@@ -221,7 +223,7 @@ def _start_cluster(keeper: Keeper, plan: Plan) -> None:
 
 
 def _remove_control_groups(plan: Plan) -> None:
-    """Remove what Slurm left in the kernel; a group is free a moment after its last process."""
+    """Remove the control groups of Slurm; each is free soon after its last process."""
     tops = [CONTROL_GROUPS / f"slurm_{node}" for node in plan.nodes]
     give_up = time.monotonic() + 5
     while any(top.exists() for top in tops) and time.monotonic() < give_up:
@@ -239,9 +241,9 @@ def _users() -> list[str]:
 
 
 def _free_ports() -> Ports:
-    """Find ports of the loopback that nobody uses just now."""
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(3 + NODES)]
+    """Return ports of the loopback that are free now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(3 + NODES)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         controller, accounting, database, *nodes = [probe.getsockname()[1] for probe in probes]

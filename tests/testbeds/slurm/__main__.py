@@ -17,22 +17,22 @@ HOW = """Slurm is up. Use it:
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Execute the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.testbeds.slurm")
     parser.add_argument("what", choices=("up", "down", "jobs"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--without-accounting", action="store_true")
     parser.add_argument("--prefix", default="pilotage")
-    told = parser.parse_args()
-    kept = Kept(told.folder.resolve())
+    arguments = parser.parse_args()
+    kept = Kept(arguments.folder.resolve())
     slurm = Slurm(kept=kept, configuration=kept.folder / "slurm.conf")
-    if told.what == "down":
+    if arguments.what == "down":
         slurm.down()
-    elif told.what == "jobs":
-        for stamp, handles in slurm.jobs(told.prefix).items():
+    elif arguments.what == "jobs":
+        for stamp, handles in slurm.jobs(arguments.prefix).items():
             sys.stdout.write(f"{stamp} {' '.join(handles)}\n")
     else:
-        slurm = up(told.folder, accounting=not told.without_accounting)
+        slurm = up(arguments.folder, accounting=not arguments.without_accounting)
         sys.stdout.write(HOW.format(configuration=slurm.configuration))
     return 0
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 NODES = 2
 CPUS = 50
-"""More than the machine has: sleeping pilots need none. So many run on each node."""
+"""CPUs of each node. They are more than the machine has, because pilots sleep."""
 CONTROL_GROUPS = Path("/sys/fs/cgroup/memory")
 CGROUP = "CgroupPlugin=cgroup/v1\nCgroupAutomount=yes\nConstrainRAMSpace=yes\n"
 _QUICK = ("bf_interval=2", "sched_interval=2", "sched_min_interval=50000", "batch_sched_delay=0")
-"""Jobs start as soon as they can."""
+"""Let jobs start as soon as possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Where the services listen, on the loopback only."""
+    """The ports of the services, on the loopback only."""
 
     controller: int
     accounting: int
@@ -27,7 +27,7 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A private Slurm: its folder, its ports, and what it can."""
+    """A private Slurm: its folder, its ports and its features."""
 
     folder: Path
     ports: Ports
@@ -37,17 +37,17 @@ class Plan:
 
     @property
     def nodes(self) -> list[str]:
-        """The names of the nodes; no other testbed has the same."""
+        """The names of the nodes; those of every testbed are different."""
         return [f"n{port}" for port in self.ports.nodes]
 
     @property
     def limits_memory(self) -> bool:
-        """Whether the kernel ends who takes too much memory: Slurm tells it by control groups."""
+        """Whether the kernel ends a process that uses too much memory, by control groups."""
         return os.geteuid() == 0 and os.access(CONTROL_GROUPS, os.W_OK)
 
     @property
     def munge_socket(self) -> Path:
-        """The socket of its own munge, which never meets the machine's."""
+        """The socket of its own munge, apart from the munge of the machine."""
         return self.folder / "munge" / "socket"
 
     @property
@@ -56,7 +56,7 @@ class Plan:
         return self.folder / "database.socket"
 
     def slurm(self) -> str:
-        """Write slurm.conf."""
+        """Return the text of slurm.conf."""
         user, host = getpass.getuser(), socket.gethostname().partition(".")[0]
         name, ports = ",".join(self.nodes), ",".join(map(str, self.ports.nodes))
         size = f"Port=[{ports}] CPUs={CPUS} RealMemory=100000 State=UNKNOWN"
@@ -103,7 +103,7 @@ class Plan:
         return "\n".join(lines) + "\n"
 
     def accounting_daemon(self) -> str:
-        """Write slurmdbd.conf."""
+        """Return the text of slurmdbd.conf."""
         lines = [
             f"AuthInfo=socket={self.munge_socket}",
             "DbdHost=localhost",

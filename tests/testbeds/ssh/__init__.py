@@ -2,7 +2,7 @@
 
     python -m tests.testbeds.ssh up|down FOLDER
 
-Root's testbed lets the job user log in, anybody else's the one who started it.
+With root's testbed the job user logs in; otherwise it is the user who started it.
 """
 
 import os
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.redis_server import free_port
 from tests.testbeds.keeper import DidNotStart, Keeper, Kept, descendants
 from tests.testbeds.packages import program, require
 from tests.testbeds.users import job_user
@@ -31,7 +32,7 @@ class LoginNode:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a CE is told that lies behind it."""
+        """The options of a CE behind this node."""
         return {
             "ssh": f"{self.user}@127.0.0.1",
             "ssh_port": self.port,
@@ -40,19 +41,19 @@ class LoginNode:
         }
 
     def new_key(self, name: str) -> Path:
-        """Make a key that nobody knows yet."""
+        """Make a key that the node does not accept yet."""
         return _key(self.kept.folder / name)
 
     def down(self) -> None:
-        """Stop it, with all who are logged in."""
+        """Stop the node, and with it all sessions."""
         self.kept.down()
 
     def up_again(self) -> None:
-        """Start it as it was."""
+        """Start the node again, at the same port."""
         self.kept.up("tests.testbeds.ssh", str(self.port), with_parent=True)
 
     def processes(self) -> list[int]:
-        """List its processes and all that they started."""
+        """Return the processes of the node and their descendants."""
         return descendants(self.kept.facts()["keeper"])
 
 
@@ -65,19 +66,19 @@ def up(folder: Path, *, port: int = 0, with_parent: bool = False) -> LoginNode:
 
 
 def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
-    """Start it when its keys and settings are written."""
+    """Write keys and settings, and then start sshd."""
     folder, user = keeper.folder, job_user()
-    port = int(arguments[0]) or _free_port()
+    port = int(arguments[0]) or free_port()
     folder.chmod(0o755)
     host, key = _key(folder / "host_key"), _key(folder / "key")
     public = key.with_name("key.pub").read_text()
     if not (folder / "authorized_keys").exists():
         (folder / "authorized_keys").write_text(public)
-    known = " ".join(host.with_name("host_key.pub").read_text().split()[:2])
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {known}\n")
+    host_key = " ".join(host.with_name("host_key.pub").read_text().split()[:2])
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
     (folder / "sshd_config").write_text(_settings(folder, port))
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd needs this folder
     server = keeper.start("sshd", [program("sshd"), "-D", "-e", "-f", str(folder / "sshd_config")])
     keeper.wait("sshd", lambda: _answers(port))
     if server.poll() is not None:
@@ -115,9 +116,3 @@ def _answers(port: int) -> bool:
             return probe.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

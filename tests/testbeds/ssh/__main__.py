@@ -9,15 +9,15 @@ from tests.testbeds.ssh import up
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Execute the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.testbeds.ssh")
     parser.add_argument("what", choices=("up", "down"))
     parser.add_argument("folder", type=Path)
-    told = parser.parse_args()
-    if told.what == "down":
-        Kept(told.folder.resolve()).down()
+    arguments = parser.parse_args()
+    if arguments.what == "down":
+        Kept(arguments.folder.resolve()).down()
         return 0
-    node = up(told.folder)
+    node = up(arguments.folder)
     options = " ".join(f"--option {name}={value}" for name, value in node.options.items())
     sys.stdout.write(
         "sshd is up. Use it for a CE of Slurm or HTCondor:\n"

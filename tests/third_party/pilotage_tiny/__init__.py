@@ -1,4 +1,4 @@
-"""A back-end of somebody else's: pilots as jobs of a tiny batch system."""
+"""A back-end from outside Pilotage: pilots as jobs of a tiny batch system."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Pilots as jobs of a batch system with one program: `submit`, `list`, `kill`, `remove`.
 
-All that speaks to it stands here, on the floor that Pilotage's own back-ends stand on.
+All calls of the batch system are here. They use what the back-ends of Pilotage use, too.
 """
 
 import json
@@ -38,16 +38,16 @@ STATES = {
 
 
 class TinyOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     program: Program
-    """The program of the batch system, with the words that it always gets."""
+    """The program of the batch system, with the arguments of every call."""
 
     folder: Absolute
     """Where the batch system keeps a folder for each job, with its output in the file `out`."""
 
     command: Script | Program = SLEEPER
-    """What a pilot runs whose VO has no payload."""
+    """What a pilot runs if its VO has no payload."""
 
     environment: Environment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets."""
@@ -60,7 +60,7 @@ class TinyOptions(Options):
 
 
 class TinyDriver:
-    """Speaks to one CE."""
+    """The driver of one CE."""
 
     def __init__(self, ce: CE, options: TinyOptions, means: Means) -> None:
         self.ce = ce
@@ -76,44 +76,44 @@ class TinyDriver:
         ]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """List all, and pick these."""
-        known = {seen.handle: seen for seen in self._list()}
+        """List all jobs, and pick these."""
+        by_handle = {one.handle: one for one in self._list()}
         return [
-            seen
-            if (seen := known.get(job.handle)) is not None and seen.stamp == job.stamp
+            one
+            if (one := by_handle.get(job.handle)) is not None and one.stamp == job.stamp
             else Observed(stamp=job.stamp, handle=job.handle, absent=True)
             for job in jobs
         ]
 
     def find(self) -> Listing:
-        """List all that is of this CE."""
+        """List all jobs of this CE."""
         as_of = self.means.now()
         return Listing(jobs=self._list(), complete=True, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Kill jobs; one that has ended is left as it is."""
-        known = set(self._ask("kill", json.dumps([job.handle for job in jobs])))
+        """Kill jobs; nothing changes for a job that has ended."""
+        existing = set(self._ask("kill", json.dumps([job.handle for job in jobs])))
         return [
             Cancelled(stamp=job.stamp, accepted=True)
-            if job.handle in known
+            if job.handle in existing
             else Cancelled(stamp=job.stamp, accepted=False, reason="there is no such job")
             for job in jobs
         ]
 
     def output(self, job: Job) -> Output:
-        """Read what a pilot wrote."""
+        """Return the output of a pilot."""
         if not job.handle.isdecimal():
             return Output(text="")
         return outputs.read(self.options.folder / job.handle / "out")
 
     def tidy(self) -> None:
-        """Remove jobs that were kept long enough."""
+        """Remove jobs that ended long enough ago."""
         before = self.means.now() - timedelta(seconds=self.options.keep_output)
-        old = [seen.handle for seen in self._list() if seen.ended_at and seen.ended_at < before]
+        old = [one.handle for one in self._list() if one.ended_at and one.ended_at < before]
         self._ask("remove", json.dumps(old))
 
     def hello(self) -> str:
-        """Say how many jobs it has."""
+        """Say how many jobs the batch system has."""
         return f"a tiny batch system with {len(self._ask('list'))} jobs"
 
     def _job(self, order: Order) -> Mapping[str, Any]:
@@ -133,9 +133,9 @@ class TinyDriver:
 
     def _list(self) -> list[Observed]:
         jobs = self._ask("list")
-        return [seen for job in jobs if (seen := self._observed(job)) is not None]
+        return [one for job in jobs if (one := self._observation(job)) is not None]
 
-    def _observed(self, job: Mapping[str, Any]) -> Observed | None:
+    def _observation(self, job: Mapping[str, Any]) -> Observed | None:
         name, _, ce = str(job["name"]).partition("@")
         prefix, _, stamp = name.rpartition("-")
         if (prefix, ce) != (self.means.prefix, self.ce.name) or not is_stamp(stamp):
@@ -155,17 +155,17 @@ class TinyDriver:
             ended_at=_moment(job["ended"]),
         )
 
-    def _ask(self, verb: str, said: str = "") -> list[Any]:
+    def _ask(self, verb: str, text: str = "") -> list[Any]:
         words = [*self.options.program, verb]
-        done = shell.run(words, timeout=self.options.call_timeout, input=said)
-        if done.exit_code:
-            raise Unavailable(words[0], one_line(done.stderr, 300))
+        result = shell.run(words, timeout=self.options.call_timeout, input=text)
+        if result.exit_code:
+            raise Unavailable(words[0], one_line(result.stderr, 300))
         try:
-            answer = json.loads(done.stdout)
+            answer = json.loads(result.stdout)
         except ValueError as error:
-            raise Unreadable(done.stdout[:2000], words[0], str(error)) from None
+            raise Unreadable(result.stdout[:2000], words[0], str(error)) from None
         if not isinstance(answer, list):
-            raise Unreadable(done.stdout[:2000], words[0], "it is no list")
+            raise Unreadable(result.stdout[:2000], words[0], "it is no list")
         return answer
 
 

@@ -1,4 +1,4 @@
-"""What the tiny back-end remembers; one of its tables points at the core's."""
+"""The tables of the tiny back-end; one of them refers to a table of the core."""
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Integer, MetaData, String, Table, text
 

@@ -1,4 +1,4 @@
-"""Alembic enters here for the tiny chain."""
+"""The entry point of Alembic for the chain of the tiny back-end."""
 
 from worker.db.environment import run
 
