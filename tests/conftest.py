@@ -46,22 +46,22 @@ def _fresh_wiring() -> Iterator[None]:
     yield
     if wiring.database.cache_info().currsize:
         wiring.database().close()
-    for built in vars(wiring).values():
-        if hasattr(built, "cache_clear"):
-            built.cache_clear()
+    for value in vars(wiring).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def postgresql_server(request: pytest.FixtureRequest) -> Iterator[Postgresql]:
     """The server of this session, started by whoever needs it first."""
     plan = request.config.stash[PLAN]
-    found = obtain(plan)
-    if found.url is None:
+    server = obtain(plan)
+    if server.url is None:
         say = pytest.fail if plan.required else pytest.skip
-        say(f"needs the service PostgreSQL: {found.how}")
-    server = Postgresql(str(found.url), worker_name(request.config))
-    yield server
-    server.close()
+        say(f"needs the service PostgreSQL: {server.how}")
+    databases = Postgresql(str(server.url), worker_name(request.config))
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
