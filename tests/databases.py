@@ -174,7 +174,6 @@ class Sqlite:
     def fill(self, name: str, make: Callable[[], object]) -> None:
         """Fill the worker's main file as `make` does, which is called once for each name.
 
-
         The content must not differ between tests: it may not name a temporary folder, for example.
         """
         pattern = self._folder / f"{name}.pattern"

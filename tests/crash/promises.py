@@ -3,7 +3,6 @@
     promises = Promises(database.engine, evidence)
     ...                      # one commit
     promises.look()          # names what does not hold; an empty list is good
-
     ...                      # the faults are over, and nothing happens any more
     promises.at_rest(now)
 
