@@ -1,4 +1,4 @@
-"""The process of the server is asked to end: streams end at once, requests are answered first."""
+"""When the server is asked to end, streams end at once and requests are answered first."""
 
 import signal
 import threading
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.processes
 
 def was_used(site: Site, name: str) -> bool:
     with site.world.database.uow() as tx:
-        listed = tokens.find(tx, asked=PageRequest(limit=100)).items
-    return any(one.name == name and one.used_at is not None for one in listed)
+        items = tokens.find(tx, asked=PageRequest(limit=100)).items
+    return any(one.name == name and one.used_at is not None for one in items)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stream_ends_at_once_and_a_request_is_answered(
     now_site: Site, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """A CE that cannot be reached is tried for seconds: so long the request lasts."""
+    """The request lasts for seconds: it tries a CE that cannot be reached."""
     site, answers, streamed = now_site, [], threading.Event()
     with site.world.database.uow() as tx:
         ce = ces.get(tx, SLASHED)

@@ -1,4 +1,4 @@
-"""500 CEs and 20 VOs: every page stays small, and costs as many statements as for a few."""
+"""500 CEs and 20 VOs: every page stays small, and costs no more statements than with a few."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ MOST = 300_000
 """Bytes of a page."""
 
 FEW, MANY = 65, 500
-"""CEs; both are so many that the normal ones are folded."""
+"""Numbers of CEs; with both, the normal ones are folded."""
 
 PAGES = (
     "/",
@@ -46,7 +46,7 @@ PAGES = (
 
 
 class Visitor:
-    """An admin, who is shown most, and what a page costs."""
+    """An admin, who sees the most, and the cost of each page."""
 
     def __init__(self, world: World) -> None:
         self._client = signed_in(world.runtime(), Role.ADMIN)
@@ -64,16 +64,16 @@ class Visitor:
         """Count the statements of each page."""
         counts = {}
         for path in PAGES:
-            self.html(path)  # its use of the session is noted
-            with statements(self._engine) as sent:
+            self.html(path)  # the first use of the session is recorded
+            with statements(self._engine) as log:
                 self.html(path)
-            counts[path] = len(sent)
+            counts[path] = len(log)
         return counts
 
 
 @pytest.fixture(scope="module")
 def pattern(sqlite_template: Sqlite, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The site, which each test gets a copy of: to make it takes longer than to visit it."""
+    """The site that each test gets a copy of: making it takes longer than a visit."""
     folder = tmp_path_factory.mktemp("large")
     with sqlite_template.file(folder / "large.sqlite") as database:
         world = World(database, folder / "home")
@@ -105,12 +105,12 @@ def test_the_normal_ces_are_one_row_that_opens(visitor: Visitor) -> None:
     count = len(rows) - 1
     assert folded.one("th").text == f"{MANY - count} normal CEs"
 
-    opened, names = folded.one("a").attributes["href"], []
-    while opened:
-        page = visitor.page(opened)
+    link, names = folded.one("a").attributes["href"], []
+    while link:
+        page = visitor.page(link)
         names += [row.one("th").text for row in page.one(id="ces").one("tbody").find("tr")]
         following = page.find("a", rel="next")
-        opened = following[0].attributes["href"] if following else ""
+        link = following[0].attributes["href"] if following else ""
     assert len(names) == len(set(names)) == MANY - count
     assert names == sorted(names)
 

@@ -30,10 +30,10 @@ def each_world(database: Database, tmp_path: Path) -> World:
 
 
 def silence(world: World, ce: str) -> None:
-    """Let a CE answer no call, and let the time come to call it again."""
-    failed = FailedCall(error="squeue: timed out", at=world.now())
+    """Let a CE fail a call, and wait until it may be called again."""
+    failure = FailedCall(error="squeue: timed out", at=world.now())
     with world.database.uow() as tx:
-        health.call_failed(tx, ce, failed, lambda _: world.now() + timedelta(seconds=15))
+        health.call_failed(tx, ce, failure, lambda _: world.now() + timedelta(seconds=15))
     world.wait(60)
 
 
@@ -206,8 +206,8 @@ def test_a_full_ce_that_does_not_answer_is_explained_by_that(each_world: World) 
     tick(each_world)
     page = Console(each_world).get("/explain", ce="lyon", vo="lhcb")
     assert "no answer since 12:00:00Z (squeue: timed out)" in page.one("h1").text
-    [marked] = page.one(id="conditions").find("tr", class_="marked")
-    assert marked.one("th").text == "it answers"
+    [row] = page.one(id="conditions").find("tr", class_="marked")
+    assert row.one("th").text == "it answers"
 
 
 def test_the_ces_of_a_vo_and_their_rows_agree(world: World) -> None:

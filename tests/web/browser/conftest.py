@@ -1,4 +1,4 @@
-"""A site that is served, and people in front of its pages in a real browser."""
+"""A site with a server, and people who use its pages in real browsers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,10 +19,10 @@ from tests.web.server import Server, serving
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """The browser of a module. It is closed with it: no other test runs in its loop of events."""
+    """The browser of a module; it is closed with it, so no other test runs in its event loop."""
     try:
-        with chromium.running() as made:
-            yield made
+        with chromium.running() as chromium_browser:
+            yield chromium_browser
     except NotToBeHad as problem:
         say = pytest.fail if request.config.stash[PLAN].required else pytest.skip
         say(f"needs the service Chromium: {problem}")
@@ -42,14 +42,14 @@ def prepared(
 
 @pytest.fixture(scope="module")
 def server(prepared: Prepared) -> Iterator[Server]:
-    """What serves it."""
-    with serving(prepared.world.database, prepared.world.home) as made:
-        yield made
+    """The server of the site."""
+    with serving(prepared.world.database, prepared.world.home) as server:
+        yield server
 
 
 @pytest.fixture
 def person(browser: Browser, prepared: Prepared, server: Server) -> Iterator[Meet]:
-    """Whoever looks at the site; at the end no browser may have complained."""
+    """People who look at the site; at the end no browser may have complained."""
     complaints = Complaints(server.url)
     yield partial(meet, browser, prepared.world, server.url, complaints)
     for context in browser.contexts:

@@ -1,4 +1,4 @@
-"""What people may do, what they may not, and two of them at once."""
+"""What people may do and what they may not, and two people at once."""
 
 from urllib.parse import quote
 
