@@ -1,4 +1,4 @@
-"""Who gets how many, and the reason of each number."""
+"""The number of pilots for each CE, and its reason."""
 
 import time
 from dataclasses import replace
@@ -20,7 +20,7 @@ VO = VOFacts(name="lhcb")
 
 
 def ce(name: str, free: int, rate: float = 1.0, **facts: Any) -> CEFacts:
-    """Make the facts of a CE whose pilots fail at their start, if they do."""
+    """Make the facts of a CE whose pilots start at this rate, and never fail later."""
     chances = Chances(accept=1.0, start=rate, finish=1.0)
     return CEFacts(name=name, free=free, chances=chances, **facts)
 
@@ -28,8 +28,8 @@ def ce(name: str, free: int, rate: float = 1.0, **facts: Any) -> CEFacts:
 def decide(
     *ces: CEFacts, vo: VOFacts = VO, budget: int = 1000, **parameters: Any
 ) -> list[Decision]:
-    given = Parameters(**parameters)
-    return three_chances(now=NOW, vo=vo, budget=budget, ces=ces, parameters=given)
+    values = Parameters(**parameters)
+    return three_chances(now=NOW, vo=vo, budget=budget, ces=ces, parameters=values)
 
 
 def grants(decided: list[Decision]) -> dict[str, int]:
@@ -64,9 +64,11 @@ SHARED_OUT = {
 }
 
 
-@pytest.mark.parametrize(("budget", "ces", "expected"), SHARED_OUT.values(), ids=SHARED_OUT)
-def test_pilots_are_shared_out(budget: int, ces: list[CEFacts], expected: dict[str, int]) -> None:
-    assert grants(decide(*ces, budget=budget)) == expected
+@pytest.mark.parametrize(("budget", "ces", "grants_by_ce"), SHARED_OUT.values(), ids=SHARED_OUT)
+def test_pilots_are_shared_out(
+    budget: int, ces: list[CEFacts], grants_by_ce: dict[str, int]
+) -> None:
+    assert grants(decide(*ces, budget=budget)) == grants_by_ce
 
 
 NEEDS = {
@@ -80,18 +82,18 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize(("vo", "waiting", "expected"), NEEDS.values(), ids=NEEDS)
-def test_a_vo_gets_no_more_than(vo: VOFacts, waiting: int, expected: int) -> None:
+@pytest.mark.parametrize(("vo", "waiting", "number"), NEEDS.values(), ids=NEEDS)
+def test_a_vo_gets_no_more_than(vo: VOFacts, waiting: int, number: int) -> None:
     decided = decide(ce("a", 30, vo_waiting=waiting), ce("b", 30), vo=vo, budget=20)
-    assert sum(grants(decided).values()) == expected
+    assert sum(grants(decided).values()) == number
 
 
 def test_what_waits_is_worth_its_chance_and_at_a_paused_ce_nothing() -> None:
     demanding = replace(VO, demand=20)
     doubtful = ce("a", 0, 0.5, vo_waiting=20)
-    stuck = replace(doubtful, pause=paused(60))
+    paused_ce = replace(doubtful, pause=paused(60))
     assert grants(decide(doubtful, ce("b", 50), vo=demanding))["b"] == 10
-    assert grants(decide(stuck, ce("b", 50), vo=demanding))["b"] == 20
+    assert grants(decide(paused_ce, ce("b", 50), vo=demanding))["b"] == 20
 
 
 # -- pauses and probes
@@ -101,12 +103,12 @@ def test_what_waits_is_worth_its_chance_and_at_a_paused_ce_nothing() -> None:
 def test_a_paused_ce_is_probed_ever_more_rarely(paused_for: int, interval: int) -> None:
     assert probe_interval(NOW, NOW - paused_for * MINUTE) == interval * MINUTE
     pause = paused(paused_for)
-    for since_last, sent in ((interval - 0.1, 0), (interval, 1)):
+    for since_last, number in ((interval - 0.1, 0), (interval, 1)):
         last = NOW - since_last * MINUTE
         if last < pause.since:
             continue
         place = ce("a", 50, pause=pause, last_sent_at=last)
-        assert grants(decide(place)) == {"a": sent}
+        assert grants(decide(place)) == {"a": number}
 
 
 def test_the_first_probe_waits_as_long_as_others_however_long_ago_a_pilot_was_sent() -> None:
@@ -282,10 +284,10 @@ def test_without_others_whatever_one_ce_cannot_take_goes_to_another(
 ) -> None:
     decided = decide(*ces, vo=replace(vo, rivals=(), demand=None), budget=budget)
     usable = [d for d in decided if "probe_every" not in d.trace and "value" in d.trace]
-    left = [d for d in usable if "gets" in d.reason and "all that is free" not in d.reason]
-    left = [d for d in left if "pilots began there" not in d.reason]
+    usable_ces = [d for d in usable if "gets" in d.reason and "all that is free" not in d.reason]
+    usable_ces = [d for d in usable_ces if "pilots began there" not in d.reason]
     room = budget if vo.room is None else min(budget, max(0, vo.room))
-    assert not left or sum(d.granted for d in decided) == room
+    assert not usable_ces or sum(d.granted for d in decided) == room
 
 
 @given(ces=CES, vo=VOS, budget=st.integers(0, 300), more=st.integers(0, 100))
@@ -331,19 +333,19 @@ def test_who_gets_better_or_larger_gets_no_less(
 def test_two_vos_of_one_share_get_all_between_them_and_alike(
     ces: list[CEFacts], vo: VOFacts
 ) -> None:
-    """Two VOs that want everything, one after the other, at CEs that nobody used before."""
+    """Two VOs that want everything decide one after the other, at CEs that are empty at first."""
     places = [ce(one.name, one.free) for one in ces]
     free = sum(one.free for one in places)
     first = grants(decide(*places, vo=VOFacts(name="a", rivals=(Rival(name="b"),)), budget=10**6))
-    held = sum(first.values())
-    left = [
+    first_sum = sum(first.values())
+    places_after = [
         replace(one, free=one.free - first[one.name], occupying=first[one.name]) for one in places
     ]
-    rivals = (Rival(name="a", occupying=held, waiting=held),)
-    second = grants(decide(*left, vo=VOFacts(name="b", rivals=rivals), budget=10**6))
+    rivals = (Rival(name="a", occupying=first_sum, waiting=first_sum),)
+    second = grants(decide(*places_after, vo=VOFacts(name="b", rivals=rivals), budget=10**6))
 
-    assert abs(held - sum(second.values())) <= 1
-    assert held + sum(second.values()) >= free - 1
+    assert abs(first_sum - sum(second.values())) <= 1
+    assert first_sum + sum(second.values()) >= free - 1
 
 
 def test_deciding_for_500_ces_and_20_vos_is_quick() -> None:

@@ -1,6 +1,6 @@
-"""The figures that the policy is held to, on made-up worlds.
+"""The figures that the policy must reach, on made-up worlds.
 
-Here each world is short and seen once. PILOTAGE_TEST_LONG=1 runs all of them whole, thrice.
+Each world is short and runs once here. PILOTAGE_TEST_LONG=1 runs all of them whole, three times.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ SHORT = {
     "no_work": 14.0,
     "hole_and_no_work": 14.0,
 }
-"""Hours that are enough to see what the scenario is about."""
+"""Hours that are enough to show the trouble of the scenario."""
 
 DRIFTING = {"drift": 0.92, "tides": 0.92}
 NET = 0.94
@@ -49,7 +49,7 @@ FOLLOWED = {
     "silent_hole": (15, 30),
     "hole_and_no_work": (15, 30),
 }
-"""Within how many minutes a trouble is noticed, and its end."""
+"""Minutes within which a trouble is noticed, and its end."""
 
 
 def check(compared: PolicyComparison) -> None:
@@ -68,7 +68,7 @@ def check(compared: PolicyComparison) -> None:
 
 @pytest.fixture
 def patient(request: pytest.FixtureRequest) -> bool:
-    """Whether there is time for all."""
+    """Return whether to run everything, however long it takes."""
     return bool(request.config.stash[PLAN].long)
 
 
@@ -101,8 +101,8 @@ def test_a_vo_without_work_sends_a_tenth_and_blames_no_ce() -> None:
 
 def test_a_ce_that_swallows_pilots_is_blamed_and_no_other() -> None:
     scenario = load("hole_and_no_work").model_copy(update={"hours": 12.0})
-    run = drive(scenario, _ours)
-    assert {ce for ce, change in run.changes if "for nothing" in change.reason} == {"ce00"}
+    result = drive(scenario, _ours)
+    assert {ce for ce, change in result.changes if "for nothing" in change.reason} == {"ce00"}
 
 
 def _ours(_: World) -> Policy:
