@@ -1,7 +1,7 @@
 """A large site in one database: `python -m tests.bench.large [--repeat 5]`.
 
 500 CEs hold 100,000 active pilots of 20 VOs. 1,000 pilots go to 450 of the CEs, each in its own
-transactions as dispatch does it, and what every tick and an operator read is read.
+transactions as with dispatch. Then it reads what every tick and an operator read.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from time import perf_counter
 from tests.bench.growth import runtime_of
 from tests.bench.operations import Sides, sides_in
 from tests.bench.server import server
-from tests.bench.world import Size, made
+from tests.bench.world import Size, world_in
 from worker.domain.pilot import Grant
 from worker.services.observe.timings import QUESTIONS, Subject
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.large", description=__doc__)
     parser.add_argument("--repeat", type=int, default=5)
     repeat = parser.parse_args(argv).repeat
-    with server() as base, made(base, SITE) as world, sides_in(world) as sides:
+    with server() as base, world_in(base, SITE) as world, sides_in(world) as sides:
         world.settle()
         for name, seconds in zip(
             ("reserve", "claim and record"),
@@ -61,9 +61,9 @@ def _submit(sides: Sides) -> tuple[float, float]:
         for n in range(CES)
     ]
     reserved = _seconds(lambda: sides.ours.reserve(grants))
-    sent = _seconds(lambda: [sides.ours.send(grant.ce, grant.count) for grant in grants])
+    seconds = _seconds(lambda: [sides.ours.send(grant.ce, grant.count) for grant in grants])
     sides.world.clear()
-    return reserved, sent
+    return reserved, seconds
 
 
 def _bound(ask: Callable[..., object], *values: object) -> Callable[[], object]:
