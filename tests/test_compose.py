@@ -23,6 +23,7 @@ from sqlalchemy import text
 import celeryconfig
 from tests.cli.command import address
 from tests.patience import LONGEST, until
+from tests.redis_server import free_port
 from tests.test_docs import check_command
 from worker import settings
 from worker.db.database import Database
@@ -216,7 +217,7 @@ class Deployment:
         self.folder, self.database, owner = folder, database, database.url
         self.owner = owner
         self.worker = f"{owner.database}_worker"
-        self.port, web_port = _free_port(), _free_port()
+        self.port, web_port = free_port(), free_port()
         self._write("owner_url", address(owner))
         self._write("postgres_password", owner.password or "")
         self._write("worker_password", "worker-of-a-test")
@@ -286,12 +287,6 @@ class Deployment:
         libpq = address(self.owner.set(drivername="postgresql"))
         text = text.replace("--dbname=pilotage", f"--dbname={shlex.quote(libpq)}")
         return text.replace("pilotage_worker", self.worker)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture

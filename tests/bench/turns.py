@@ -33,7 +33,7 @@ def ratios(rounds: Iterable[Sides]) -> dict[str, float]:
     for sides in rounds:
         for name, turns in TURNS.items():
             ours, bare = getattr(sides, name)()
-            times[name] += [(_seconds(ours), _seconds(bare)) for _ in range(turns)]
+            times[name] += [(seconds_of(ours), seconds_of(bare)) for _ in range(turns)]
         sides.clear()
     for name, pairs in times.items():
         both = [round(1000 * median(side)) for side in zip(*pairs, strict=True)]
@@ -41,7 +41,7 @@ def ratios(rounds: Iterable[Sides]) -> dict[str, float]:
     return {name: round(median(a / b for a, b in pairs), 2) for name, pairs in times.items()}
 
 
-def _seconds(work: Work) -> float:
+def seconds_of(work: Work) -> float:
     began = perf_counter()
     work()
     return perf_counter() - began

@@ -72,3 +72,15 @@ def sqlite_client(sqlite_site: Site) -> Client:
 def document(sqlite_client: Client) -> Any:
     """The OpenAPI document, as the server sends it."""
     return sqlite_client.get("/api/openapi.json")
+
+
+@pytest.fixture
+def world(sqlite_database: Database, tmp_path: Path) -> World:
+    """A world on SQLite, for pages that do not depend on the database."""
+    return World(sqlite_database, tmp_path / "home")
+
+
+@pytest.fixture
+def each_world(database: Database, tmp_path: Path) -> World:
+    """A world on each database."""
+    return World(database, tmp_path / "home")

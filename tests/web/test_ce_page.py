@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,14 +9,8 @@ from tests.factories import a_ce
 from tests.services.world import World
 from tests.web.explaining import Console
 from worker.db import ces
-from worker.db.database import Database
 from worker.services.operate import pauses
 from worker.services.tasks.dispatch import dispatch
-
-
-@pytest.fixture
-def world(sqlite_database: Database, tmp_path: Path) -> World:
-    return World(sqlite_database, tmp_path / "home")
 
 
 def hold(world: World) -> None:

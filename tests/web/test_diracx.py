@@ -1,7 +1,6 @@
 """DiracX's own client against a server of Pilotage: a process of its own, and a real database."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -23,11 +21,9 @@ from diracx.client.models import PilotMetadata
 from diracx.client.sync import SyncDiracClient
 from diracx.core.preferences import DiracxPreferences
 
-from tests.acceptance.processes import Processes
 from tests.factories import a_ce, a_pilot, a_vo
-from tests.guardian import free_port
-from tests.patience import until
 from tests.services.world import World
+from tests.web.server import serving
 from worker.db import mover
 from worker.db.database import Database
 from worker.domain.access import Role
@@ -86,28 +82,8 @@ def server(database: Database, tmp_path: Path) -> Iterator[Server]:
     world.vo(a_vo().named("lhcb"))
     world.vo(a_vo().named("atlas"))
     world.ce(a_ce().named("ce.example.org").with_capacity(5))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    processes = Processes(tmp_path)
-    settings = {
-        "PILOTAGE_DATABASE_URL": database.engine.url.render_as_string(hide_password=False),
-        "PILOTAGE_HOME": str(tmp_path / "home"),
-        "PILOTAGE_WEB_PORT": str(port),
-    }
-    process = processes.start("web", [sys.executable, "-m", "pilotage", "web"], settings)
-    try:
-        until(lambda: process.poll() is not None or _is_alive(url), "the server", pause=0.1)
-        assert process.poll() is None, processes.said("web")
-        yield Server(world, url, tmp_path)
-    finally:
-        processes.end()
-
-
-def _is_alive(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False
+    with serving(database, world.home) as process:
+        yield Server(world, process.url, tmp_path)
 
 
 def a_registration(**more: str) -> dict[str, str]:

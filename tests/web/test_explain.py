@@ -1,7 +1,6 @@
 """The page that explains, as an operator reads it, and as a program does."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,23 +9,12 @@ from tests.factories import NOW, a_ce, a_vo
 from tests.services.world import World
 from tests.web.explaining import Console, Element
 from worker.db import decisions
-from worker.db.database import Database
 from worker.domain.decision import Decision
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview as observing
 from worker.services.operate import pauses
 from worker.services.tasks.submit_pilots import submit_pilots
 from worker.web.console.explain.page import moment
-
-
-@pytest.fixture
-def world(sqlite_database: Database, tmp_path: Path) -> World:
-    return World(sqlite_database, tmp_path / "home")
-
-
-@pytest.fixture
-def each_world(database: Database, tmp_path: Path) -> World:
-    return World(database, tmp_path / "home")
 
 
 def tick(world: World, vo: str = DEFAULT_VO) -> None:

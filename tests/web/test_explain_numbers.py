@@ -1,9 +1,8 @@
 """Every number on the page that explains is the stored one, and its source is named."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,8 +20,6 @@ from worker.services.observe import cycles
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.tasks.submit_pilots import submit_pilots
 from worker.web.console.words import chance, length, number
-
-Trace = Mapping[str, Any]
 
 
 @pytest.fixture

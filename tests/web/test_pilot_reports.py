@@ -15,12 +15,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.acceptance.processes import ROOT, Processes
+from tests.acceptance.processes import ROOT
 from tests.backends.local_world import World as LocalWorld
 from tests.factories import a_ce, a_pilot
-from tests.guardian import free_port
 from tests.patience import until
 from tests.services.world import World
+from tests.web.server import serving
 from worker.db import mover
 from worker.db import payloads as stored
 from worker.db.database import Database
@@ -82,46 +82,25 @@ class Server:
 
 
 @contextmanager
-def serving(database: Database, folder: Path) -> Iterator[Server]:
-    """Run a server on a database."""
+def serving_pilots(database: Database, folder: Path) -> Iterator[Server]:
+    """Run a server on a database, with a key for the secrets of pilots."""
     world = World(database, folder / "home")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
     key_file = folder / "pilot_key"
     key_file.write_text(f"{KEY}\n")
-    processes = Processes(folder)
-    settings = {
-        "PILOTAGE_DATABASE_URL": database.engine.url.render_as_string(hide_password=False),
-        "PILOTAGE_HOME": str(folder / "home"),
-        "PILOTAGE_WEB_PORT": str(port),
-        "PILOTAGE_PILOT_KEY_FILE": str(key_file),
-    }
-    process = processes.start("web", [sys.executable, "-m", "pilotage", "web"], settings)
-    try:
-        until(lambda: process.poll() is not None or _is_alive(url), "the server", pause=0.1)
-        assert process.poll() is None, processes.said("web")
-        yield Server(world, url, folder)
-    finally:
-        processes.end()
+    with serving(database, world.home, PILOTAGE_PILOT_KEY_FILE=str(key_file)) as process:
+        yield Server(world, process.url, folder)
 
 
 @pytest.fixture
 def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with serving(database, tmp_path) as server:
+    with serving_pilots(database, tmp_path) as server:
         yield server
 
 
 @pytest.fixture
 def sqlite_server(sqlite_database: Database, tmp_path: Path) -> Iterator[Server]:
-    with serving(sqlite_database, tmp_path) as server:
+    with serving_pilots(sqlite_database, tmp_path) as server:
         yield server
-
-
-def _is_alive(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_a_pilot_says_what_it_does(server: Server) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,23 +9,12 @@ from tests.factories import a_ce, a_pilot, a_vo
 from tests.services.world import World
 from tests.web.explaining import Console, Element
 from worker.db import demands, health, vos
-from worker.db.database import Database
 from worker.db.health import FailedCall
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import pauses
 from worker.services.tasks.submit_pilots import submit_pilots
 
 SOURCE = {"kind": "http", "url": "http://127.0.0.1:9/"}
-
-
-@pytest.fixture
-def world(sqlite_database: Database, tmp_path: Path) -> World:
-    return World(sqlite_database, tmp_path / "home")
-
-
-@pytest.fixture
-def each_world(database: Database, tmp_path: Path) -> World:
-    return World(database, tmp_path / "home")
 
 
 def silence(world: World, ce: str) -> None:

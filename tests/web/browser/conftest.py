@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.databases import Sqlite
+from tests.factories import a_ce
 from tests.services.world import World
 from tests.session import PLAN
 from tests.testbeds import chromium
@@ -15,6 +16,7 @@ from tests.testbeds.packages import NotToBeHad
 from tests.web.browser.people import Complaints, Meet, meet
 from tests.web.browser.prepared import Prepared, prepare
 from tests.web.server import Server, serving
+from worker.domain.ce import CE
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,9 @@ def person(browser: Browser, prepared: Prepared, server: Server) -> Iterator[Mee
     for context in browser.contexts:
         context.close()
     assert complaints.all == []
+
+
+@pytest.fixture
+def place(prepared: Prepared) -> CE:
+    """A CE of this test's own."""
+    return prepared.world.ce(a_ce())

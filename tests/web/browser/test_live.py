@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.factories import a_ce, a_pilot
+from tests.factories import a_pilot
 from tests.web.browser.people import Meet, Person
 from tests.web.browser.prepared import Prepared
 from tests.web.server import Server
@@ -24,12 +24,6 @@ COME_BACK = """() => {
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
 ROW = "#ces tbody tr:has(a[href$='/ces/{}'])"
-
-
-@pytest.fixture
-def place(prepared: Prepared) -> CE:
-    """A CE of this test's own."""
-    return prepared.world.ce(a_ce())
 
 
 @pytest.fixture
