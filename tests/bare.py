@@ -61,7 +61,7 @@ def bare(folder: Path) -> dict[str, str]:
     programs, home = folder / "bin", folder / "home"
     programs.mkdir()
     home.mkdir()
-    for program in (*tools(), *packaged()):
+    for program in (*tools(), *package_programs()):
         link = programs / program.name
         if not link.is_symlink():
             link.symlink_to(program)
@@ -79,7 +79,7 @@ def tools() -> Iterable[Path]:
             yield Path(path)
 
 
-def packaged() -> Iterable[Path]:
+def package_programs() -> Iterable[Path]:
     """List the programs of the packages."""
     if shutil.which("dpkg") is None:
         return [Path(path) for name in PROGRAMS.split() if (path := shutil.which(name))]

@@ -42,7 +42,7 @@ def guard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(autouse=True)
 def _fresh_wiring() -> Iterator[None]:
-    """Build everything anew in each test that asks the wiring."""
+    """Let each test that uses the wiring build its own parts."""
     yield
     if wiring.database.cache_info().currsize:
         wiring.database().close()
@@ -53,7 +53,7 @@ def _fresh_wiring() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgresql_server(request: pytest.FixtureRequest) -> Iterator[Postgresql]:
-    """The server of this session, started by whoever needs it first."""
+    """The server of this session; the first test that needs it starts it."""
     plan = request.config.stash[PLAN]
     server = obtain(plan)
     if server.url is None:

@@ -73,17 +73,17 @@ class Postgresql:
     @contextmanager
     def fresh(self) -> Iterator[Database]:
         """Copy a database that was migrated once, and remove the copy."""
-        with self._copied(self._template(TEMPLATE, backend_chains()), "fresh") as database:
+        with self._copy_of(self._template(TEMPLATE, backend_chains()), "fresh") as database:
             yield database
 
     @contextmanager
     def core(self) -> Iterator[Database]:
         """Copy a database that has only the tables of the core, and remove the copy."""
-        with self._copied(self._template(CORE_TEMPLATE, []), "core") as database:
+        with self._copy_of(self._template(CORE_TEMPLATE, []), "core") as database:
             yield database
 
     @contextmanager
-    def _copied(self, template: URL, purpose: str) -> Iterator[Database]:
+    def _copy_of(self, template: URL, purpose: str) -> Iterator[Database]:
         with self._temporary(f"{purpose}{next(self._numbers)}") as database:
             copy = f'CREATE DATABASE "{database.url.database}" TEMPLATE "{template.database}"'
             with self._maintenance().connect() as connection:
@@ -122,8 +122,8 @@ class Postgresql:
 class Sqlite:
     """SQLite databases, copied from one that was migrated once.
 
-    Engines are used again by the next test, because compiling the statements anew costs more than
-    most tests do.
+    The next test uses the engines again, because compiling the statements takes longer than most
+    tests.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -238,7 +238,7 @@ def emptied(database: Database) -> None:
 TRUNCATE_CHANGES = text(
     "DO $$BEGIN IF EXISTS (SELECT FROM changes) THEN TRUNCATE changes; END IF; END$$"
 )
-"""Changes cannot be deleted; whoever owns the table can empty it all the same."""
+"""Changes cannot be deleted, but the owner of the table can empty it."""
 
 
 @cache

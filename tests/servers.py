@@ -117,7 +117,7 @@ def test_url(environ: dict[str, str]) -> str | None:
 def obtain(plan: Plan) -> Server:
     """Find or start the session's server, once for all workers."""
     note = Path(plan.folder) / "server.json"
-    with _locked(Path(plan.folder) / "lock"):
+    with _lock(Path(plan.folder) / "lock"):
         if not note.exists():
             note.write_text(json.dumps(asdict(_first_of(plan))), encoding="utf-8")
     return Server(**json.loads(note.read_text(encoding="utf-8")))
@@ -275,7 +275,7 @@ def temporary_folder(*preferred: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

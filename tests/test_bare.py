@@ -1,4 +1,4 @@
-"""A machine with Python only: `tests.bare` hides the servers, and tests pass there all the same."""
+"""A machine with Python only: `tests.bare` hides the servers, and the tests still pass."""
 
 import json
 import os

@@ -102,11 +102,11 @@ def test_its_variables_are_settings(name: str, tmp_path: Path) -> None:
             values[variable] = str(tmp_path / Path(value).name)
             Path(values[variable]).write_text("redis://:x@redis:6379/0\n", encoding="utf-8")
 
-    loaded = settings.load(values)
+    configuration = settings.load(values)
 
-    assert loaded.broker_url is not None
-    assert loaded.broker_url.get_secret_value() == "redis://:x@redis:6379/0"
-    assert not loaded.is_embedded
+    assert configuration.broker_url is not None
+    assert configuration.broker_url.get_secret_value() == "redis://:x@redis:6379/0"
+    assert not configuration.is_embedded
 
 
 @each_service
@@ -352,7 +352,7 @@ def _count_submitted(here: Deployment) -> int:
 def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says() -> None:
     page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
     section = page.partition("### What the image does not have")[2].partition("\n## ")[0]
-    [derived] = re.findall(r"```dockerfile\n(.*?)```", section, re.DOTALL)
+    [dockerfile] = re.findall(r"```dockerfile\n(.*?)```", section, re.DOTALL)
     [mounts] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     override = yaml.safe_load(mounts)
 
@@ -360,8 +360,8 @@ def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says(
     assert not any("apt-get" in step for step in _steps())
     for client in ("openssh-client", "slurm-client", "condor_submit", "postgresql-client"):
         assert client in section
-    assert derived.startswith(f"FROM {SERVICES['pilotage']['image']}\n")
-    users = re.findall(r"^USER (.*)$", derived, re.MULTILINE)
+    assert dockerfile.startswith(f"FROM {SERVICES['pilotage']['image']}\n")
+    users = re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE)
     assert users[0] == "root"
     assert f"USER {users[-1]}" in _steps()
     assert _mistakes(override) == []
@@ -377,14 +377,14 @@ def _steps() -> list[str]:
 
 
 def test_the_image_is_made_of_files_that_are_there_and_are_not_ignored() -> None:
-    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
-    copied = [step.split()[1:-1] for step in _steps() if step.startswith("COPY")]
-    files = {word for words in copied if not words[0].startswith("--from") for word in words}
+    rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    sources = [step.split()[1:-1] for step in _steps() if step.startswith("COPY")]
+    files = {word for words in sources if not words[0].startswith("--from") for word in words}
 
     assert files
     for file in files:
         assert (ROOT / file).exists(), file
-        assert f"!{file.removeprefix('./')}" in ignored
+        assert f"!{file.removeprefix('./')}" in rules
 
 
 def test_the_image_is_run_by_somebody_without_rights() -> None:

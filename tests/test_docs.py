@@ -55,12 +55,12 @@ def read(page: Path) -> str:
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    checked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(GENERATE), "--check"], capture_output=True, text=True, check=False
     )
 
-    assert checked.stdout + checked.stderr == ""
-    assert checked.returncode == 0
+    assert process.stdout + process.stderr == ""
+    assert process.returncode == 0
 
 
 @pytest.mark.slow

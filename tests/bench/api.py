@@ -79,14 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     size, seconds = (SMALL, 10.0) if options.quick else (PLANNED, 60.0)
     with server() as base, world_in(base, size) as world, serving(world) as (url, token, began):
         _say(f"{size}; the server answered {began:.2f} s after its start")
-        paced = _drive(url, token, seconds, pause=1.0)
-        _say(f"\n{CLIENTS} clients, a request a second each:\n{_table(paced)}")
-        unpaced = _drive(url, token, seconds / 2, pause=0.0)
-        rate = len(unpaced.all()) / (seconds / 2)
-        _say(f"\n{CLIENTS} clients without a pause, {rate:.0f} requests/s:\n{_table(unpaced)}")
-    for line in [*paced.refusals, *unpaced.refusals][:10]:
+        calm_load = _drive(url, token, seconds, pause=1.0)
+        _say(f"\n{CLIENTS} clients, a request a second each:\n{_table(calm_load)}")
+        full_load = _drive(url, token, seconds / 2, pause=0.0)
+        rate = len(full_load.all()) / (seconds / 2)
+        _say(f"\n{CLIENTS} clients without a pause, {rate:.0f} requests/s:\n{_table(full_load)}")
+    for line in [*calm_load.refusals, *full_load.refusals][:10]:
         _say(line)
-    return 0 if _most(paced.all()) < GOAL and not paced.refusals else 1
+    return 0 if _most(calm_load.all()) < GOAL and not calm_load.refusals else 1
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class Sides:
 
 
 def rounds(condor: Condor, number: int = 5) -> Iterator[Sides]:
-    """Begin anew so many times."""
+    """Yield this number of new beginnings."""
     engine = make_engine(parse_url("sqlite://"))
     metadata.create_all(engine)
     for _ in range(number):

@@ -60,10 +60,10 @@ def _submit(sides: Sides) -> tuple[float, float]:
         Grant(vo=f"vo-{n % SITE.vos + 1}", ce=f"ce-{n + 1:04}", count=each + (n < rest))
         for n in range(CES)
     ]
-    reserved = seconds_of(lambda: sides.ours.reserve(grants))
-    seconds = seconds_of(lambda: [sides.ours.send(grant.ce, grant.count) for grant in grants])
+    reserve_seconds = seconds_of(lambda: sides.ours.reserve(grants))
+    send_seconds = seconds_of(lambda: [sides.ours.send(grant.ce, grant.count) for grant in grants])
     sides.world.clear()
-    return reserved, seconds
+    return reserve_seconds, send_seconds
 
 
 def _bound(ask: Callable[..., object], *values: object) -> Callable[[], object]:

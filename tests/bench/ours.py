@@ -54,8 +54,8 @@ class Ours:
 
     def submit(self, grants: Sequence[Grant]) -> int:
         """Reserve, claim and record: all the work until a CE has the pilots."""
-        reserved = self.reserve(grants)
-        return sum(self.send(ce, reserved) for ce in dict.fromkeys(grant.ce for grant in grants))
+        ids = self.reserve(grants)
+        return sum(self.send(ce, ids) for ce in dict.fromkeys(grant.ce for grant in grants))
 
     def move(self, ids: Sequence[int]) -> int:
         moves = [Move(pilot_id=i, to=Status.DONE, raw="COMPLETED", exit_code=0) for i in ids]
@@ -70,7 +70,7 @@ class Ours:
         with self.uow() as tx:
             return len(mover.move(tx, moves, NOW).moved)
 
-    def checked(self, ids: Sequence[int], due_at: datetime = LATER) -> int:
+    def check(self, ids: Sequence[int], due_at: datetime = LATER) -> int:
         checks = [Check(pilot_id=i, next_check_at=due_at) for i in ids]
         with self.uow() as tx:
             pilots.checked(tx, checks, NOW)

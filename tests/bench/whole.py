@@ -50,9 +50,9 @@ def wal_of_a_check(sides: Sides) -> Figure:
     """
     ids = sides.world.stage(Status.SUBMITTED, LIVES)
     sides.world.hand.execute("CHECKPOINT")
-    sides.ours.checked(ids, LATER)
+    sides.ours.check(ids, LATER)
     begin = _position(sides)
-    sides.ours.checked(ids, LATER + MINUTE)
+    sides.ours.check(ids, LATER + MINUTE)
     size = _position(sides) - begin
     sides.world.clear()
     return Figure(name="write-ahead log of a check", value=size / LIVES, unit="bytes", goal=1_000)

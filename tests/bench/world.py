@@ -113,10 +113,10 @@ class World:
         for statement in FLOOR_SQL.split(";"):
             self.hand.execute(statement)
         uow = UnitOfWork(engine)
-        folded = 1
-        while folded:
+        number = 1
+        while number:
             with uow() as tx:
-                folded = tallies.fold(tx, BATCH)
+                number = tallies.fold(tx, BATCH)
         engine.dispose()
         self.hand.execute("VACUUM ANALYZE")
 

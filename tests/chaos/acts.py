@@ -45,8 +45,8 @@ def kill_caller(world: World, dice: Random) -> list[Wound] | None:
             time.sleep(wait)
             if not send(victim, signal.SIGKILL):
                 return None
-            settled = stages([f"moved:{stamp}" for stamp in doubtful])
-            return [Wound("killed while it called a CE", "", time.monotonic(), settled)]
+            recovery = stages([f"moved:{stamp}" for stamp in doubtful])
+            return [Wound("killed while it called a CE", "", time.monotonic(), recovery)]
         time.sleep(0.02)
     return None
 

@@ -141,8 +141,8 @@ class Fleet:
 
     def _note_end(self, member: Member, now: float) -> None:
         member.ended_at = now
-        settled = now - member.began > SETTLED
-        member.wait = RESTART_AFTER if settled else min(member.wait * 2, LONGEST_WAIT)
+        was_stable = now - member.began > SETTLED
+        member.wait = RESTART_AFTER if was_stable else min(member.wait * 2, LONGEST_WAIT)
         if not member.is_struck and member.process is not None:
             lines = self.log(member).read_text(errors="replace").strip().splitlines()
             self.own_ends[NUMBERS.sub("…", lines[-1]) if lines else "without a word"] += 1

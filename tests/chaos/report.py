@@ -85,11 +85,11 @@ def recoveries(wounds: Sequence[Wound]) -> dict[str, Recovery]:
         kinds[wound.kind].append(wound)
     by_kind = {}
     for kind, some in sorted(kinds.items()):
-        healed = [wound.seconds for wound in some if wound.seconds is not None]
+        times = [wound.seconds for wound in some if wound.seconds is not None]
         by_kind[kind] = Recovery(
             faults=len(some),
-            median=round(median(healed), 2) if healed else None,
-            maximum=round(max(healed), 2) if healed else None,
+            median=round(median(times), 2) if times else None,
+            maximum=round(max(times), 2) if times else None,
             overtaken=sum(wound.overtaken for wound in some),
         )
     return by_kind
@@ -128,7 +128,7 @@ def as_page(facts: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) 
     """Lay out the facts as a page of the documentation, with a line for each other run."""
     pilots = sum(facts["pilots"].values())
     verdict = [f"| {kind.replace('_', ' ')} | {n} |" for kind, n in facts["verdict"].items()]
-    healed = [
+    recovery_rows = [
         f"| {kind} | {one['faults']} | {_seconds(one['median'])} | {_seconds(one['maximum'])} |"
         for kind, one in facts["recoveries"].items()
     ]
@@ -171,7 +171,7 @@ all the other faults went on too.
 
 | fault | times | median | worst |
 | --- | --- | --- | --- |
-{chr(10).join(healed)}
+{chr(10).join(recovery_rows)}
 
 ## Tracebacks
 
@@ -236,8 +236,8 @@ def _listing(counts: Mapping[str, int]) -> str:
 def _table(by_kind: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [f"{'fault':<36}{'times':>7}{'median s':>10}{'worst s':>9}{'overtaken':>11}"]
     for kind, one in by_kind.items():
-        healed = f"{_seconds(one['median']):>10}{_seconds(one['maximum']):>9}"
-        lines.append(f"{kind:<36}{one['faults']:>7}{healed}{one['overtaken']:>11}")
+        times = f"{_seconds(one['median']):>10}{_seconds(one['maximum']):>9}"
+        lines.append(f"{kind:<36}{one['faults']:>7}{times}{one['overtaken']:>11}")
     return lines
 
 

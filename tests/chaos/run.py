@@ -45,15 +45,15 @@ def run(plan: Plan, folder: Path) -> Report:
         watching = Observer(world.postgresql.dsn)
         watching.start()
         storm = time.monotonic()
-        upgraded: list[Upgraded] = []
+        outcomes: list[Upgraded] = []
 
         def between() -> None:
-            upgraded.append(upgrade(world))
+            outcomes.append(upgrade(world))
 
         tormentor.torment(world, plan.kills, plan.seconds, between if plan.upgrade else None)
         world.reaches(lambda: _count_starts(world) >= plan.starts)
-        tormented = time.monotonic() - storm
-        settled = settle(world)
+        torment_seconds = time.monotonic() - storm
+        settle_seconds = settle(world)
         codes = world.fleet.stop()
         watching.stop()
         evidence.write(
@@ -71,12 +71,12 @@ def run(plan: Plan, folder: Path) -> Report:
             began=began,
             asked_seconds=plan.seconds,
             seconds=time.monotonic() - started_at,
-            tormented=tormented,
-            settled=settled,
+            tormented=torment_seconds,
+            settled=settle_seconds,
             kills=tormentor.kills,
             acts=dict(tormentor.counts),
             missed=dict(tormentor.misses),
-            upgrade=upgraded[0] if upgraded else None,
+            upgrade=outcomes[0] if outcomes else None,
             left_out={acts.FILL_DISK.name: no_disk} if no_disk else {},
             pilots=dict(verdict.summary(rows(world.database))),
             starts=_count_starts(world),

@@ -75,9 +75,9 @@ def test_workers_are_restarted_one_after_another_under_load(make: Make) -> None:
     world = make(Shape(members=crew()))
     begin(world)
     for member in world.fleet.alive(workers=True):
-        accepted = world.pulse.last["accepted"]
+        before = world.pulse.last["accepted"]
         restart(world, member)
-        assert world.pulse.last["accepted"] > accepted
+        assert world.pulse.last["accepted"] > before
 
     ends_well(world)
     assert not [row for row in rows(world.database) if row.status == Status.LOST]

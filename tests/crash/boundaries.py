@@ -70,7 +70,7 @@ class Boundaries:
             # A process that was killed meanwhile stays watched, so that it crosses nothing.
             self._watching = was
 
-    def on_engine(self, engine: Engine, committed: Callable[[], object]) -> None:
+    def on_engine(self, engine: Engine, on_commit: Callable[[], object]) -> None:
         """Make each statement and commit of an engine a boundary; call back after every commit."""
         commit = engine.dialect.do_commit
 
@@ -78,7 +78,7 @@ class Boundaries:
             self.cross("before the commit")
             commit(connection)
             self.writing = False
-            committed()
+            on_commit()
             self.cross("after the commit")
 
         def before(connection: object, cursor: object, statement: str, *_: object) -> None:

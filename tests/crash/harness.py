@@ -143,7 +143,7 @@ class Explorer:
         self.report = Report()
         self._dice = Random(seed)
         self._shapes: set[tuple[str, ...]] = set()
-        self._followed: set[object] = set()
+        self._states: set[object] = set()
 
     def explore(self, start: State, until: datetime) -> Report:
         """Disturb every step until a moment; stop at the first broken promise."""
@@ -206,8 +206,8 @@ class Explorer:
                 return False
             tables = step.changed_tables(after)
             key = tables and (step.task, tables, len(after.messages) > len(step.before.messages))
-        is_new = key not in self._followed
-        self._followed.add(key)
+        is_new = key not in self._states
+        self._states.add(key)
         return is_new
 
 

@@ -100,8 +100,8 @@ def exceeded(before: Use, after: Use, steps: Iterable[Step]) -> list[str]:
         excess = after.excess(place)
         if not excess:
             continue
-        lowered = max(0, before.limits.get(place, limit) - limit)
-        if new_pilots[place] or excess > before.excess(place) + came_back[place] + lowered:
+        decrease = max(0, before.limits.get(place, limit) - limit)
+        if new_pilots[place] or excess > before.excess(place) + came_back[place] + decrease:
             what, name = place
             problems.append(f"too many: {what} of {name} is {limit}, used {after.counts[place]}")
     return problems

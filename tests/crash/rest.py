@@ -125,22 +125,22 @@ def histories(connection: Connection, rows: Sequence[RowMapping]) -> list[str]:
 
 def counts(connection: Connection) -> list[str]:
     """The stored counts are those of the pilots, and the tallies agree with the history."""
-    stored, real = (dict(_pairs(connection, text(sql))) for sql in (_KEPT, _REAL))
-    tallied, moves = (dict(_pairs(connection, query)) for query in (text(_TOLD), _DONE))
-    is_pruned = tallied.get(("", Status.RESERVED), 0) > moves.get(("", Status.RESERVED), 0)
+    counters, real = (dict(_pairs(connection, text(sql))) for sql in (_KEPT, _REAL))
+    totals, moves = (dict(_pairs(connection, query)) for query in (text(_TOLD), _DONE))
+    is_pruned = totals.get(("", Status.RESERVED), 0) > moves.get(("", Status.RESERVED), 0)
     return [
         *(
-            f"count: {stored.get(key, 0)} are kept of {key}, and there are {real.get(key, 0)}"
-            for key in sorted(stored.keys() | real.keys())
-            if stored.get(key, 0) != real.get(key, 0)
+            f"count: {counters.get(key, 0)} are kept of {key}, and there are {real.get(key, 0)}"
+            for key in sorted(counters.keys() | real.keys())
+            if counters.get(key, 0) != real.get(key, 0)
         ),
         *(
-            f"tally: {tallied.get(key, 0)} moves {key}, the history has {moves.get(key, 0)}"
-            for key in sorted(tallied.keys() | moves.keys())
+            f"tally: {totals.get(key, 0)} moves {key}, the history has {moves.get(key, 0)}"
+            for key in sorted(totals.keys() | moves.keys())
             if (
-                tallied.get(key, 0) < moves.get(key, 0)
+                totals.get(key, 0) < moves.get(key, 0)
                 if is_pruned
-                else tallied.get(key) != moves.get(key)
+                else totals.get(key) != moves.get(key)
             )
         ),
     ]

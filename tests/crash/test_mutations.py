@@ -30,7 +30,7 @@ class Trial:
 
     faults: Mapping[Fault, Mapping[str, Any]] = field(default_factory=dict)
     minutes: float = 4
-    lived: float = 3
+    life: float = 3
     thrift: Thrift = NONE
     disturb: Any = kill
     commands: tuple[Command, ...] = ()
@@ -41,7 +41,7 @@ class Trial:
         if self.commands:
             system.commands = [(NOW, command) for command in self.commands]
         explorer = Explorer(system, replace(self.thrift, share=share), self.disturb)
-        return explorer.explore(system.save(), NOW + timedelta(minutes=self.lived))
+        return explorer.explore(system.save(), NOW + timedelta(minutes=self.life))
 
 
 def reserves(vo: str, ce: str) -> Command:
@@ -56,11 +56,11 @@ def reserves(vo: str, ce: str) -> Command:
 
 BETWEEN = Thrift(statements=True, tasks=("dispatch",))
 UNDISTURBED = Trial()
-CALLS = Trial(thrift=BETWEEN, lived=1)
-PAUSES = Trial(thrift=replace(BETWEEN, repeated=False), disturb=suspend, lived=1)
-PLANS = Trial(thrift=replace(BETWEEN, tasks=("submit_pilots",)), lived=1)
+CALLS = Trial(thrift=BETWEEN, life=1)
+PAUSES = Trial(thrift=replace(BETWEEN, repeated=False), disturb=suspend, life=1)
+PLANS = Trial(thrift=replace(BETWEEN, tasks=("submit_pilots",)), life=1)
 CROWDS = Trial(
-    lived=0.1,
+    life=0.1,
     thrift=Thrift(tasks=("command",), recovers=False),
     disturb=suspend,
     commands=(reserves("one", "alpha"), reserves(DEFAULT_VO, "alpha"), reserves("one", "beta")),

@@ -75,6 +75,6 @@ def histories(draw: st.DrawFn, size: int = 40) -> list[Event]:
         )
     ):
         moment += timedelta(seconds=gap)
-        lasted = None if ran is None else timedelta(seconds=ran)
-        events.append(Event(moment, kind, None if lasted is None else moment - lasted, lasted))
+        length = None if ran is None else timedelta(seconds=ran)
+        events.append(Event(moment, kind, None if length is None else moment - length, length))
     return events

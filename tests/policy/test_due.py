@@ -47,11 +47,11 @@ def test_the_next_tick_is_the_first_of_the_beat_that_lies_ahead(every: float, la
 
 
 def test_no_burst_follows_downtime() -> None:
-    moment, fired = NOW + timedelta(days=3), 0
+    moment, number = NOW + timedelta(days=3), 0
     tick = NOW
     while tick <= moment:
-        tick, fired = next_tick(30, None, tick, moment), fired + 1
-    assert fired == 1
+        tick, number = next_tick(30, None, tick, moment), number + 1
+    assert number == 1
 
 
 LINES = {

@@ -242,22 +242,22 @@ def test_the_first_survivor_reopens_and_old_failures_keep_a_quarter() -> None:
     history = History().tell(EventKind.FAILED_START, 12, MINUTE)
     low = history.chances.start
     history.wait(30)
-    faded = history.chances.start
+    later = history.chances.start
     history.wait(6).tell(EventKind.STARTED, 1, 5 * MINUTE)
     assert history.reason is None
     assert history.changes[-1].reason == "a pilot survived"
-    assert low < faded < 0.4 < 0.6 < history.chances.start
+    assert low < later < 0.4 < 0.6 < history.chances.start
 
 
 def test_where_there_was_no_trouble_nothing_is_forgiven() -> None:
-    alarmed, calm = (History(), History(0.0))
-    for history in (alarmed, calm):
+    alert, calm = (History(), History(0.0))
+    for history in (alert, calm):
         history.tell(EventKind.FAILED_START, 9, MINUTE).wait(3)
         history.tell(EventKind.STARTED, 5, 4 * MINUTE)
-    assert [change.became for change in alarmed.changes] == [Sending.PAUSED, Sending.NORMAL]
-    assert alarmed.state is not None
+    assert [change.became for change in alert.changes] == [Sending.PAUSED, Sending.NORMAL]
+    assert alert.state is not None
     assert calm.state is not None
-    assert alarmed.state["lately"] == calm.state["lately"]
+    assert alert.state["lately"] == calm.state["lately"]
 
 
 # -- refusals, stuck queues
@@ -296,16 +296,16 @@ STUCK = {
 }
 
 
-@pytest.mark.parametrize(("oldest", "began", "paused"), STUCK.values(), ids=STUCK)
+@pytest.mark.parametrize(("oldest", "began", "is_paused"), STUCK.values(), ids=STUCK)
 def test_a_queue_that_does_not_move_pauses(
-    oldest: float | None, began: float | None, paused: bool
+    oldest: float | None, began: float | None, is_paused: bool
 ) -> None:
     def ago(minutes: float | None) -> datetime | None:
         return None if minutes is None else NOW - minutes * MINUTE
 
     history = History().tick(oldest_waiting_since=ago(oldest), last_began=ago(began))
-    assert (history.reason is not None) == paused
-    if paused:
+    assert (history.reason is not None) == is_paused
+    if is_paused:
         assert history.reason == "the oldest pilot waits for 30 min"
         assert history.wait(9).tell(EventKind.STARTED, ran=5 * MINUTE).reason is None
 

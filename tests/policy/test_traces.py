@@ -18,9 +18,9 @@ from worker.policy.traces import Facts, facts_from
 from worker.services import policies
 
 
-def through_the_database(decided: list[Decision]) -> list[Decision]:
+def through_the_database(decisions: list[Decision]) -> list[Decision]:
     """Return decisions as a database returns them, in another order."""
-    return [replace(one, trace=json.loads(json.dumps(one.trace))) for one in reversed(decided)]
+    return [replace(one, trace=json.loads(json.dumps(one.trace))) for one in reversed(decisions)]
 
 
 @pytest.mark.parametrize("name", ["fill_all", "proportional", "three_chances"])
@@ -30,22 +30,22 @@ def test_the_facts_come_back_from_the_traces(
 ) -> None:
     if not ces:
         return
-    decided = policies.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
+    decisions = policies.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
     sorted_ces = tuple(sorted(ces, key=lambda ce: ce.name))
 
-    assert facts_from(through_the_database(decided)) == Facts(
+    assert facts_from(through_the_database(decisions)) == Facts(
         now=NOW, vo=vo, budget=budget, ces=sorted_ces
     )
-    for one in decided:
+    for one in decisions:
         assert steps(one)[-1] == ("result", f"{one.granted}: {one.reason}")
 
 
 def test_decisions_that_are_not_one_whole_tick_are_refused() -> None:
     policy = policies.find()
     ces = [CEFacts(name="a", free=1), CEFacts(name="b", free=1)]
-    decided = policy(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
+    decisions = policy(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
     other = policy(now=NOW + MINUTE, vo=VOFacts(name="vo"), budget=9, ces=ces)
-    for wrong in ([], decided[1:], [*decided, *other]):
+    for wrong in ([], decisions[1:], [*decisions, *other]):
         with refused(Invalid, "decisions"):
             facts_from(wrong)
 

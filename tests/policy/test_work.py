@@ -204,8 +204,8 @@ def _of_atlas(verdicts: Verdicts) -> dict[str, Hole]:
 
 @given(COHORTS, st.randoms())
 def test_the_order_of_what_is_known_changes_nothing(cohorts: list[Cohort], dice: Random) -> None:
-    shuffled = sorted(cohorts, key=lambda _: dice.random())
-    assert judge(merged(cohorts), NOW) == judge(merged(shuffled), NOW)
+    mixture = sorted(cohorts, key=lambda _: dice.random())
+    assert judge(merged(cohorts), NOW) == judge(merged(mixture), NOW)
 
 
 # What counts

@@ -52,17 +52,17 @@ FOLLOWED = {
 """Minutes within which a trouble is noticed, and its end."""
 
 
-def check(compared: PolicyComparison) -> None:
-    name = compared.scenario.name
-    oracle, ours = compared.outcomes
+def check(comparison: PolicyComparison) -> None:
+    name = comparison.scenario.name
+    oracle, ours = comparison.outcomes
     assert ours.goodput >= 0.97
     assert ours.net >= {**DRIFTING, **HIGHER}.get(name, NET)
     assert ours.score.waste <= max(0.15, 1.3 * oracle.score.waste)
     assert ours.score.fairness is None or ours.score.fairness >= 0.98
     if name in FOLLOWED:
-        noticed, back = FOLLOWED[name]
+        delay, back = FOLLOWED[name]
         assert ours.score.noticed is not None
-        assert ours.score.noticed <= noticed
+        assert ours.score.noticed <= delay
         assert ours.score.back is None or ours.score.back <= back
 
 
@@ -82,8 +82,8 @@ def test_the_default_policy_is_near_the_oracle(name: str, patient: bool) -> None
 
 
 def test_a_policy_that_looks_at_nothing_pays_for_it() -> None:
-    compared = compare(load("black_hole"), ["three_chances", "fill_all"], hours=8)
-    _, ours, blind = compared.outcomes
+    comparison = compare(load("black_hole"), ["three_chances", "fill_all"], hours=8)
+    _, ours, blind = comparison.outcomes
     assert blind.net < ours.net - 0.03
     assert blind.score.failed > 3 * ours.score.failed
 
@@ -94,9 +94,9 @@ BLIND = replace(DEFAULTS, short_part=0.0)
 
 def test_a_vo_without_work_sends_a_tenth_and_blames_no_ce() -> None:
     scenario = load("no_work").model_copy(update={"hours": 12.0})
-    sighted, blind = (drive(scenario, _ours, parameters=one) for one in (DEFAULTS, BLIND))
-    assert score(sighted).empty <= score(blind).empty / 10
-    assert not [change for _, change in sighted.changes if "for nothing" in change.reason]
+    normal, blind = (drive(scenario, _ours, parameters=one) for one in (DEFAULTS, BLIND))
+    assert score(normal).empty <= score(blind).empty / 10
+    assert not [change for _, change in normal.changes if "for nothing" in change.reason]
 
 
 def test_a_ce_that_swallows_pilots_is_blamed_and_no_other() -> None:

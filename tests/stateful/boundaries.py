@@ -89,10 +89,10 @@ class StagedUnitOfWork(UnitOfWork):
         self._look = look
 
     def _begin(self) -> AbstractContextManager[Connection]:
-        return self._staged()
+        return self._stage_transaction()
 
     @contextmanager
-    def _staged(self) -> Iterator[Connection]:
+    def _stage_transaction(self) -> Iterator[Connection]:
         with self._stage.script.transaction() as about_to_commit:
             with self.engine.begin() as connection:
                 yield connection

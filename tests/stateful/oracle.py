@@ -61,7 +61,7 @@ class Oracle(Promises):
         if "DELETE FROM" in {verb for verb, _ in wrote}:
             self._note_ticks()  # SQLite uses their numbers again, too
         if "decisions" in tables or ("INSERT INTO", "pilots") in wrote:
-            self.problems += self._unreasoned()
+            self.problems += self._missing_reasons()
         if wrote:
             self.problems += self.look()
 
@@ -122,7 +122,7 @@ class Oracle(Promises):
             rows, simulated_jobs(connection, self.clocks.true), frozenset(self.pruned_stamps)
         )
 
-    def _unreasoned(self) -> list[str]:
+    def _missing_reasons(self) -> list[str]:
         """A cycle gives a reason for each CE, and as many pilots are born as it says."""
         with self.engine.connect() as connection:
             new = list(decided(connection, self._ticks))

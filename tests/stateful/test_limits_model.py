@@ -66,9 +66,9 @@ def test_exactly_what_the_limits_leave_room_for_is_reserved(uow: UnitOfWork) -> 
             slots_per_vo = [{ce.name: ce for ce in slots.slots_for(tx, vo.id)} for vo in their]
         with uow() as tx:
             grants = [Grant(vo=their[v].name, ce=new_ces[c].name, count=n) for v, c, n in wishes]
-            reserved = Counter((one.vo, one.ce) for one in pilots.reserve(tx, grants, NOW))
+            reservations = Counter((one.vo, one.ce) for one in pilots.reserve(tx, grants, NOW))
 
-        expectation = expectation_of(ces, vos, wishes)
+        model = expectation_of(ces, vos, wishes)
         for number, (ce, place) in enumerate(zip(new_ces, ces, strict=True)):
             is_open = place.enabled and not place.draining
             assert free.get(ce.name, 0) == (max(0, room_of(place)) if is_open else 0)
@@ -79,7 +79,7 @@ def test_exactly_what_the_limits_leave_room_for_is_reserved(uow: UnitOfWork) -> 
                 assert ce_slots.allowed == (vo_number == 0 or not place.only_first_vo)
                 assert ce_slots.vo_occupying == sum(status in OCCUPYING for status in mine)
                 assert ce_slots.vo_waiting == sum(status in WAITING for status in mine)
-                assert reserved[their[vo_number].name, ce.name] == expectation[vo_number, number]
+                assert reservations[their[vo_number].name, ce.name] == model[vo_number, number]
 
     holds()
 

@@ -1,4 +1,4 @@
-"""Ticks, whoever looks and whenever: none is skipped while somebody looks, none fires twice."""
+"""Ticks: none is skipped while a scheduler looks, and none fires twice, however often it looks."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -69,10 +69,10 @@ def test_what_nobody_knows_is_no_problem() -> None:
 
 
 def test_trouble_names_whose_credential_it_is() -> None:
-    shared = replace(FRESH, vo=None, problem="its file is missing")
+    credential = replace(FRESH, vo=None, problem="its file is missing")
 
-    assert called(shared) == "the proxy of all VOs for arc"
-    assert problem_of(shared, NOW, "atlas") == (
+    assert called(credential) == "the proxy of all VOs for arc"
+    assert problem_of(credential, NOW, "atlas") == (
         "the proxy of VO atlas for arc cannot be used: its file is missing: /secrets/proxy"
     )
     assert problem_of(FRESH, NOW + 10.2 * HOUR) == (
@@ -97,11 +97,11 @@ def test_each_warning_comes_once() -> None:
 
 def test_a_renewed_credential_is_warned_of_again() -> None:
     half = after(6)
-    renewed = replace(half, expires_at=NOW + 20 * HOUR, issued_at=NOW + 6 * HOUR)
+    new = replace(half, expires_at=NOW + 20 * HOUR, issued_at=NOW + 6 * HOUR)
 
-    assert warning(half, renewed, NOW + 6 * HOUR) is None
-    later = replace(renewed, checked_at=NOW + 13 * HOUR)
-    assert "50%" in str(warning(renewed, later, NOW + 13 * HOUR))
+    assert warning(half, new, NOW + 6 * HOUR) is None
+    later = replace(new, checked_at=NOW + 13 * HOUR)
+    assert "50%" in str(warning(new, later, NOW + 13 * HOUR))
 
 
 def test_a_problem_is_warned_of_once() -> None:

@@ -38,11 +38,11 @@ def test_a_part_of_a_gap_is_as_old_as_the_whole() -> None:
 
 def test_a_gap_is_dead_when_all_have_ended_that_could_fill_it() -> None:
     young = passage(Passage(0), [2], QUIET, 0.0)
-    settled = passage(young, [2], BUSY, SETTLED_AFTER)
+    end = passage(young, [2], BUSY, SETTLED_AFTER)
 
-    assert (young.position, settled.position) == (0, 0)
-    assert passage(settled, [2], Snapshot(10, 50), 99.0).position == 0
-    assert passage(settled, [2], Snapshot(11, 50), 99.0) == Passage(2)
+    assert (young.position, end.position) == (0, 0)
+    assert passage(end, [2], Snapshot(10, 50), 99.0).position == 0
+    assert passage(end, [2], Snapshot(11, 50), 99.0) == Passage(2)
 
 
 def test_a_gap_that_nobody_can_fill_waits_no_longer_than_it_must() -> None:

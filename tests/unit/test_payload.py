@@ -40,8 +40,8 @@ def with_variable(name: str = "x", script: str = PLAIN, **variable: Any) -> dict
 
 
 def at(payload: Payload, ce: str) -> tuple[str, tuple[str, ...]]:
-    fitted = payload.fitted(vo="lhcb", ce=ce, backend="slurm", tags=("eu", "gpu"))
-    return fitted.for_pilot(STAMP)
+    payload_at_ce = payload.fitted(vo="lhcb", ce=ce, backend="slurm", tags=("eu", "gpu"))
+    return payload_at_ce.for_pilot(STAMP)
 
 
 def test_values_stand_in_their_places() -> None:
@@ -69,10 +69,10 @@ def test_plain_values_are_read_back_as_they_were_written() -> None:
 
 
 def test_a_script_without_a_stamp_is_the_same_text_for_all_pilots() -> None:
-    fitted = read(TOLD).fitted(vo="lhcb", ce="ce01", backend="slurm", tags=())
+    payload_at_ce = read(TOLD).fitted(vo="lhcb", ce="ce01", backend="slurm", tags=())
 
-    assert fitted.for_pilot("1")[0] is fitted.for_pilot("2")[0]
-    assert fitted.for_pilot("1")[1] != fitted.for_pilot("2")[1]
+    assert payload_at_ce.for_pilot("1")[0] is payload_at_ce.for_pilot("2")[0]
+    assert payload_at_ce.for_pilot("1")[1] != payload_at_ce.for_pilot("2")[1]
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -28,10 +28,10 @@ def test_a_secret_is_known_for_its_pilot_and_is_the_same_each_time() -> None:
 
 
 def test_the_secret_of_one_pilot_is_none_of_another() -> None:
-    forged = KEYS.secret_of(STAMP).replace(STAMP, FOREIGN)
+    forgery = KEYS.secret_of(STAMP).replace(STAMP, FOREIGN)
 
-    assert is_pilot_secret(forged)
-    assert KEYS.stamp_of(forged) is None
+    assert is_pilot_secret(forgery)
+    assert KEYS.stamp_of(forgery) is None
     assert KEYS.secret_of(FOREIGN)[-43:] != KEYS.secret_of(STAMP)[-43:]
 
 

@@ -54,13 +54,13 @@ def test_an_interruption_rolls_back_too(uow: UnitOfWork) -> None:
 
 
 def test_units_of_work_do_not_nest(uow: UnitOfWork) -> None:
-    entered: list[str] = []
+    steps: list[str] = []
     with uow() as tx:
         a_vo().named("lhcb").create(tx)
         with refused(NestedUnitOfWork), uow():
-            entered.append("it nested")
+            steps.append("it nested")
 
-    assert entered == []
+    assert steps == []
     assert names(uow) == ["default", "lhcb"]
 
 

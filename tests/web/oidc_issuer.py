@@ -65,7 +65,7 @@ class SmallIssuer:
         }
         self.secret: str | None = SECRET
         self.signer = ONE
-        self.published = [ONE]
+        self.public_keys = [ONE]
         self.claims: dict[str, Any] = {}
         """Wrong claims of ID tokens; a claim that is `None` is left out."""
         self.discovery: dict[str, Any] = {}
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts.path == "/.well-known/openid-configuration":
             self._answer(200, self.issuer.says())
         elif parts.path == "/keys":
-            self._answer(200, {"keys": [one.public() for one in self.issuer.published]})
+            self._answer(200, {"keys": [one.public() for one in self.issuer.public_keys]})
         else:
             self._answer(404, {})
 

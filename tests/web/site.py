@@ -80,9 +80,9 @@ def furnish(world: World, folder: Path) -> Site:
         ):
             site.secrets[name] = _add_token(tx, world, name, role, vo)
         tokens.revoke(tx, "revoked", world.now())
-        slashed = a_ce().named(SLASHED).with_capacity(20).with_options(**STEADY).create(tx)
+        ce_with_slash = a_ce().named(SLASHED).with_capacity(20).with_options(**STEADY).create(tx)
         tx.changes.clear()
-    [site.pilots["sent"]] = world.sent(slashed, 1)
+    [site.pilots["sent"]] = world.sent(ce_with_slash, 1)
     return site
 
 

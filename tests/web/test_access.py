@@ -100,11 +100,11 @@ def test_each_operation_of_the_document_has_its_request() -> None:
 
 def test_each_path_that_is_served_is_in_the_document_or_named_here(sqlite_client: Client) -> None:
     paths = paths_of(sqlite_client.app)
-    documented = {(one.method, one.path) for one in operations().values()}
+    api = {(one.method, one.path) for one in operations().values()}
 
     exceptions = OPEN | WITHOUT_A_ROLE | SIGNING_IN | PAGES | {"/api/pilots/metadata"}
-    assert {path for method, path in paths if (method, path) not in documented} <= exceptions
-    assert documented <= paths
+    assert {path for method, path in paths if (method, path) not in api} <= exceptions
+    assert api <= paths
 
 
 def test_only_life_and_a_style_are_open(sqlite_client: Client) -> None:

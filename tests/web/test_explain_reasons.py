@@ -34,7 +34,7 @@ def ce(free: int, rate: float = 1.0, name: str = "bari", **facts: Any) -> CEFact
     return CEFacts(name=name, free=free, chances=chances, **facts)
 
 
-def paused(minutes: float) -> Pause:
+def pause_of(minutes: float) -> Pause:
     return Pause(reason="11 failed starts in a row (limit 3)", since=NOW - minutes * MINUTE)
 
 
@@ -42,12 +42,12 @@ def decide(
     *ces: CEFacts, vo: VOFacts = VO, budget: int = 1000, policy: Policy = three_chances
 ) -> list[DecisionFacts]:
     """Decide, and read the decisions as they are stored."""
-    decided = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
-    return facts_behind_all(decided)
+    decisions = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
+    return facts_behind_all(decisions)
 
 
-def facts_behind_all(decided: Sequence[Decision]) -> list[DecisionFacts]:
-    copies = [replace(one, trace=json.loads(json.dumps(one.trace))) for one in decided]
+def facts_behind_all(decisions: Sequence[Decision]) -> list[DecisionFacts]:
+    copies = [replace(one, trace=json.loads(json.dumps(one.trace))) for one in decisions]
     return [one for decision in copies if (one := facts_behind(decision)) is not None]
 
 
@@ -193,21 +193,21 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
         "a slot is free, and its queue has a place",
     ),
     "paused": (
-        (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE),),
+        (ce(5, pause=pause_of(32), last_sent_at=NOW - 3 * MINUTE),),
         {},
         "it is paused; next probe 12:05",
         "probe",
         "it is not paused",
     ),
     "paused, nothing needed": (
-        (ce(5, pause=paused(32)),),
+        (ce(5, pause=pause_of(32)),),
         {"vo": replace(VO, demand=0)},
         "it is paused; a probe is due as soon as pilots are needed",
         "probe",
         "it is not paused",
     ),
     "probed": (
-        (ce(5, pause=paused(60)),),
+        (ce(5, pause=pause_of(60)),),
         {},
         "a probe, for it is paused",
         "probe",
@@ -333,7 +333,7 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
         "the policy gives it pilots",
     ),
     "another policy, full": (
-        (ce(0, pause=paused(60)),),
+        (ce(0, pause=pause_of(60)),),
         {"policy": fill_all},
         "no slot is free there",
         "free",
@@ -380,7 +380,7 @@ CHANGES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str]] = {
     "full": ((ce(0),), {}, "Raise the capacity, which is 1,000, or wait for pilots to end."),
     "demand": ((ce(5),), {"vo": replace(VO, demand=0)}, "Set the demand of lhcb: it is 0."),
     "paused": (
-        (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE),),
+        (ce(5, pause=pause_of(32), last_sent_at=NOW - 3 * MINUTE),),
         {},
         "Wait for the probe at 12:05: the pause ends when it does well.",
     ),
@@ -418,7 +418,7 @@ AGAIN = {
         ce(5, closed="the CE is disabled", closed_by=ClosedBy.DISABLED),
         "when somebody changes that",
     ),
-    "paused": (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE), "by a probe at 12:05"),
+    "paused": (ce(5, pause=pause_of(32), last_sent_at=NOW - 3 * MINUTE), "by a probe at 12:05"),
     "full": (ce(0), "at each tick of the VO"),
 }
 
@@ -440,8 +440,8 @@ def test_who_holds_it_for_a_time_only_is_not_asked() -> None:
 def test_whatever_the_facts_one_row_and_one_condition_are_marked(
     policy: Policy, ces: list[CEFacts], vo: VOFacts, budget: int
 ) -> None:
-    decided = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
-    tick = facts_behind_all(decided)
+    decisions = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
+    tick = facts_behind_all(decisions)
     for one in tick:
         marked_row(one, tick)
         assert sentences.because(one)
@@ -461,7 +461,7 @@ def test_equal_ticks_are_one_row_and_the_chosen_one_is_marked() -> None:
         replace(full, at=NOW),
     ]
     chart = hours.hour(ticks, NOW - 60 * MINUTE, NOW, NOW - MINUTE)
-    assert [(run.ticks, run.granted, run.is_chosen) for run in chart.runs] == [
+    assert [(stretch.ticks, stretch.granted, stretch.is_chosen) for stretch in chart.runs] == [
         (2, 0, True),
         (2, 10, False),
     ]

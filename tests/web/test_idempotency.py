@@ -132,9 +132,9 @@ def test_of_two_at_the_same_moment_one_is_done(client: Client) -> None:
     before = client.site.numbers()
     for number in range(10):
         first, second = at_once(client, f"k{number}")
-        replayed = [one.headers.get("Idempotency-Replayed") for one in (first, second)]
+        headers = [one.headers.get("Idempotency-Replayed") for one in (first, second)]
 
         assert [first.status_code, second.status_code] == [201, 201], (first.text, second.text)
         assert first.json() == second.json()
-        assert sorted(replayed, key=str) == [None, "true"]
+        assert sorted(headers, key=str) == [None, "true"]
     assert len(client.site.numbers()) == len(before) + 30

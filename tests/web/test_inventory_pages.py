@@ -188,10 +188,10 @@ def test_a_ce_is_held_and_resumed_with_a_reason_in_the_audit(console: Console) -
     assert console.ce("lyon").sending is Sending.HELD
     assert "1 gets no new pilots" in operator.get("/ces").text
     assert "lyon is normal" in operator.post(LYON, do="resume", reason="they run").text
-    resumed, was_held = console.changes("lyon")[:2]
-    assert resumed.who == was_held.who == "op1 (person)"
-    assert "they run" in str(resumed.after)
-    assert "new disks" in str(was_held.after)
+    last_change, first_change = console.changes("lyon")[:2]
+    assert last_change.who == first_change.who == "op1 (person)"
+    assert "they run" in str(last_change.after)
+    assert "new disks" in str(first_change.after)
     assert "new disks" in operator.get("/audit?of=lyon&by=op1").text
 
 
@@ -255,9 +255,9 @@ def test_the_settings_of_a_vo_are_stored(console: Console) -> None:
     assert vo.demand == 91
     assert vo.source == {"kind": "http", "url": "https://demand.example.org/lhcb"}
     assert "its source, http, has not answered yet" in page.text
-    cleared = admin.post(LHCB, do="source", source="")
+    answer = admin.post(LHCB, do="source", source="")
     assert console.vo("lhcb").source is None
-    assert "lhcb could use 91 more pilots: set by hand." in cleared.text
+    assert "lhcb could use 91 more pilots: set by hand." in answer.text
 
 
 @pytest.mark.parametrize(

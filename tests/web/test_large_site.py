@@ -101,11 +101,11 @@ def test_the_normal_ces_are_one_row_that_opens(visitor: Visitor) -> None:
     states = [row.find("td")[0].text.split(" ")[0] for row in rows]
     order = ["not", "paused", "held", "draining", "normal"]
     assert states == sorted(states, key=order.index)
-    [folded] = page.one(id="ces").find("tr", class_="sums")
+    [sums] = page.one(id="ces").find("tr", class_="sums")
     count = len(rows) - 1
-    assert folded.one("th").text == f"{MANY - count} normal CEs"
+    assert sums.one("th").text == f"{MANY - count} normal CEs"
 
-    link, names = folded.one("a").attributes["href"], []
+    link, names = sums.one("a").attributes["href"], []
     while link:
         page = visitor.page(link)
         names += [row.one("th").text for row in page.one(id="ces").one("tbody").find("tr")]
@@ -142,9 +142,9 @@ def test_the_grid_folds_those_without_pilots_and_says_what_is_left(visitor: Visi
     assert heads == [f"vo{number:02}" for number in range(20)]
     rows = table.one("tbody").find("tr")
     names = [row.one("th").text for row in rows]
-    folded = [row for row in rows if row.find("details")]
+    folds = [row for row in rows if row.find("details")]
     assert len(rows) <= 60
-    assert any("held" in row.find("td")[0].text for row in folded)
+    assert any("held" in row.find("td")[0].text for row in folds)
     assert sum(len(row.one("th").find("a")) for row in rows) + int(names[-1].split(" ")[0]) == MANY
     for place, total in enumerate(table.one("tfoot").find("td")):
         cells = [row.find("td")[place].text.replace(",", "") for row in rows]

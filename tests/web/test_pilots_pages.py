@@ -62,11 +62,11 @@ def test_the_headline_counts_what_is_active(console: Console, browser: Browser) 
 
 def test_every_filter_of_the_api_narrows(console: Console, browser: Browser) -> None:
     world = console.world
-    tagged = world.ce(a_ce().named("siteA/cream").tagged("gpu"))
+    ce_with_tag = world.ce(a_ce().named("siteA/cream").tagged("gpu"))
     lhcb = world.vo(a_vo().named("lhcb"))
-    old = world.make(a_pilot().on(tagged).for_vo(lhcb).with_handle("771_5").running())
+    old = world.make(a_pilot().on(ce_with_tag).for_vo(lhcb).with_handle("771_5").running())
     world.wait(hours=3)
-    world.make(a_pilot().on(tagged).running())
+    world.make(a_pilot().on(ce_with_tag).running())
     with_node = world.make(a_pilot().failed(Cause.NODE))
 
     for query in (

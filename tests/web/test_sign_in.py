@@ -524,13 +524,11 @@ def test_who_has_no_role_is_told_whom_to_ask(site: Site, groups: object) -> None
 
 
 @pytest.mark.parametrize(
-    ("verified", "status"), [(True, 200), (False, 403), ("true", 403), (None, 403)]
+    ("flag", "status"), [(True, 200), (False, 403), ("true", 403), (None, 403)]
 )
-def test_an_email_counts_where_it_is_verified(
-    open_site: Open, verified: object, status: int
-) -> None:
+def test_an_email_counts_where_it_is_verified(open_site: Open, flag: object, status: int) -> None:
     site = open_site(claim="email", roles={"ada@example.org": Access(role=Role.READ)})
-    site.issuer.person |= {"email": "ada@example.org", "email_verified": verified}
+    site.issuer.person |= {"email": "ada@example.org", "email_verified": flag}
 
     assert site.browser().get("/sign-in/oidc").status_code == status
 
@@ -741,7 +739,7 @@ def test_an_id_token_with_another_signature_is_refused(
 def test_an_id_token_that_was_changed_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forged(claims: dict[str, Any]) -> str:
+    def forge(claims: dict[str, Any]) -> str:
         head, _, signature = ONE.sign(claims).split(".")
         other = jwt.utils.base64url_encode(
             json.dumps({**claims, "groups": ["/pilotage/admins"]}).encode()
@@ -749,7 +747,7 @@ def test_an_id_token_that_was_changed_is_refused(
         return f"{head}.{other}.{signature}"
 
     signer = Signer("one", "RS256", ONE.key)
-    monkeypatch.setattr(signer, "sign", forged)
+    monkeypatch.setattr(signer, "sign", forge)
     site.issuer.signer = signer
 
     page = site.browser().get("/sign-in/oidc")
@@ -762,7 +760,7 @@ def test_a_new_key_of_the_issuer_is_used_at_once_and_asked_for_once_a_minute(sit
     site.browser().get("/sign-in/oidc")
     assert site.issuer.request_counts["/keys"] == 1
 
-    site.issuer.published, site.issuer.signer = [ONE, ANOTHER], ANOTHER
+    site.issuer.public_keys, site.issuer.signer = [ONE, ANOTHER], ANOTHER
     assert site.browser().get("/sign-in/oidc").status_code == 200
     assert site.issuer.request_counts["/keys"] == 2
 

@@ -82,7 +82,7 @@ def test_a_version_that_a_proxy_called_weak_is_the_same(client: Client) -> None:
 
 def test_what_was_learnt_of_a_ce_is_no_new_version(client: Client) -> None:
     tag = client("GET", "/api/ces/lyon").headers["ETag"]
-    paused = client("POST", "/api/ces/lyon/pause", json={"reason": "disks"})
+    answer = client("POST", "/api/ces/lyon/pause", json={"reason": "disks"})
 
-    assert paused.status_code == 204
+    assert answer.status_code == 204
     assert client("GET", "/api/ces/lyon").headers["ETag"] == tag

@@ -95,14 +95,14 @@ def _make_troubles(tx: Transaction, world: World) -> None:
         at=now - 38 * MINUTE,
     )
     sending.change(tx, hold, hold.reason, hold.at)
-    paused = replace(
+    pause = replace(
         hold,
         ce="rome",
         became=Sending.PAUSED,
         reason="11 failed starts in a row (limit 3)",
         by_hand=False,
     )
-    sending.change(tx, paused, paused.reason, paused.at)
+    sending.change(tx, pause, pause.reason, pause.at)
     silent = replace(
         health.get(tx, "kosice"),
         failed_calls=5,
