@@ -1,7 +1,7 @@
-"""Compare the locked versions with what is known of weaknesses: `python -m tests.audit LOCK`.
+"""Look up the locked versions in a list of known weaknesses: `python -m tests.audit LOCK`.
 
-pip-audit is no dependency of ours: it is installed in a folder that is removed at the end. Where it
-cannot be installed, or who keeps the list of weaknesses does not answer, the audit is skipped.
+pip-audit is no dependency of ours: it is installed in a folder that is removed at the end. The
+audit is skipped where pip-audit cannot be installed or the list of weaknesses does not answer.
 """
 
 import json
@@ -15,20 +15,20 @@ from typing import Any
 
 AUDITOR = "pip-audit"
 PATIENCE = 300.0
-"""Seconds that installing may last, and asking."""
+"""Seconds that the installation may take, and the audit."""
 
 
 def audit(lock: Path, folder: Path) -> tuple[int, list[str]]:
-    """Audit a lock; return the exit code, and what to say."""
+    """Audit a lock; return the exit code and the lines to print."""
     venv.create(folder, with_pip=True)
     python = str(folder / "bin" / "python")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", AUDITOR]
     if (problem := run(pip)[1]) is not None:
         return skipped(f"{AUDITOR} cannot be installed: {problem}")
     words = [python, "-m", "pip_audit", "--disable-pip", "--require-hashes", "--format", "json"]
-    said, problem = run([*words, "--progress-spinner", "off", "--requirement", str(lock)])
+    output, problem = run([*words, "--progress-spinner", "off", "--requirement", str(lock)])
     try:
-        return verdict(json.loads(said))
+        return verdict(json.loads(output))
     except ValueError:
         return skipped(f"the list of weaknesses cannot be asked: {problem or 'no answer'}")
 
@@ -36,32 +36,34 @@ def audit(lock: Path, folder: Path) -> tuple[int, list[str]]:
 def run(words: list[str]) -> tuple[str, str | None]:
     """Run a program; return what it printed, and the last line of why it failed."""
     try:
-        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=PATIENCE)
+        process = subprocess.run(
+            words, check=False, capture_output=True, text=True, timeout=PATIENCE
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", type(error).__name__
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return done.stdout, lines[-1] if done.returncode else None
+    lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+    return process.stdout, lines[-1] if process.returncode else None
 
 
 def verdict(report: Mapping[str, Any]) -> tuple[int, list[str]]:
-    """Read the report. A package that was not looked up is not known to be good."""
+    """Read the report. A package that was not looked up is not taken for good."""
     packages = report["dependencies"]
-    unknown = [one["name"] for one in packages if "skip_reason" in one]
+    absent = [one["name"] for one in packages if "skip_reason" in one]
     weak = [
         f"{one['name']} {one['version']}: {weakness['id']}"
         + (f", mended in {', '.join(mended)}" if (mended := weakness.get("fix_versions")) else "")
         for one in packages
         for weakness in one.get("vulns", ())
     ]
-    if not packages or len(unknown) == len(packages):
+    if not packages or len(absent) == len(packages):
         return skipped("the list of weaknesses does not answer")
-    unaudited = [f"not looked up: {', '.join(unknown)}"] if unknown else []
-    good = [] if weak or unknown else [f"nothing is known against {len(packages)} packages"]
-    return (1 if weak or unknown else 0), [*weak, *unaudited, *good]
+    unaudited = [f"not looked up: {', '.join(absent)}"] if absent else []
+    good = [] if weak or absent else [f"nothing is known against {len(packages)} packages"]
+    return (1 if weak or absent else 0), [*weak, *unaudited, *good]
 
 
 def skipped(why: str) -> tuple[int, list[str]]:
-    """Say that nothing was audited."""
+    """Return the answer of an audit that was skipped."""
     return 0, [f"skipped: {why}"]
 
 

@@ -33,7 +33,7 @@ free kill pgrep pidof pkill pmap ps pwdx sysctl top uptime vmstat w watch
 """
 """Programs of these packages, for a machine without dpkg to list them."""
 
-KEPT = ("LANG", "LC_ALL", "TERM", "TMPDIR", "COLUMNS")
+VARIABLES = ("LANG", "LC_ALL", "TERM", "TMPDIR", "COLUMNS")
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
@@ -61,12 +61,12 @@ def bare(folder: Path) -> dict[str, str]:
     programs, home = folder / "bin", folder / "home"
     programs.mkdir()
     home.mkdir()
-    for program in (*tools(), *packaged()):
+    for program in (*tools(), *package_programs()):
         link = programs / program.name
         if not link.is_symlink():
             link.symlink_to(program)
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {**kept, "PATH": str(programs), "HOME": str(home)}
+    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    return {**variables, "PATH": str(programs), "HOME": str(home)}
 
 
 def tools() -> Iterable[Path]:
@@ -79,14 +79,14 @@ def tools() -> Iterable[Path]:
             yield Path(path)
 
 
-def packaged() -> Iterable[Path]:
+def package_programs() -> Iterable[Path]:
     """List the programs of the packages."""
     if shutil.which("dpkg") is None:
         return [Path(path) for name in PROGRAMS.split() if (path := shutil.which(name))]
-    listed = subprocess.run(
+    listing = subprocess.run(
         ["dpkg", "--listfiles", *PACKAGES], check=False, capture_output=True, text=True
     )
-    files = map(Path, listed.stdout.splitlines())
+    files = map(Path, listing.stdout.splitlines())
     return [file for file in files if file.parent.name in ("bin", "sbin") and file.is_file()]
 
 

@@ -42,26 +42,26 @@ def guard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(autouse=True)
 def _fresh_wiring() -> Iterator[None]:
-    """Build everything anew in each test that asks the wiring."""
+    """Let each test that uses the wiring build its own parts."""
     yield
     if wiring.database.cache_info().currsize:
         wiring.database().close()
-    for built in vars(wiring).values():
-        if hasattr(built, "cache_clear"):
-            built.cache_clear()
+    for value in vars(wiring).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def postgresql_server(request: pytest.FixtureRequest) -> Iterator[Postgresql]:
-    """The server of this session, started by whoever needs it first."""
+    """The server of this session; the first test that needs it starts it."""
     plan = request.config.stash[PLAN]
-    found = obtain(plan)
-    if found.url is None:
+    server = obtain(plan)
+    if server.url is None:
         say = pytest.fail if plan.required else pytest.skip
-        say(f"needs the service PostgreSQL: {found.how}")
-    server = Postgresql(str(found.url), worker_name(request.config))
-    yield server
-    server.close()
+        say(f"needs the service PostgreSQL: {server.how}")
+    databases = Postgresql(str(server.url), worker_name(request.config))
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")

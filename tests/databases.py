@@ -45,7 +45,7 @@ class Postgresql:
         self._base = str(self._url.database).removesuffix("_test")
         self._suffix = "_test" + (f"_{worker}" if worker else "")
         self._numbers = count(1)
-        self._made: set[str] = set()
+        self._templates: set[str] = set()
 
     def url(self, purpose: str = "") -> URL:
         """Address the worker's main database, or another of its own."""
@@ -55,53 +55,53 @@ class Postgresql:
     @contextmanager
     def main(self) -> Iterator[Database]:
         """Make and migrate the worker's main database, and leave the server as it was."""
-        with _closed(Database(self.url(), backend_chains())) as database:
-            made = migrated(database)
+        with _closing(Database(self.url(), backend_chains())) as database:
+            action = migrated(database)
             emptied(database)
             yield database
             database.engine.dispose()
-            if made.deed == "created" or self._suffix != "_test":
+            if action.deed == "created" or self._suffix != "_test":
                 server.drop(database.url, force=True)
 
     @contextmanager
     def blank(self) -> Iterator[Database]:
         """Make a database without any tables, and remove it."""
-        with self._passing(f"blank{next(self._numbers)}") as made:
-            server.create(made.url)
-            yield made
+        with self._temporary(f"blank{next(self._numbers)}") as database:
+            server.create(database.url)
+            yield database
 
     @contextmanager
     def fresh(self) -> Iterator[Database]:
         """Copy a database that was migrated once, and remove the copy."""
-        with self._copied(self._template(TEMPLATE, backend_chains()), "fresh") as made:
-            yield made
+        with self._copy_of(self._template(TEMPLATE, backend_chains()), "fresh") as database:
+            yield database
 
     @contextmanager
     def core(self) -> Iterator[Database]:
-        """Do the same with one that has the tables of the core alone."""
-        with self._copied(self._template(CORE_TEMPLATE, []), "core") as made:
-            yield made
+        """Copy a database that has only the tables of the core, and remove the copy."""
+        with self._copy_of(self._template(CORE_TEMPLATE, []), "core") as database:
+            yield database
 
     @contextmanager
-    def _copied(self, template: URL, purpose: str) -> Iterator[Database]:
-        with self._passing(f"{purpose}{next(self._numbers)}") as made:
-            copied = text(f'CREATE DATABASE "{made.url.database}" TEMPLATE "{template.database}"')
+    def _copy_of(self, template: URL, purpose: str) -> Iterator[Database]:
+        with self._temporary(f"{purpose}{next(self._numbers)}") as database:
+            copy = f'CREATE DATABASE "{database.url.database}" TEMPLATE "{template.database}"'
             with self._maintenance().connect() as connection:
-                connection.execute(copied)
-            yield made
+                connection.execute(text(copy))
+            yield database
 
     def close(self) -> None:
-        """Remove the templates that somebody needed."""
-        for name in self._made:
+        """Remove the templates."""
+        for name in self._templates:
             server.drop(self.url(name), force=True)
 
     def _template(self, name: str, beside_core: Sequence[Chain]) -> URL:
         url = self.url(name)
-        if name not in self._made:
+        if name not in self._templates:
             server.drop(url, force=True)
-            with _closed(Database(url, beside_core)) as database:
+            with _closing(Database(url, beside_core)) as database:
                 migrated(database)
-            self._made.add(name)
+            self._templates.add(name)
         return url
 
     def _maintenance(self) -> Engine:
@@ -109,28 +109,28 @@ class Postgresql:
         return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
     @contextmanager
-    def _passing(self, purpose: str) -> Iterator[Database]:
-        with _closed(Database(self.url(purpose), backend_chains())) as made:
-            server.drop(made.url, force=True)
+    def _temporary(self, purpose: str) -> Iterator[Database]:
+        with _closing(Database(self.url(purpose), backend_chains())) as database:
+            server.drop(database.url, force=True)
             try:
-                yield made
+                yield database
             finally:
-                made.engine.dispose()
-                server.drop(made.url, force=True)
+                database.engine.dispose()
+                server.drop(database.url, force=True)
 
 
 class Sqlite:
     """SQLite databases, copied from one that was migrated once.
 
-    Engines are used again by the next test, because compiling the statements anew costs more than
-    most tests do.
+    The next test uses the engines again, because compiling the statements takes longer than most
+    tests.
     """
 
     def __init__(self, folder: Path) -> None:
         self._template, self._core = folder / "template.sqlite", folder / "core.sqlite"
-        with _closed(Database(file_url(self._template), backend_chains())) as database:
+        with _closing(Database(file_url(self._template), backend_chains())) as database:
             migrated(database)
-        # One file says it all, without a journal beside it.
+        # One file holds everything: there is no journal beside it.
         self._memory = sqlite3.connect(":memory:", check_same_thread=False)
         _copy(self._template, self._memory)
         self._idle: list[Engine] = []
@@ -164,7 +164,7 @@ class Sqlite:
 
     @contextmanager
     def main(self) -> Iterator[Database]:
-        """Copy the template to the worker's main file, whatever the test before left of it."""
+        """Copy the template over the worker's main file."""
         self._put(self._template)
         try:
             yield self._main
@@ -174,7 +174,7 @@ class Sqlite:
     def fill(self, name: str, make: Callable[[], object]) -> None:
         """Fill the worker's main file as `make` does, which is called once for each name.
 
-        What is made must not hold what is another one in each test, as a temporary folder.
+        The content must not differ between tests: it may not name a temporary folder, for example.
         """
         pattern = self._folder / f"{name}.pattern"
         self._main.close()  # so that nothing is left beside the file
@@ -187,31 +187,31 @@ class Sqlite:
 
     def _put(self, content: Path) -> None:
         path = Path(str(self._main.url.database))
-        for left in path.parent.glob(f"{path.name}*"):
-            left.unlink()
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
         shutil.copy(content, path)
 
     @contextmanager
     def file(self, path: Path) -> Iterator[Database]:
         """Copy the template to a file."""
         shutil.copy(self._template, path)
-        with _closed(Database(file_url(path), backend_chains())) as database:
+        with _closing(Database(file_url(path), backend_chains())) as database:
             yield database
 
     @contextmanager
     def core(self, path: Path) -> Iterator[Database]:
-        """Copy one that has the tables of the core alone to a file."""
+        """Copy a database that has only the tables of the core to a file."""
         if not self._core.exists():
-            with _closed(Database(file_url(self._core))) as database:
+            with _closing(Database(file_url(self._core))) as database:
                 migrated(database)
         shutil.copy(self._core, path)
-        with _closed(Database(file_url(path), backend_chains())) as database:
+        with _closing(Database(file_url(path), backend_chains())) as database:
             yield database
 
     @contextmanager
     def blank(self, path: Path) -> Iterator[Database]:
         """Make a database without any tables."""
-        with _closed(Database(file_url(path), backend_chains())) as database:
+        with _closing(Database(file_url(path), backend_chains())) as database:
             server.create(database.url)
             yield database
 
@@ -225,7 +225,7 @@ def migrated(database: Database) -> care.DatabaseAction:
 
 
 def emptied(database: Database) -> None:
-    """Delete every row of a PostgreSQL database in one round trip; what is left is one VO."""
+    """Delete every row of a PostgreSQL database in one round trip; only the default VO is left."""
     try:
         with database.engine.begin() as connection:
             connection.exec_driver_sql(_deletions(tuple(database.chains)))
@@ -238,7 +238,7 @@ def emptied(database: Database) -> None:
 TRUNCATE_CHANGES = text(
     "DO $$BEGIN IF EXISTS (SELECT FROM changes) THEN TRUNCATE changes; END IF; END$$"
 )
-"""Changes cannot be deleted; whoever owns the table can empty it all the same."""
+"""Changes cannot be deleted, but the owner of the table can empty it."""
 
 
 @cache
@@ -283,7 +283,7 @@ def file_url(path: Path) -> URL:
 
 
 @contextmanager
-def _closed(database: Database) -> Iterator[Database]:
+def _closing(database: Database) -> Iterator[Database]:
     try:
         yield database
     finally:
@@ -297,7 +297,7 @@ def _copy(source: Path, target: sqlite3.Connection) -> None:
 
 
 def somebody_waits(database: Database) -> bool:
-    """Tell whether somebody waits for a lock of another one."""
+    """Return whether a session waits for a lock that another session holds."""
     with database.engine.connect() as connection:
-        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(connection.execute(waiting).scalar_one())
+        query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(connection.execute(query).scalar_one())

@@ -20,10 +20,10 @@ def refused(
     kind: type[PilotageError], *parts: str, never: str = PASSWORD
 ) -> Iterator[pytest.ExceptionInfo[PilotageError]]:
     """Expect exactly this error, its message one line with these parts and without a password."""
-    with pytest.raises(kind) as caught:
-        yield caught
-    message = str(caught.value)
-    assert caught.type is kind
+    with pytest.raises(kind) as info:
+        yield info
+    message = str(info.value)
+    assert info.type is kind
     assert "\n" not in message
     assert never not in message
     for part in parts:
@@ -31,20 +31,20 @@ def refused(
 
 
 def broken_by(kind: type[E], match: str | None = None) -> pytest.RaisesExc[E]:
-    """Expect that a whole block is ended by an error that is not one of ours."""
+    """Expect that an error which is not one of ours ends the whole block."""
     return pytest.raises(kind, match=match)
 
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
     """Collect the statements that an engine runs."""
-    seen: list[str] = []
+    log: list[str] = []
 
     def note(connection: object, cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
+        log.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
     try:
-        yield seen
+        yield log
     finally:
         event.remove(engine, "before_cursor_execute", note)

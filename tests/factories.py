@@ -3,8 +3,8 @@
     ce = a_ce().with_capacity(5).create(tx)
     pilot = a_pilot().on(ce).running().create(tx)
 
-A builder never changes; each word gives another one. A pilot gets where it is by the moves that
-every pilot makes, so its history is a true one.
+A builder never changes; each method returns another one. A pilot reaches its status by the moves
+that every pilot makes, so its history is a real one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ PATHS = {
     Status.CANCELLED: (Status.CANCELLED,),
     Status.LOST: (Status.SUBMITTING, Status.LOST),
 }
-"""How a new pilot comes to be in each status."""
+"""The moves that bring a new pilot to each status."""
 
 _numbers = count(1)
 
@@ -106,8 +106,8 @@ class CEBuilder:
     def draining(self) -> "CEBuilder":
         return self._with(draining=True)
 
-    def only_for(self, *allowed: VO) -> "CEBuilder":
-        return replace(self, vos=tuple(vo.name for vo in allowed))
+    def only_for(self, *names: VO) -> "CEBuilder":
+        return replace(self, vos=tuple(vo.name for vo in names))
 
     def create(self, tx: Transaction) -> CE:
         ces.add(tx, self.ce)
@@ -141,7 +141,7 @@ class PilotBuilder:
         return replace(self, now=now)
 
     def pausing(self, pause: timedelta) -> "PilotBuilder":
-        """Let each step come so long after the one before."""
+        """Let this time pass before each step."""
         return replace(self, pause=pause)
 
     def with_handle(self, handle: str) -> "PilotBuilder":
@@ -181,20 +181,21 @@ class PilotBuilder:
         return self.create_many(tx, 1)[0]
 
     def create_many(self, tx: Transaction, number: int) -> list[Pilot]:
-        """Make so many alike; the CE must have room for them."""
+        """Make this number of equal pilots; the CE must have room for them."""
         ce = self.ce or a_ce().with_capacity(number).create(tx).name
         return self.create_by(tx, [Grant(vo=self.vo, ce=ce, count=number)])
 
     def create_by(self, tx: Transaction, grants: Sequence[Grant]) -> list[Pilot]:
-        """Make those of all these grants at once, alike but for their VOs and CEs."""
-        made = pilots.reserve(tx, grants, self.now)
-        assert len(made) == sum(one.count for one in grants), f"there is room for {len(made)} only"
+        """Make the pilots of all these grants at once; they differ in VO and CE only."""
+        new_pilots = pilots.reserve(tx, grants, self.now)
+        number = len(new_pilots)
+        assert number == sum(one.count for one in grants), f"there is room for {number} only"
         for step, status in enumerate(PATHS[self.status], 1):
             now = self.now + step * self.pause
-            moved = self._step(tx, [pilot.pilot_id for pilot in made], status, now)
-            assert not moved.refused
-        found = pilot_reads.by_stamps(tx, [pilot.stamp for pilot in made])
-        return [found[pilot.stamp] for pilot in made]
+            outcome = self._step(tx, [pilot.pilot_id for pilot in new_pilots], status, now)
+            assert not outcome.refused
+        by_stamp = pilot_reads.by_stamps(tx, [pilot.stamp for pilot in new_pilots])
+        return [by_stamp[pilot.stamp] for pilot in new_pilots]
 
     def _step(self, tx: Transaction, ids: list[int], status: Status, now: datetime) -> mover.Moved:
         last = status is self.status
@@ -328,5 +329,5 @@ def a_schedule() -> ScheduleBuilder:
 
 
 def a_health() -> HealthBuilder:
-    """Start from a CE that nothing was learnt of."""
+    """Start from a CE of which nothing is known yet."""
     return HealthBuilder({})

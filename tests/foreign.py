@@ -1,6 +1,6 @@
-"""What tests of parsers share: any values, and the examples that are kept.
+"""Values for the tests of parsers: any value, and the inputs that are kept in files.
 
-An input that once failed is a file of `data/foreign/`; it is tried before all others.
+Each input that once failed is a file in `data/foreign/`; it is tried before all others.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 FOLDER = Path(__file__).parent / "data" / "foreign"
 Test = TypeVar("Test", bound=Callable[..., Any])
 READERS: set[str] = set()
-"""Who has tests that try what is kept."""
+"""The readers whose tests try the kept inputs."""
 
 ANY_TIME = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 """As many examples as the profile says: `make long` tries thousands."""
@@ -45,7 +45,7 @@ VALUES = st.recursive(
 
 
 def kept(reader: str, argument: str, **others: Any) -> Callable[[Test], Test]:
-    """Try first what is kept for a reader: each file READER-*.txt is a value of the argument."""
+    """Try the kept inputs of a reader first: each file READER-*.txt is a value of the argument."""
     READERS.add(reader)
 
     def add(test: Test) -> Test:

@@ -20,15 +20,15 @@ MAKES_A_TEST_DATABASE = re.compile(
     r'|ALTER DATABASE "?\w+_test(_gw\d+)?"? RENAME TO "?\w+_test(_gw\d+)?"?$'
 )
 FOREIGN_SETTINGS = ("PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGOPTIONS")
-"""What would lead a PostgreSQL client elsewhere than its URL says."""
+"""Variables that lead a PostgreSQL client elsewhere than its URL says."""
 
 
 class NotATestDatabase(BaseException):
-    """A test reached for a database that is not a test database. Nothing may swallow this."""
+    """A test tried to use a database that is not a test database. Nothing may catch this."""
 
 
 class Guard:
-    """Stands before every connection of this process."""
+    """Checks every connection of this process."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.folders = [folder.resolve() for folder in folders]
@@ -80,7 +80,7 @@ class Guard:
 def scrub(home: Path) -> None:
     """Forget every setting of the machine, and point the state folder at a temporary one.
 
-    What testbeds are told is none, and every worker of a session is to know it.
+    The variables of testbeds stay: every worker of a session needs them.
     """
     for name in list(os.environ):
         if name.startswith("PILOTAGE_TESTBED_"):

@@ -44,14 +44,14 @@ def main(binaries: str, session: str, name: str) -> None:
 
 
 def guard(binaries: Path, folder: Path, alive: int) -> None:
-    """Tell how the start went, wait for the end of the session, clear up."""
+    """Write down how the start went, wait for the end of the session, and clear up."""
     server = None
     try:
         server, port = start(reachable(binaries, folder), folder)
-        tell(folder, {"port": port})
+        write_facts(folder, {"port": port})
         fcntl.flock(alive, fcntl.LOCK_EX)
     except (OSError, RuntimeError, LookupError) as error:
-        tell(folder, {"problem": " ".join(str(error).split()) or type(error).__name__})
+        write_facts(folder, {"problem": " ".join(str(error).split()) or type(error).__name__})
         return
     finally:
         if server is not None:
@@ -81,17 +81,17 @@ def start(binaries: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
 def make_cluster(binaries: Path, data: Path, password: Path) -> None:
     """Run initdb."""
     # The file is opened by an unprivileged user; its folder is closed to all others.
-    handed = data.parent / "handed"
-    shutil.copy(password, handed)
+    copy = data.parent / "password-copy"
+    shutil.copy(password, copy)
     if (user := server_user()) is not None:
-        shutil.chown(handed, user)
+        shutil.chown(copy, user)
     words = ["--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync"]
-    words += ["--auth=scram-sha-256", f"--pwfile={handed}", f"--pgdata={data}"]
-    made = popen([str(binaries / "initdb"), *words], subprocess.PIPE)
-    said, _ = made.communicate()
-    handed.unlink()
-    if made.returncode:
-        raise RuntimeError(f"initdb: {said.decode(errors='replace')[-500:]}")
+    words += ["--auth=scram-sha-256", f"--pwfile={copy}", f"--pgdata={data}"]
+    process = popen([str(binaries / "initdb"), *words], subprocess.PIPE)
+    output, _ = process.communicate()
+    copy.unlink()
+    if process.returncode:
+        raise RuntimeError(f"initdb: {output.decode(errors='replace')[-500:]}")
 
 
 def is_ready(server: "subprocess.Popen[bytes]", data: Path) -> bool:
@@ -136,15 +136,15 @@ def popen(words: list[str], output: int) -> "subprocess.Popen[bytes]":
 
 
 def server_user() -> str | None:
-    """Name the user that the server runs as where it may not be ours."""
+    """Return the user that the server must run as, or None if that is our own."""
     if os.geteuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in known else "nobody"
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
 
 
 def reachable(binaries: Path, folder: Path) -> Path:
-    """Give binaries that the server's user can run: these, or a copy."""
+    """Return binaries that the server's user can run: these, or a copy."""
     try:
         if popen([str(binaries / "postgres"), "--version"], subprocess.DEVNULL).wait() == 0:
             return binaries
@@ -153,7 +153,7 @@ def reachable(binaries: Path, folder: Path) -> Path:
     install, package, site = binaries.parents[:3]
     copy = folder / "install" / package.name / install.name
     shutil.copytree(install, copy, symlinks=True)
-    # A wheel keeps its libraries beside its package, and finds them by the way there.
+    # A wheel keeps its libraries beside its package, and finds them by that relative path.
     for libraries in site.glob(f"{package.name}.libs"):
         shutil.copytree(libraries, folder / "install" / libraries.name, symlinks=True)
     return copy / binaries.name
@@ -161,12 +161,12 @@ def reachable(binaries: Path, folder: Path) -> Path:
 
 def free_port() -> int:
     """Find a port that nobody listens on just now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def tell(folder: Path, facts: dict[str, object]) -> None:
+def write_facts(folder: Path, facts: dict[str, object]) -> None:
     """Write down how the start went, all at once."""
     draft = folder / "facts.draft"
     draft.write_text(json.dumps(facts), encoding="utf-8")

@@ -8,12 +8,12 @@ from http.server import HTTPServer
 from tests.patience import wait_for
 
 BETWEEN_LOOKS = 0.01
-"""Seconds until a server sees that it is to end; half a second, if nothing is said."""
+"""Seconds until a server sees that it has to end; the default is half a second."""
 
 
 @contextmanager
 def served(server: HTTPServer) -> Iterator[str]:
-    """Serve as long as the block lasts; the address is given."""
+    """Serve as long as the block lasts; yield the address."""
     thread = threading.Thread(target=server.serve_forever, args=(BETWEEN_LOOKS,), name="server")
     with server:
         thread.start()

@@ -1,7 +1,7 @@
 """Waiting for a condition. No test depends on how fast the machine is.
 
-A wait ends when the condition is true. It gives up when nothing has moved for minutes; what moves
-is told by `progress`, any value that changes while the work goes on.
+A wait ends when the condition is true. It gives up when nothing has moved for minutes: `progress`
+returns any value that changes while the work goes on.
 """
 
 import threading
@@ -12,10 +12,10 @@ from typing import TypeVar
 import pytest
 
 PATIENCE = 180.0
-"""Seconds without any progress after which a wait is in vain."""
+"""Seconds without any progress after which a wait gives up."""
 
 LONGEST = 1200.0
-"""Seconds after which a wait is in vain, even if something moves: it may move in circles."""
+"""Seconds after which a wait gives up, even if something moves: it may move in circles."""
 
 T = TypeVar("T")
 
@@ -25,14 +25,14 @@ class Patience:
 
     def __init__(self, progress: Callable[[], object] = lambda: None) -> None:
         self._progress, self.state = progress, progress()
-        self._begin = self._moved = time.monotonic()
+        self._begin = self._latest_move = time.monotonic()
 
     def lasts(self) -> bool:
-        """Look whether something has moved, and return whether to wait on."""
+        """Return whether to wait on."""
         now, latest = time.monotonic(), self._progress()
         if latest != self.state:
-            self.state, self._moved = latest, now
-        return now < min(self._moved + PATIENCE, self._begin + LONGEST)
+            self.state, self._latest_move = latest, now
+        return now < min(self._latest_move + PATIENCE, self._begin + LONGEST)
 
 
 def until(

@@ -76,13 +76,13 @@ class MaintenanceBuilder:
         return replace(self, reason=reason)
 
     def create(self, tx: Transaction) -> Maintenance:
-        wanted = Maintenance(
+        maintenance = Maintenance(
             ce=self.ce or a_ce().create(tx).name,
             begins_at=self.begins_at,
             ends_at=self.begins_at + self.length,
             reason=self.reason,
         )
-        return replace(wanted, id=maintenances.add(tx, wanted))
+        return replace(maintenance, id=maintenances.add(tx, maintenance))
 
 
 @dataclass(frozen=True)

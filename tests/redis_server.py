@@ -1,7 +1,7 @@
 """Where the Redis server of a test comes from.
 
-A URL that was given, else the machine's own binary, else fakeredis, else none. A server that is
-started here ends with the process that started it.
+It is that of a given URL, else the machine's own binary, else fakeredis, else none. A server that
+this module starts ends with the process that started it.
 
     python -m tests.redis_server PORT    serves fakeredis on the loopback
 """
@@ -31,7 +31,7 @@ WAY_VARIABLE = "PILOTAGE_TEST_REDIS"
 BINARIES = ("redis-server", "valkey-server")
 NO_BINARY = f"neither {' nor '.join(BINARIES)} is on the path"
 GIVEN = {name: os.environ.get(name) for name in (URL_VARIABLE, WAY_VARIABLE)}
-"""What the machine says, read before the session scrubs the environment."""
+"""The variables of the machine, read before the session scrubs the environment."""
 
 NOTES: Path | None = None
 """The folder in which a session notes which server its tests had; the session sets it."""
@@ -62,7 +62,7 @@ def running(
     port: int | None = None,
     password: str | None = None,
 ) -> Iterator[Redis]:
-    """Find a server, or start one on a free port, or on this one, for as long as the block."""
+    """Find a server, or start one on `port` or a free port, for as long as the block lasts."""
     url = given or GIVEN[URL_VARIABLE]
     way = way or GIVEN[WAY_VARIABLE]
     if url and way in (None, "url") and port is None:
@@ -75,10 +75,10 @@ def running(
         how, words = command(folder, at, password, way)
         url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{at}/0"
         with started(words, folder / "redis.log") as server:
-            found = Redis(url=url, how=how)
-            if is_ready(found, server):
+            redis_server = Redis(url=url, how=how)
+            if is_ready(redis_server, server):
                 note(description(how))
-                yield found
+                yield redis_server
                 return
     raise LookupError(f"{how} did not start: {(folder / 'redis.log').read_text()[-300:]}")
 
@@ -96,16 +96,16 @@ def real(
         words = [word.format(port=port) for word in more]
         usual = ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no"]
         with started([binary, *usual, *words], folder / "redis.log") as server:
-            found = Redis(url=f"{scheme}://{login}@127.0.0.1:{port}/0{query}", how=binary)
-            if is_ready(found, server):
+            redis_server = Redis(url=f"{scheme}://{login}@127.0.0.1:{port}/0{query}", how=binary)
+            if is_ready(redis_server, server):
                 note(description(binary))
-                yield found
+                yield redis_server
                 return
     raise LookupError(f"{binary} did not start: {(folder / 'redis.log').read_text()[-300:]}")
 
 
 def command(folder: Path, port: int, password: str, way: str | None) -> tuple[str, list[str]]:
-    """Write the command that serves, or say that there is none."""
+    """Return how to serve, and the command; raise an error if there is no way."""
     binary = next(filter(None, map(shutil.which, BINARIES)), None)
     if binary and way in (None, "binary"):
         return binary, [binary, *settings(folder, port, password)]
@@ -116,13 +116,13 @@ def command(folder: Path, port: int, password: str, way: str | None) -> tuple[st
 
 
 def note(line: str) -> None:
-    """Keep the description of a server for the last lines of the session."""
+    """Note the description of a server for the last lines of the session."""
     if NOTES is not None:
         (NOTES / NOTE).write_text(line, encoding="utf-8")
 
 
 def description(how: str) -> str:
-    """Describe a server that was started, and why it is not a real one where it is not."""
+    """Describe a server that was started; if it is not a real one, say why."""
     if how != "fakeredis":
         return f"Redis: from {how}"
     because = NO_BINARY if GIVEN[WAY_VARIABLE] is None else f"{WAY_VARIABLE} asks for it"
@@ -130,8 +130,8 @@ def description(how: str) -> str:
 
 
 def settings(folder: Path, port: int, password: str, bind: str = "127.0.0.1") -> list[str]:
-    """Write the settings of a server that keeps nothing."""
-    given = {
+    """Return the settings of a server that keeps nothing."""
+    values = {
         "port": str(port),
         "bind": bind,
         "requirepass": password,
@@ -139,15 +139,15 @@ def settings(folder: Path, port: int, password: str, bind: str = "127.0.0.1") ->
         "save": "",
         "appendonly": "no",
     }
-    return [word for name, value in given.items() for word in (f"--{name}", value)]
+    return [word for name, value in values.items() for word in (f"--{name}", value)]
 
 
-def is_ready(found: Redis, server: "subprocess.Popen[bytes]") -> bool:
+def is_ready(redis_server: Redis, server: "subprocess.Popen[bytes]") -> bool:
     """Wait until the server answers, or has ended."""
     give_up = time.monotonic() + PATIENCE
     while server.poll() is None and time.monotonic() < give_up:
         try:
-            with found.client() as client:
+            with redis_server.client() as client:
                 return bool(client.ping())
         except redis.RedisError:
             time.sleep(0.02)
@@ -156,12 +156,12 @@ def is_ready(found: Redis, server: "subprocess.Popen[bytes]") -> bool:
 
 @contextmanager
 def started(words: Sequence[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server for as long as the block; it ends with this process, however that ends."""
-    with log.open("ab") as written:
+    """Run a server for as long as the block lasts; it ends with this process at the latest."""
+    with log.open("ab") as output:
         server = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
-            stdout=written,
+            stdout=output,
             stderr=subprocess.STDOUT,
             cwd=Path(__file__).parents[1],
             preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only asks the kernel
@@ -178,7 +178,7 @@ def started(words: Sequence[str], log: Path) -> Iterator["subprocess.Popen[bytes
 
 
 def free_port() -> int:
-    """Find a port of the loopback that nobody uses just now."""
+    """Find a free port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

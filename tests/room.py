@@ -1,4 +1,4 @@
-"""Bounds on memory: of what this process takes for something, or of a whole process."""
+"""Bounds on memory: for a block of this process, or for a process of its own."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def keep_to(room):
 
 @contextmanager
 def room(mebibytes: int) -> Iterator[None]:
-    """See that the block needs no more memory than this at any time."""
+    """Check that the block needs no more memory than this at any time."""
     tracemalloc.start()
     try:
         yield
@@ -39,9 +39,9 @@ def room(mebibytes: int) -> Iterator[None]:
 def answer_of(script: str, told: Mapping[str, object]) -> Any:
     """Run a script in a process of its own; return what it printed last, as JSON.
 
-    It finds `told`; from `keep_to(N)` on it has N MiB more than it has taken until then.
+    The script finds `told`; `keep_to(N)` leaves it N MiB more than it has taken until then.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", BEGIN + script, json.dumps(told)],
         cwd=ROOT,
         capture_output=True,
@@ -49,5 +49,5 @@ def answer_of(script: str, told: Mapping[str, object]) -> Any:
         timeout=LONGEST,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])

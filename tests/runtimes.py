@@ -1,4 +1,4 @@
-"""The runtime of a service for a test that has a database alone, and lets the clock go."""
+"""The runtime of a service for a test that has only a database, with the real clock."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from worker.services.runtime import Runtime
 
 
 def runtime_on(database: Database) -> Runtime:
-    """Put together what a service is handed; nothing there is of a folder of its own."""
+    """Make the runtime of a service; it has no folder of its own."""
     return Runtime(
         database=database,
         backends=installed(),

@@ -38,10 +38,10 @@ def a_proxy(
         _certificate("proxy", own, "user", user, begins, ends),
         _certificate("user", user, "user", user, begins - HOUR, issuer_ends or ends + 24 * HOUR),
     ]
-    written = own if key != "another" else user
+    private = own if key != "another" else user
     parts = [
         chain[0].public_bytes(PEM),
-        _pem(written) if key else b"",
+        _pem(private) if key else b"",
         chain[1].public_bytes(PEM),
     ]
     return write(path, b"".join(parts))

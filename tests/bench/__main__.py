@@ -17,10 +17,10 @@ from tests.bench.operations import OPERATIONS, sides_in
 from tests.bench.report import Results
 from tests.bench.server import server
 from tests.bench.whole import Figure, disk_of_a_pilot, wal_of_a_check, wal_of_a_life
-from tests.bench.world import Size, World, made
+from tests.bench.world import Size, World, world_in
 
 STORED = Path(__file__).parent / "stored.json"
-"""The last run whose results were kept."""
+"""The results of the last stored run."""
 ACTIVE = (1_000, 10_000, 100_000)
 FINAL = (10_000, 100_000, 1_000_000)
 HUGE = 10_000_000
@@ -35,24 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = Results(_about(base), [], [])
         _say(", ".join(f"{name} {value}" for name, value in results.server.items()))
         if "compared" in parts:
-            with made(base, Size()) as world:
-                # Before the comparison, which leaves dead rows behind.
+            with world_in(base, Size()) as world:
+                # This comes before the comparison, which leaves dead rows behind.
                 results.figures.extend(_figures(world))
                 _say(report.figures(results.figures))
                 results.compared.extend(_compare(world, quick=options.quick))
-                _say("\n" + report.compared(results.compared))
+                _say("\n" + report.comparison(results.compared))
         if "workers" in parts:
-            with made(base, Size()) as world:
+            with world_in(base, Size()) as world:
                 results.crowds.extend(crowds(world))
                 _say("\n" + report.crowds(results.crowds))
         for by, sizes in _sizes(options).items():
             if by in parts:
                 results.growth[by] = _grow(base, by, sizes, quick=options.quick)
-                _say("\n" + report.grown(f"{by} pilots", results.growth[by]))
+                _say("\n" + report.growth_table(f"{by} pilots", results.growth[by]))
     _beside_the_last(results)
     if options.store:
         STORED.write_text(results.as_json() + "\n", encoding="utf-8")
-    return 1 if options.check and not results.met else 0
+    return 1 if options.check and not results.is_met else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,7 +100,7 @@ def _grow(base: URL, by: str, sizes: Sequence[Size], *, quick: bool) -> list[Gro
     with ExitStack() as stack:
         places = []
         for size in sizes:
-            world = stack.enter_context(made(base, size))
+            world = stack.enter_context(world_in(base, size))
             number = size.final if by == "final" else size.active
             places.append((number, stack.enter_context(sides_in(world))))
         return grow(places, 10 if quick else 30)

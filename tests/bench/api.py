@@ -1,9 +1,8 @@
 """Measure the API as its clients see it: `python -m tests.bench.api [--quick]`.
 
-A server of two processes on a database of the size that is planned for, and 20 clients. First each
-client sends a request a second, as pages and scripts do; then each sends the next as soon as it has
-an answer, which says how much the machine can do. The clients and PostgreSQL take their part of the
-same cores.
+A server of two processes on a database of the planned size, and 20 clients. First each client
+sends a request a second, as pages and scripts do; then each sends the next one at once after its
+answer, which shows how much the machine can do. The clients and PostgreSQL run on the same cores.
 """
 
 import argparse
@@ -26,13 +25,13 @@ from typing import LiteralString
 import httpx
 
 from tests.bench.server import server
-from tests.bench.world import Size, World, made
+from tests.bench.world import Size, World, world_in
 from tests.cli.command import address
 from tests.patience import until
 
 CLIENTS = 20
 GOAL = 0.2
-"""Seconds within which nineteen of twenty answers are there."""
+"""Seconds within which nineteen of twenty answers must come."""
 PLANNED = Size(ces=500, vos=20, active=100_000, final=1_000_000)
 SMALL = Size(ces=50, vos=4, active=10_000, final=100_000)
 
@@ -53,20 +52,20 @@ REQUESTS = (
     ("GET", "/api/tasks"),
     ("POST", "/api/ces/ce-0001/pilots"),
 )
-"""What the clients send, each as often as the others."""
+"""The requests of the clients, each as often as the others."""
 
 
 @dataclass
-class Taken:
-    """How long the answers to each request took, in seconds, and how many were refused."""
+class Timings:
+    """The seconds until the answers to each request, and the refusals."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
 
     def note(self, name: str, response: httpx.Response, seconds: float) -> None:
         self.seconds.setdefault(name, []).append(seconds)
         if not response.is_success:
-            self.refused.append(f"{name}: {response.status_code} {response.text[:200]}")
+            self.refusals.append(f"{name}: {response.status_code} {response.text[:200]}")
 
     def all(self) -> list[float]:
         return [one for of_one in self.seconds.values() for one in of_one]
@@ -78,20 +77,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a small database, for a few seconds")
     options = parser.parse_args(argv)
     size, seconds = (SMALL, 10.0) if options.quick else (PLANNED, 60.0)
-    with server() as base, made(base, size) as world, served(world) as (url, token, began):
+    with server() as base, world_in(base, size) as world, serving(world) as (url, token, began):
         _say(f"{size}; the server answered {began:.2f} s after its start")
-        paced = _drive(url, token, seconds, pause=1.0)
-        _say(f"\n{CLIENTS} clients, a request a second each:\n{_table(paced)}")
-        unpaced = _drive(url, token, seconds / 2, pause=0.0)
-        rate = len(unpaced.all()) / (seconds / 2)
-        _say(f"\n{CLIENTS} clients without a pause, {rate:.0f} requests/s:\n{_table(unpaced)}")
-    for line in [*paced.refused, *unpaced.refused][:10]:
+        calm_load = _drive(url, token, seconds, pause=1.0)
+        _say(f"\n{CLIENTS} clients, a request a second each:\n{_table(calm_load)}")
+        full_load = _drive(url, token, seconds / 2, pause=0.0)
+        rate = len(full_load.all()) / (seconds / 2)
+        _say(f"\n{CLIENTS} clients without a pause, {rate:.0f} requests/s:\n{_table(full_load)}")
+    for line in [*calm_load.refusals, *full_load.refusals][:10]:
         _say(line)
-    return 0 if _most(paced.all()) < GOAL and not paced.refused else 1
+    return 0 if _most(calm_load.all()) < GOAL and not calm_load.refusals else 1
 
 
 @contextmanager
-def served(world: World) -> Iterator[tuple[str, str, float]]:
+def serving(world: World) -> Iterator[tuple[str, str, float]]:
     """Start the server; yield its address, a token, and the seconds until it answered."""
     with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as home, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -129,22 +128,22 @@ def _lives(url: str) -> bool:
         return False
 
 
-def _drive(url: str, token: str, seconds: float, *, pause: float) -> Taken:
-    """Have all clients send requests for so long."""
+def _drive(url: str, token: str, seconds: float, *, pause: float) -> Timings:
+    """Let all clients send requests for this time."""
     ends = time.monotonic() + seconds
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(_client, url, token, ends, pause, n) for n in range(CLIENTS)]
         results = [client.result() for client in clients]
-    taken = Taken()
+    timings = Timings()
     for one in results:
         for name, of_one in one.seconds.items():
-            taken.seconds.setdefault(name, []).extend(of_one)
-        taken.refused += one.refused
-    return taken
+            timings.seconds.setdefault(name, []).extend(of_one)
+        timings.refusals += one.refusals
+    return timings
 
 
-def _client(url: str, token: str, ends: float, pause: float, seed: int) -> Taken:
-    taken, dice = Taken(), random.Random(seed)
+def _client(url: str, token: str, ends: float, pause: float, seed: int) -> Timings:
+    timings, dice = Timings(), random.Random(seed)
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         time.sleep(dice.random() * pause)
@@ -152,17 +151,17 @@ def _client(url: str, token: str, ends: float, pause: float, seed: int) -> Taken
             method, path = dice.choice(REQUESTS)
             body = {"vo": "vo-1", "count": 1} if method == "POST" else None
             response = client.request(method, path, json=body)
-            taken.note(f"{method} {path}", response, time.monotonic() - begins)
+            timings.note(f"{method} {path}", response, time.monotonic() - begins)
             time.sleep(max(0.0, begins + pause - time.monotonic()) if pause else 0.0)
-    return taken
+    return timings
 
 
-def _table(taken: Taken) -> str:
+def _table(timings: Timings) -> str:
     lines = [f"{'request':<58}{'number':>7}{'half':>8}{'95 %':>8}{'most':>8}  (ms)"]
-    for name, seconds in [*taken.seconds.items(), ("all", taken.all())]:
+    for name, seconds in [*timings.seconds.items(), ("all", timings.all())]:
         numbers = (_within(seconds, 50), _most(seconds), max(seconds))
-        shown = "".join(f"{1000 * number:8.1f}" for number in numbers)
-        lines.append(f"{name:<58}{len(seconds):>7}{shown}")
+        cells = "".join(f"{1000 * number:8.1f}" for number in numbers)
+        lines.append(f"{name:<58}{len(seconds):>7}{cells}")
     return "\n".join(lines)
 
 

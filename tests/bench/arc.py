@@ -1,7 +1,7 @@
 """The back-end arc against a bare client of REST: `python -m tests.bench.arc [6|7]`.
 
-Both do the same to a private ARC CE, in turn: send the descriptions of 1,000 jobs, as many in a
-request, and ask for the status of 1,000. What is told is how many times as long ours takes.
+Both do the same to a private ARC CE, in turn: send the descriptions of 1,000 jobs, with the same
+number in a request, and ask for the status of 1,000. The result is the ratio of the times.
 """
 
 import json
@@ -24,18 +24,18 @@ from worker.domain.pilot import GROUP_SIZE
 
 
 class Sides:
-    """The same by our driver and by hand, as a user of their own each time."""
+    """The same work by our driver and by hand, each time as another user."""
 
     def __init__(self, testbed: Testbed, uow: UnitOfWork, folder: Path) -> None:
         self.site = ArcSite(testbed, folder, uow)
-        # Of a thousand jobs that A-REX has not heard of, its web service takes no more.
+        # The web service takes no more jobs while A-REX has not noticed a thousand.
         testbed.go_on()
         self.driver = self.site.driver(jobs_per_request=200, call_timeout=140)
         self.jobs: list[Job] = []
         self.ids: list[str] = []
 
     def submit(self) -> tuple[Callable[[], object], Callable[[], object]]:
-        # The first pilots of a proxy have it delegated; that is not repeated.
+        # The first pilots of a proxy delegate it; this is not repeated.
         [first] = self.driver.submit(self.site.orders(1))
         assert first.handle is not None
         orders = self.site.orders(GROUP_SIZE)
@@ -50,17 +50,17 @@ class Sides:
             assert len(self.jobs) == GROUP_SIZE
 
         def bare() -> None:
-            # A connection for each request, as a line of curl has.
+            # Each request has a connection of its own, as with curl.
             for _, body in bodies(again, 200):
-                told = self._post("new", body, "application/xml")
-                self.ids += [one["id"] for one in told["job"]]
+                answer = self._post("new", body, "application/xml")
+                self.ids += [one["id"] for one in answer["job"]]
             assert len(self.ids) == GROUP_SIZE
 
         return ours, bare
 
     def status(self) -> tuple[Callable[[], object], Callable[[], object]]:
         body = json.dumps({"job": [{"id": one} for one in self.ids]}).encode()
-        # The first look learns what the later ones need not ask for.
+        # The first question learns what later ones need not ask.
         self.driver.poll(self.jobs)
 
         def ours() -> None:
@@ -75,11 +75,11 @@ class Sides:
         self.site.end()
 
     def _delegation(self) -> str | None:
-        """Read which delegation the driver got."""
+        """Return the delegation of the driver."""
         with self.site.uow() as tx:
             query = "SELECT delegation FROM arc_identities WHERE owner = ?"
-            told = tx.connection.exec_driver_sql(query, (self.site.owner,))
-            return str(told.scalar_one())
+            cursor = tx.connection.exec_driver_sql(query, (self.site.owner,))
+            return str(cursor.scalar_one())
 
     def _post(self, action: str, body: bytes, kind: str) -> Any:
         url = self.site.tap.address(f"/arex/rest/1.0/jobs?action={action}")
@@ -89,7 +89,7 @@ class Sides:
 
 
 def rounds(testbed: Testbed, folder: Path, number: int = 3) -> Iterator[Sides]:
-    """Begin anew so many times."""
+    """Yield this number of new beginnings."""
     engine = make_engine(parse_url("sqlite://"))
     metadata.create_all(engine)
     for n in range(number):
@@ -100,16 +100,16 @@ def rounds(testbed: Testbed, folder: Path, number: int = 3) -> Iterator[Sides]:
 
 
 def main(version: str = "6") -> int:
-    """Measure at a CE of its own, print the ratios, and tell whether the aim is met."""
-    with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as made:
-        Path(made).chmod(0o711)
-        testbed = up(Path(made) / "arc", version)
+    """Measure at a CE of its own and print the ratios; the exit code is 0 if the aim is met."""
+    with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as place:
+        Path(place).chmod(0o711)
+        testbed = up(Path(place) / "arc", version)
         try:
-            found = ratios(rounds(testbed, Path(made)))
+            factors = ratios(rounds(testbed, Path(place)))
         finally:
-            down(Path(made) / "arc")
-    sys.stdout.write(json.dumps(found) + "\n")
-    return 0 if max(found.values()) <= AIM else 1
+            down(Path(place) / "arc")
+    sys.stdout.write(json.dumps(factors) + "\n")
+    return 0 if max(factors.values()) <= AIM else 1
 
 
 if __name__ == "__main__":

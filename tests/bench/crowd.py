@@ -1,4 +1,4 @@
-"""Several workers on the same CEs: how much more they do than one, and how they wait for locks."""
+"""Several workers on the same CEs: how much more they do than one, and their waits for locks."""
 
 import multiprocessing
 import time
@@ -19,7 +19,7 @@ SECONDS = 10.0
 BATCH = 20
 NUMBERS = (1, 2, 4, 8)
 LONGEST_WAIT = 0.1
-"""Seconds for which a lock may be waited for, at the median of those that are waited for."""
+"""Seconds that the median wait for a lock may last."""
 
 _WAITS = """
 SELECT extract(epoch FROM clock_timestamp() - waitstart) FROM pg_locks
@@ -28,23 +28,23 @@ WHERE NOT granted AND waitstart IS NOT NULL"""
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """What so many workers did at once."""
+    """The work of a number of workers at once."""
 
     workers: int
     pilots_per_second: float
     waits: int
-    """How often a look saw somebody wait for a lock."""
+    """The number of looks that saw a wait for a lock."""
     median_wait: float
-    """How long those had waited, in seconds."""
+    """The length of these waits, in seconds."""
 
     @property
-    def met(self) -> bool:
+    def is_met(self) -> bool:
         """Whether nobody waits for long."""
         return self.median_wait <= LONGEST_WAIT
 
 
 def crowds(world: World) -> list[Crowd]:
-    """Let one worker after the other join, on all CEs of a world."""
+    """Measure with one worker more each time, on all CEs of a world."""
     return [_crowd(world, number) for number in NUMBERS]
 
 
@@ -61,20 +61,20 @@ def _crowd(world: World, number: int) -> Crowd:
         member.start()
     begin.wait()
     waits = _look(world, time.monotonic() + SECONDS)
-    done = [lives.get() for _ in members]
+    counts = [lives.get() for _ in members]
     for member in members:
         member.join()
     world.clear()
     return Crowd(
         workers=number,
-        pilots_per_second=sum(done) / SECONDS,
+        pilots_per_second=sum(counts) / SECONDS,
         waits=len(waits),
         median_wait=median(waits) if waits else 0.0,
     )
 
 
 def _look(world: World, end: float) -> list[float]:
-    """Look again and again who waits for a lock, and for how long."""
+    """Look again and again for waits for a lock; return their lengths."""
     waits: list[float] = []
     while time.monotonic() < end:
         waits += [float(row[0]) for row in world.hand.execute(_WAITS)]
@@ -83,15 +83,15 @@ def _look(world: World, end: float) -> list[float]:
 
 
 def _work(url: str, ces: int, member: int, begin: Barrier, lives: "Queue[int]") -> None:
-    """Take pilots through their life, a batch on one CE after the other, until the time is over."""
+    """Take batches of pilots through their life, on one CE after the other, until the end."""
     ours = Ours(make_url(url), Counter())
     ours.submit([Grant(vo="vo-1", ce="ce-0001", count=1)])
     begin.wait()
-    end, done = time.monotonic() + SECONDS, 0
+    end, number = time.monotonic() + SECONDS, 0
     for turn in count(member * 7):
         if time.monotonic() >= end:
             break
         ce = f"ce-{turn % (ces - 1) + 1:04}"
-        done += ours.live([Grant(vo=f"vo-{turn % 4 + 1}", ce=ce, count=BATCH)])
+        number += ours.live([Grant(vo=f"vo-{turn % 4 + 1}", ce=ce, count=BATCH)])
     ours.engine.dispose()
-    lives.put(done)
+    lives.put(number)

@@ -1,9 +1,9 @@
-"""From end to end: how many pilots a second a site with simulated CEs takes through their life.
+"""From end to end: how many pilots a second live on a site with simulated CEs.
 
     python -m tests.bench.end_to_end [--ces 10] [--for 45]
 
 A real Celery with four pool processes, a real Redis and a PostgreSQL whose commits wait for the
-disk. What is counted is pilots that a CE accepted, and pilots that ended, after a warm-up.
+disk. After a warm-up it counts pilots that a CE accepted, and pilots that ended.
 """
 
 import argparse
@@ -47,10 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         began, before = time.monotonic(), _counts(database)
         time.sleep(options.seconds)
         seconds, after = time.monotonic() - began, _counts(database)
-    sent, ended = ((now - then) / seconds for now, then in zip(after, before, strict=True))
+    accepted_rate, end_rate = (
+        (now - then) / seconds for now, then in zip(after, before, strict=True)
+    )
     sys.stdout.write(
-        f"{options.ces} CEs, {os.cpu_count()} cores: {sent:,.0f} pilots a second accepted,"
-        f" {ended:,.0f} ended\n"
+        f"{options.ces} CEs, {os.cpu_count()} cores: {accepted_rate:,.0f} pilots a second accepted,"
+        f" {end_rate:,.0f} ended\n"
     )
     return 0
 

@@ -1,8 +1,8 @@
-"""The floor: what the database must do at the least, as raw psycopg statements.
+"""The floor: the least that the database must do, as raw psycopg statements.
 
 A pilot is one row with its VO, its CE and a unique stamp. It has no history, no limits and no
 locks: any number of rows is one statement and one commit. Nobody can be faster without giving up
-integrity, and nothing that our data layer promises beyond it is free; the ratio says its price.
+integrity. What our data layer promises beyond it costs time; the ratio is its price.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ UPDATE floor SET status = 'done', updated_at = %s WHERE ce_id = %s AND status = 
 
 
 class Floor:
-    """The same work without what Pilotage adds."""
+    """The same work without the promises of Pilotage."""
 
     def __init__(self, url: URL, counter: Counter) -> None:
         self.connection: psycopg.Connection[Any] = psycopg.connect(
@@ -40,12 +40,12 @@ class Floor:
         counter.install(self.connection)
 
     def stage(self, pair: tuple[int, int], count: int) -> list[int]:
-        """Put so many running pilots there."""
+        """Add this number of running pilots."""
         with self.connection.transaction():
             return [row[0] for row in self.connection.execute(STAGE, [*pair, count])]
 
     def clear_running(self, ce: int) -> None:
-        """Let a CE have no running pilots but those that are staged."""
+        """Leave a CE only the running pilots that are staged."""
         with self.connection.transaction():
             self.connection.execute(SWEEP, [NOW, ce])
 
@@ -64,11 +64,11 @@ class Floor:
             return len(self.connection.execute(DUE, [ce, NOW, limit]).fetchall())
 
     def cycle(self, ces: Sequence[int]) -> int:
-        """Read what is due at each CE, and end as many there."""
-        done = 0
+        """Read the due pilots of each CE, and end as many there."""
+        number = 0
         for ce in ces:
             with self.connection.transaction():
                 self.connection.execute(DUE, [ce, NOW, 1000]).fetchall()
             with self.connection.transaction():
-                done += self.connection.execute(SWEEP, [NOW, ce]).rowcount
-        return done
+                number += self.connection.execute(SWEEP, [NOW, ce]).rowcount
+        return number

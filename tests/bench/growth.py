@@ -1,7 +1,7 @@
-"""How the cost of a question, or of a pilot, grows with the pilots that there are.
+"""How the cost of a question, or of a pilot, grows with the number of pilots.
 
 Exponent: an operation that takes k times as long in a world n times as large has log k / log n.
-What history does not touch has 0, what reads all of it has 1.
+An operation that reads no history has 0, one that reads all of it has 1.
 """
 
 import math
@@ -23,7 +23,7 @@ from worker.services.observe.timings import QUESTIONS, Question, Subject
 from worker.services.runtime import Runtime
 
 FLAT = 0.1
-"""The greatest exponent of what is called flat."""
+"""The greatest exponent that counts as flat."""
 SUBJECT = Subject(ce=CE, vo="vo-1")
 GROWING = ("reserve, claim, record", "move", "due")
 
@@ -39,7 +39,7 @@ class Grown:
     """The growth from the smallest world to the largest."""
 
     @property
-    def met(self) -> bool:
+    def is_met(self) -> bool:
         """Whether it costs about the same in each world."""
         return self.exponent < FLAT
 
@@ -51,7 +51,9 @@ def grow(places: Sequence[tuple[int, Sides]], repetitions: int) -> list[Grown]:
         sides.world.settle()
     runtimes = [runtime_of(sides.world.url) for _, sides in places]
     lines = [
-        _grown(question.name, sizes, [partial(_ask, question, r) for r in runtimes], repetitions)
+        _growth_of(
+            question.name, sizes, [partial(_ask, question, r) for r in runtimes], repetitions
+        )
         for question in QUESTIONS
     ]
     for runtime in runtimes:
@@ -60,15 +62,15 @@ def grow(places: Sequence[tuple[int, Sides]], repetitions: int) -> list[Grown]:
         if operation.name in GROWING:
             works = [partial(_do, operation, sides) for _, sides in places]
             few = max(3, repetitions // 5) if operation.is_long else repetitions
-            lines.append(_grown(f"{operation.name} {operation.rows:,}", sizes, works, few))
+            lines.append(_growth_of(f"{operation.name} {operation.rows:,}", sizes, works, few))
     return lines
 
 
-def _grown(
+def _growth_of(
     name: str, sizes: tuple[int, ...], works: Sequence[Callable[[], float]], repetitions: int
 ) -> Grown:
     turns = [[work() for work in works] for _ in range(repetitions + 1)][1:]
-    # What slows the machine in a turn slows all worlds, so their ratio is taken turn by turn.
+    # A slow machine slows all worlds in a turn, so the ratio is computed turn by turn.
     ratio = median(turn[-1] / turn[0] for turn in turns)
     return Grown(
         name=name,
@@ -88,13 +90,13 @@ def _do(operation: Operation, sides: Sides) -> float:
     work = operation.ours(sides)
     begin = perf_counter()
     work()
-    taken = (perf_counter() - begin) * 1000
+    milliseconds = (perf_counter() - begin) * 1000
     sides.world.clear()
-    return taken
+    return milliseconds
 
 
 def runtime_of(url: URL) -> Runtime:
-    """Make a runtime that asks a world just after its moment."""
+    """Make a runtime for a world, just after its moment."""
     return Runtime(
         database=Database(url),
         backends={},

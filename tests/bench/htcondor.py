@@ -1,7 +1,7 @@
 """The back-end htcondor against HTCondor's own client: `python -m tests.bench.htcondor`.
 
 Both do the same to a private pool, in turn: submit 1,000 jobs that never start, and ask for the
-status of 1,000. What is told is how many times as long ours takes.
+status of 1,000. The result is how many times as long ours takes.
 """
 
 import json
@@ -37,7 +37,7 @@ queue Stamp from (
 
 
 class Sides:
-    """The same by our driver and by hand."""
+    """The same work by our driver and by hand."""
 
     def __init__(self, condor: Condor, uow: UnitOfWork) -> None:
         self.condor = condor
@@ -62,8 +62,8 @@ class Sides:
 
         def bare() -> None:
             words = ["-allusers", "-name", SCHEDD, "-json", "-constraint", constraint]
-            said = self.condor.call("q", *words, "-attributes", ",".join(ATTRIBUTES))
-            assert len(json.loads(said)) == GROUP_SIZE
+            output = self.condor.call("q", *words, "-attributes", ",".join(ATTRIBUTES))
+            assert len(json.loads(output)) == GROUP_SIZE
 
         def ours() -> None:
             assert len(self.site.driver().poll(self.jobs)) == GROUP_SIZE
@@ -79,7 +79,7 @@ class Sides:
 
 
 def rounds(condor: Condor, number: int = 5) -> Iterator[Sides]:
-    """Begin anew so many times."""
+    """Yield this number of new beginnings."""
     engine = make_engine(parse_url("sqlite://"))
     metadata.create_all(engine)
     for _ in range(number):
@@ -88,17 +88,17 @@ def rounds(condor: Condor, number: int = 5) -> Iterator[Sides]:
 
 
 def main() -> int:
-    """Measure on a pool of its own, print the ratios, and tell whether the aim is met."""
+    """Measure on a pool of its own and print the ratios; the exit code is 0 if the aim is met."""
     os.umask(0)
-    with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as made:
-        Path(made).chmod(0o711)
-        condor = up(Path(made) / "condor", with_parent=True)
+    with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as place:
+        Path(place).chmod(0o711)
+        condor = up(Path(place) / "condor", with_parent=True)
         try:
-            found = ratios(rounds(condor))
+            factors = ratios(rounds(condor))
         finally:
             remove(condor.kept.folder)
-    sys.stdout.write(json.dumps(found) + "\n")
-    return 0 if max(found.values()) <= AIM else 1
+    sys.stdout.write(json.dumps(factors) + "\n")
+    return 0 if max(factors.values()) <= AIM else 1
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """A large site in one database: `python -m tests.bench.large [--repeat 5]`.
 
 500 CEs hold 100,000 active pilots of 20 VOs. 1,000 pilots go to 450 of the CEs, each in its own
-transactions as dispatch does it, and what every tick and an operator read is read.
+transactions as with dispatch. Then it reads what every tick and an operator read.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
 from statistics import median
-from time import perf_counter
 
 from tests.bench.growth import runtime_of
 from tests.bench.operations import Sides, sides_in
 from tests.bench.server import server
-from tests.bench.world import Size, made
+from tests.bench.turns import seconds_of
+from tests.bench.world import Size, world_in
 from worker.domain.pilot import Grant
 from worker.services.observe.timings import QUESTIONS, Subject
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.large", description=__doc__)
     parser.add_argument("--repeat", type=int, default=5)
     repeat = parser.parse_args(argv).repeat
-    with server() as base, made(base, SITE) as world, sides_in(world) as sides:
+    with server() as base, world_in(base, SITE) as world, sides_in(world) as sides:
         world.settle()
         for name, seconds in zip(
             ("reserve", "claim and record"),
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for question in QUESTIONS:
             if question.name in ASKED:
                 ask = _bound(question.ask, runtime, subject)
-                _say(question.name, median([_seconds(ask) for _ in range(4 * repeat)][1:]))
+                _say(question.name, median([seconds_of(ask) for _ in range(4 * repeat)][1:]))
         runtime.database.close()
     return 0
 
@@ -60,20 +60,14 @@ def _submit(sides: Sides) -> tuple[float, float]:
         Grant(vo=f"vo-{n % SITE.vos + 1}", ce=f"ce-{n + 1:04}", count=each + (n < rest))
         for n in range(CES)
     ]
-    reserved = _seconds(lambda: sides.ours.reserve(grants))
-    sent = _seconds(lambda: [sides.ours.send(grant.ce, grant.count) for grant in grants])
+    reserve_seconds = seconds_of(lambda: sides.ours.reserve(grants))
+    send_seconds = seconds_of(lambda: [sides.ours.send(grant.ce, grant.count) for grant in grants])
     sides.world.clear()
-    return reserved, sent
+    return reserve_seconds, send_seconds
 
 
 def _bound(ask: Callable[..., object], *values: object) -> Callable[[], object]:
     return lambda: ask(*values)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = perf_counter()
-    work()
-    return perf_counter() - began
 
 
 def _say(name: str, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""How a measurement is made: both sides in turn, from the same beginning, many times."""
+"""A measurement: both sides in turn, from the same beginning, many times."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from time import perf_counter
 from tests.bench.operations import Operation, Sides
 
 WARM_UP = 7
-"""Connections open, statements are compiled, and the driver prepares after five executions."""
+"""Turns that open connections and compile statements; the driver prepares after five."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,14 @@ class Compared:
     most_statements: int | None
 
     @property
-    def met(self) -> bool:
-        """Whether ours is as cheap as it should be."""
+    def is_met(self) -> bool:
+        """Whether ours meets its goal."""
         is_short = self.most_statements is None or self.statements <= self.most_statements
         return self.ratio <= self.goal and is_short
 
 
 def compare(sides: Sides, operation: Operation, repetitions: int) -> Compared:
-    """Measure one operation on both sides, turn and turn about."""
+    """Measure one operation on both sides in turn."""
     sides.world.settle()
     warm_up = WARM_UP if not operation.is_long else 2
     pairs = [_pair(sides, operation, n) for n in range(warm_up + repetitions)][warm_up:]
@@ -52,7 +52,7 @@ def compare(sides: Sides, operation: Operation, repetitions: int) -> Compared:
 
 
 def _pair(sides: Sides, operation: Operation, turn: int) -> tuple[float, float]:
-    """Take the time of both; whoever was first is last the next time."""
+    """Measure both sides once; the order changes each turn."""
     if turn % 2:
         ours = _once(sides, operation.ours, operation.rows)
         return ours, _once(sides, operation.floor, operation.rows)
@@ -63,14 +63,14 @@ def _pair(sides: Sides, operation: Operation, turn: int) -> tuple[float, float]:
 def _once(sides: Sides, prepare: Callable[[Sides], Callable[[], int]], rows: int) -> float:
     work = prepare(sides)
     begin = perf_counter()
-    done = work()
-    taken = (perf_counter() - begin) * 1000
-    if done != rows:
-        raise AssertionError(f"{done} rows were done and not {rows}")
+    number = work()
+    milliseconds = (perf_counter() - begin) * 1000
+    if number != rows:
+        raise AssertionError(f"{number} rows were done and not {rows}")
     sides.world.clear()
-    return taken
+    return milliseconds
 
 
 def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    """Return the median of the ratios: what slowed the machine slowed both of a pair."""
+    """Return the median of the ratios: a slow machine slows both of a pair."""
     return math.floor(median(ours / floor for ours, floor in pairs) * 1000 + 0.5) / 1000

@@ -1,8 +1,8 @@
 """A compressed month: `python -m tests.bench.month [--days 30] [--pilots 20000] [--keep 3]`.
 
-Each day so many pilots live from their reservation to their end, what moved is folded and learnt,
-and what is older than it is kept is pruned, by the tasks themselves. While they prune, short cycles
-go on beside them: 20 pilots are reserved, sent, started and ended.
+Each day pilots live from their reservation to their end. The tasks themselves fold and learn what
+moved, and prune what is old. While they prune, short cycles go on beside them: 20 pilots are
+reserved, sent, started and ended.
 """
 
 import argparse
@@ -34,7 +34,7 @@ HOURS = 24
 CYCLE = 20
 AUTOVACUUM = {
     "autovacuum": "on",
-    # It looks each minute otherwise; here a day passes in some seconds.
+    # The default is each minute; here a day passes in some seconds.
     "autovacuum_naptime": "1s",
 }
 SIZES = """
@@ -44,7 +44,7 @@ SELECT relname, pg_total_relation_size(oid) AS size FROM pg_class
 
 @dataclass
 class Site:
-    """A database whose time is told by its owner."""
+    """A database whose clock the benchmark sets."""
 
     database: Database
     keep: timedelta
@@ -70,21 +70,21 @@ class Site:
         ids: list[int] = []
         for grant in grants:
             with self.database.uow() as tx:
-                claimed = pilots.claim(tx, grant.ce, grant.count, self.clock)
+                batch = pilots.claim(tx, grant.ce, grant.count, self.clock)
             receipts = [
                 pilots.receipt_move(one.pilot_id, handle=f"{one.pilot_id}.0", raw="PENDING")
-                for one in claimed
+                for one in batch
             ]
             with self.database.uow() as tx:
                 pilots.record(tx, receipts, self.clock)
-            ids += [one.pilot_id for one in claimed]
+            ids += [one.pilot_id for one in batch]
         for to, raw in ((Status.RUNNING, "RUNNING"), (Status.DONE, "COMPLETED")):
             moves = [Move(pilot_id=i, to=to, raw=raw, node=f"node{i % 100}") for i in ids]
             with self.database.uow() as tx:
                 mover.move(tx, moves, self.clock)
 
     def day(self, number: int) -> None:
-        """Let a day pass."""
+        """Live through a day."""
         for _ in range(HOURS):
             self.live(number // HOURS, NAMES[1:])
             self.clock += timedelta(hours=24 / HOURS)
@@ -95,16 +95,16 @@ class Site:
 
     def prune(self) -> int:
         """Prune until nothing old is left; return how many pilots were deleted."""
-        deleted = 0
+        total = 0
         while True:
             result = prune.prune(self.runtime)
-            deleted += result.counts.get("pilots", 0)
+            total += result.counts.get("pilots", 0)
             if not result.left:
-                return deleted
+                return total
 
     @contextmanager
     def in_cycles(self) -> Iterator[list[float]]:
-        """Go through one short cycle after the other; note how long each takes, in ms."""
+        """Run one short cycle after the other; collect the time of each, in ms."""
         stop = threading.Event()
         times: list[float] = []
 
@@ -130,30 +130,30 @@ class Site:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Play the days and print a line for each."""
-    chosen = _parser().parse_args(argv)
+    options = _parser().parse_args(argv)
     with (
         patch.dict(bench_server.DURABLE, AUTOVACUUM),
         bench_server.server() as base,
-        _site(base, timedelta(days=chosen.keep)) as site,
+        _site(base, timedelta(days=options.keep)) as site,
     ):
-        _say(f"{chosen.pilots:,} pilots a day, kept for {chosen.keep} days; MB with indexes, ms")
+        _say(f"{options.pilots:,} pilots a day, kept for {options.keep} days; MB with indexes, ms")
         _say(
             f"{'day':>4} {'pilots':>8} {'history':>8} {'tallies':>8} {'total':>8}"
             f" {'pruned':>8} {'seconds':>8} {'cycle':>8} {'beside':>8} {'longest':>8}"
         )
-        for day in range(1, chosen.days + 1):
-            site.day(chosen.pilots)
+        for day in range(1, options.days + 1):
+            site.day(options.pilots)
             with site.in_cycles() as alone:
                 time.sleep(1)
             begin = time.perf_counter()
             with site.in_cycles() as beside:
-                deleted = site.prune()
+                pilots = site.prune()
                 seconds = time.perf_counter() - begin
             sizes = site.sizes()
             tallies = sum(sizes[name] for name in ("tallies", "new_tallies", "pilot_counts"))
             _say(
                 f"{day:4} {sizes['pilots']:8.1f} {sizes['transitions']:8.1f} {tallies:8.1f}"
-                f" {sum(sizes.values()):8.1f} {deleted:8,} {seconds:8.1f} {median(alone):8.1f}"
+                f" {sum(sizes.values()):8.1f} {pilots:8,} {seconds:8.1f} {median(alone):8.1f}"
                 f" {median(beside):8.1f} {max(beside):8.1f}"
             )
     return 0

@@ -1,4 +1,4 @@
-"""What is measured, and how dear it may be."""
+"""The operations that are measured, with their goals."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from tests.bench.world import CE, World
 from worker.domain.pilot import Grant, Status
 
 CYCLE = 200
-"""Pilots of each CE that are due in a status cycle."""
+"""The pilots of each CE that are due in a status cycle."""
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Both sides in one world, and what each sends."""
+    """Both sides in one world, and the statements that each sends."""
 
     world: World
     ours: Ours
@@ -25,15 +25,15 @@ class Sides:
 
     @property
     def pair(self) -> tuple[int, int]:
-        """The keys of the VO and of the CE that is measured."""
+        """The keys of the VO and of the measured CE."""
         return self.world.keys()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What both sides do with so many rows, and how many times as long ours may take.
+    """The work of both sides on a number of rows, and how many times as long ours may take.
 
-    Each side gets what is staged for it; staging is not measured.
+    The rows of each side are staged for it; staging is not measured.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Operation:
     ours: Callable[[Sides], Callable[[], int]]
     floor: Callable[[Sides], Callable[[], int]]
     statements: int | None = None
-    """How many statements ours may send, if there is a goal."""
+    """The statements that ours may send, if there is a goal."""
 
     @property
     def is_long(self) -> bool:

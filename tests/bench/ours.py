@@ -1,4 +1,4 @@
-"""Our side: each operation as a service would call it, in a unit of work."""
+"""Our side: each operation as a service calls it, in a unit of work."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,9 +26,9 @@ class Ours:
 
     def live(self, grants: Sequence[Grant]) -> int:
         """Take pilots from their reservation to their end; return how many."""
-        sent = [pilot for grant in grants for pilot in self._reserve_and_send(grant)]
-        self.start(sent)
-        return self.move(sent)
+        ids = [pilot for grant in grants for pilot in self._reserve_and_send(grant)]
+        self.start(ids)
+        return self.move(ids)
 
     def _reserve_and_send(self, grant: Grant) -> list[int]:
         with self.uow() as tx:
@@ -39,7 +39,7 @@ class Ours:
     def send(self, ce: str, limit: int) -> int:
         """Claim the reserved pilots of a CE and record that it took them, as dispatch does."""
         with self.uow() as tx:
-            claimed = pilots.claim(tx, ce, limit, NOW)
+            batch = pilots.claim(tx, ce, limit, NOW)
         receipts = [
             pilots.receipt_move(
                 pilot_id=pilot.pilot_id,
@@ -47,15 +47,15 @@ class Ours:
                 raw="PENDING",
                 next_check_at=LATER,
             )
-            for pilot in claimed
+            for pilot in batch
         ]
         with self.uow() as tx:
             return len(pilots.record(tx, receipts, NOW).moved)
 
     def submit(self, grants: Sequence[Grant]) -> int:
-        """Reserve, claim and record: all that is done until a CE has the pilots."""
-        reserved = self.reserve(grants)
-        return sum(self.send(ce, reserved) for ce in dict.fromkeys(grant.ce for grant in grants))
+        """Reserve, claim and record: all the work until a CE has the pilots."""
+        ids = self.reserve(grants)
+        return sum(self.send(ce, ids) for ce in dict.fromkeys(grant.ce for grant in grants))
 
     def move(self, ids: Sequence[int]) -> int:
         moves = [Move(pilot_id=i, to=Status.DONE, raw="COMPLETED", exit_code=0) for i in ids]
@@ -70,7 +70,7 @@ class Ours:
         with self.uow() as tx:
             return len(mover.move(tx, moves, NOW).moved)
 
-    def checked(self, ids: Sequence[int], due_at: datetime = LATER) -> int:
+    def check(self, ids: Sequence[int], due_at: datetime = LATER) -> int:
         checks = [Check(pilot_id=i, next_check_at=due_at) for i in ids]
         with self.uow() as tx:
             pilots.checked(tx, checks, NOW)
@@ -81,10 +81,10 @@ class Ours:
             return len(pilot_reads.due(tx, ce, NOW, limit))
 
     def cycle(self, ces: Sequence[str]) -> int:
-        """Read what is due at each CE, and end it."""
-        done = 0
+        """Read the due pilots of each CE, and end them."""
+        number = 0
         for ce in ces:
             with self.uow() as tx:
-                due = pilot_reads.due(tx, ce, NOW, 1000)
-            done += self.move([pilot.id for pilot in due])
-        return done
+                rows = pilot_reads.due(tx, ce, NOW, 1000)
+            number += self.move([pilot.id for pilot in rows])
+        return number

@@ -1,4 +1,4 @@
-"""The results as tables and as JSON, and beside those of the last stored run."""
+"""The results as tables and as JSON, and compared with the last stored run."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tests.bench.measure import Compared
 from tests.bench.whole import Figure
 
 NOISE = 1.25
-"""A ratio that is so many times as large as before got slower; less is the machine's noise."""
+"""A ratio that has grown by more than this factor got slower; less is the machine's noise."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class Results:
     crowds: list[Crowd] = field(default_factory=list)
 
     @property
-    def met(self) -> bool:
+    def is_met(self) -> bool:
         """Whether every goal is met."""
         return (
-            all(line.met for line in self.compared)
-            and all(figure.met for figure in self.figures)
-            and all(line.met for line in self.crowds)
-            and all(line.met for lines in self.growth.values() for line in lines)
+            all(line.is_met for line in self.compared)
+            and all(figure.is_met for figure in self.figures)
+            and all(line.is_met for line in self.crowds)
+            and all(line.is_met for lines in self.growth.values() for line in lines)
         )
 
     def as_json(self) -> str:
-        """Write everything down for a program."""
+        """Return everything for a program."""
         return json.dumps(
             {
                 "server": self.server,
@@ -50,7 +50,7 @@ class Results:
         )
 
 
-def compared(lines: Sequence[Compared]) -> str:
+def comparison(lines: Sequence[Compared]) -> str:
     """Lay out the comparison with the floor."""
     head = ("operation", "rows", "ours ms", "floor ms", "ratio", "goal", "statements", "")
     return _table(
@@ -64,7 +64,7 @@ def compared(lines: Sequence[Compared]) -> str:
                 f"{line.ratio:.2f}",
                 f"{line.goal:g}",
                 str(line.statements),
-                _verdict(met=line.met),
+                _verdict(is_met=line.is_met),
             )
             for line in lines
         ],
@@ -72,15 +72,18 @@ def compared(lines: Sequence[Compared]) -> str:
 
 
 def figures(lines: Sequence[Figure]) -> str:
-    """Lay out what has no floor."""
+    """Lay out the figures without a floor."""
     return _table(
         ("", "value", "goal", "unit", ""),
-        [(f.name, f"{f.value:,.0f}", f"{f.goal:,g}", f.unit, _verdict(met=f.met)) for f in lines],
+        [
+            (f.name, f"{f.value:,.0f}", f"{f.goal:,g}", f.unit, _verdict(is_met=f.is_met))
+            for f in lines
+        ],
     )
 
 
 def crowds(lines: Sequence[Crowd]) -> str:
-    """Lay out what several workers do."""
+    """Lay out the work of several workers."""
     return _table(
         ("workers", "lives per second", "times one", "waits", "median wait ms", ""),
         [
@@ -90,14 +93,14 @@ def crowds(lines: Sequence[Crowd]) -> str:
                 f"{line.pilots_per_second / lines[0].pilots_per_second:.2f}",
                 str(line.waits),
                 f"{1000 * line.median_wait:.1f}",
-                _verdict(met=line.met),
+                _verdict(is_met=line.is_met),
             )
             for line in lines
         ],
     )
 
 
-def grown(by: str, lines: Sequence[Grown]) -> str:
+def growth_table(by: str, lines: Sequence[Grown]) -> str:
     """Lay out how costs grow."""
     head = (f"ms, by {by}", *(f"{size:,}" for size in lines[0].sizes), "exponent", "")
     return _table(
@@ -107,7 +110,7 @@ def grown(by: str, lines: Sequence[Grown]) -> str:
                 line.name,
                 *(f"{ms:.2f}" for ms in line.ms),
                 f"{line.exponent:.2f}",
-                _verdict(met=line.met),
+                _verdict(is_met=line.is_met),
             )
             for line in lines
         ],
@@ -115,7 +118,7 @@ def grown(by: str, lines: Sequence[Grown]) -> str:
 
 
 def slower(now: Results, before: dict[str, Any]) -> list[str]:
-    """Name what got slower than in a stored run: by its ratio to the floor, never by its time."""
+    """Name what got slower than in a stored run, by its ratio to the floor and not by its time."""
     ratios = {(line["operation"], line["rows"]): line["ratio"] for line in before["compared"]}
     sentences = []
     for line in now.compared:
@@ -145,8 +148,8 @@ def slower(now: Results, before: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _verdict(*, met: bool) -> str:
-    return "met" if met else "MISSED"
+def _verdict(*, is_met: bool) -> str:
+    return "met" if is_met else "MISSED"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

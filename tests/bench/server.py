@@ -1,6 +1,6 @@
-"""The server to measure on: the one that was named, or a private one like that of the tests.
+"""The server to measure on: the configured one, or a private one like that of the tests.
 
-Unlike theirs it is durable: a commit waits for the disk, as it does in production.
+The private one is durable: a commit waits for the disk, as in production.
 """
 
 import os
@@ -29,24 +29,24 @@ DURABLE = {
 
 @contextmanager
 def server() -> Iterator[URL]:
-    """Give the server that was named, or start one and stop it at the end."""
-    given = servers.test_url(dict(os.environ))
-    if given:
-        yield parse_url(given)
+    """Yield the configured server, or start one and stop it at the end."""
+    url_text = servers.test_url(dict(os.environ))
+    if url_text:
+        yield parse_url(url_text)
         return
     places = [*servers.binaries(), *servers.wheel()]
     if not places:
         raise SystemExit(f"no PostgreSQL is installed; name a server in {servers.URL_VARIABLE}")
     folder = Path(tempfile.mkdtemp(prefix="pilotage-bench-"))
     try:
-        with _started(places[0], folder) as url:
+        with _start(places[0], folder) as url:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _started(place: Path, folder: Path) -> Iterator[URL]:
+def _start(place: Path, folder: Path) -> Iterator[URL]:
     folder.chmod(0o711)
     password = secrets.token_urlsafe(16)
     (folder / "password").touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""What both sides have: a fixed moment, and a count of the statements that were sent."""
+"""Shared by both sides: a fixed moment, and a counter of statements."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,12 @@ LATER = NOW + 2 * MINUTE
 
 @dataclass
 class Counter:
-    """How many statements a side sent; BEGIN and COMMIT, which both need, are not counted."""
+    """Counts the statements of a side, without BEGIN and COMMIT, which both need."""
 
     statements: int = 0
 
     def install(self, connection: psycopg.Connection[Any]) -> None:
-        """Count on this connection from now on, a ping of the pool included."""
+        """Count on this connection from now on, including a ping of the pool."""
         counter = self
 
         class Counting(psycopg.Cursor[Any]):

@@ -1,7 +1,7 @@
 """Compare the driver of slurm with Slurm's own programs: `python -m tests.bench.slurm`.
 
-A thousand pilots are submitted, and asked after while they wait and when they have ended, by turns
-with the bare program that does the same in bulk.
+The driver submits a thousand pilots, and asks for their status while they wait and after their end.
+In turn with it, the bare program does the same in bulk.
 """
 
 import resource
@@ -31,15 +31,15 @@ MANY = 1000
 TURNS = 20
 AIM = 1.5
 WAITING = "closed"
-"""The partition where nothing starts."""
+"""The partition in which nothing starts."""
 RUNNING = "main"
 SCRIPT = "#!/bin/sh\nexit 0\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """How long the driver and the bare program took, and how long the processor was at work for
-    the driver beyond that; in ms, in the median."""
+    """The time of the driver and of the bare program, and the processor time that the driver took
+    beyond that; medians, in ms."""
 
     what: str
     ours: float
@@ -48,7 +48,7 @@ class Ratio:
 
     @property
     def ratio(self) -> float:
-        """Tell how many times as long the driver takes."""
+        """How many times as long the driver takes."""
         return self.ours / self.bare
 
     def __str__(self) -> str:
@@ -59,34 +59,34 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Bench:
-    """A Slurm, and a driver of it."""
+    """A Slurm, and a driver for it."""
 
     cluster: slurm.Slurm
     driver: Guard
 
     def submission(self) -> Ratio:
-        """An array of a thousand."""
+        """Submit an array of a thousand."""
         words = ["sbatch", "--parsable", f"--partition={WAITING}", f"--array=0-{MANY - 1}"]
         words.append("--output=/dev/null")
-        sent = [orders() for _ in range(TURNS)]
+        batches = [orders() for _ in range(TURNS)]
         return self._compare(
             "submission of 1,000",
-            lambda: self.driver.submit(sent.pop()),
+            lambda: self.driver.submit(batches.pop()),
             lambda: self.cluster.call(*words, said=SCRIPT),
         )
 
-    def waiting(self) -> Ratio:
-        """A thousand that wait, of which Slurm keeps one record."""
-        return self._status("1,000 that wait", self._sent())
+    def status_of_waiting(self) -> Ratio:
+        """Ask for a thousand that wait: Slurm keeps one record of them."""
+        return self._status("1,000 that wait", self._send())
 
-    def ended(self) -> Ratio:
-        """A thousand that have ended, of which Slurm keeps a record each."""
-        jobs = self._sent()
+    def status_at_end(self) -> Ratio:
+        """Ask for a thousand that have ended: Slurm keeps a record of each."""
+        jobs = self._send()
         while not all(one.status in FINAL for one in self.driver.poll(jobs)):
             time.sleep(1)
         return self._status("1,000 that have ended", jobs)
 
-    def _sent(self) -> list[Job]:
+    def _send(self) -> list[Job]:
         receipts = self.driver.submit(orders())
         return [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
 
@@ -101,9 +101,9 @@ class Bench:
         took: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
         for _ in range(TURNS):
             for name, work in (("ours", ours), ("bare", bare)):
-                began, used = time.perf_counter(), _processor_time()
+                began, busy = time.perf_counter(), _processor_time()
                 work()
-                took[name].append((time.perf_counter() - began, _processor_time() - used))
+                took[name].append((time.perf_counter() - began, _processor_time() - busy))
         (ours_s, ours_used), (bare_s, bare_used) = (
             [statistics.median(column) for column in zip(*times, strict=True)]
             for times in took.values()
@@ -117,9 +117,9 @@ class Bench:
 
 
 def _processor_time() -> float:
-    """Tell how long this process and those that it started have been at work."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    """Return the processor time of this process and its children."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in usages)
 
 
 def orders() -> list[Order]:
@@ -129,7 +129,7 @@ def orders() -> list[Order]:
 
 @contextmanager
 def bench(folder: Path, partition: str) -> Iterator[Bench]:
-    """Start a Slurm, and make a driver of it."""
+    """Start a Slurm, and make a driver for it."""
     folder.mkdir(mode=0o755)
     backends = registry.discover()
     cluster = slurm.up(folder / "slurm", with_parent=True)
@@ -155,16 +155,16 @@ def bench(folder: Path, partition: str) -> Iterator[Bench]:
 
 
 def main() -> int:
-    """Measure, print, and tell by the exit code whether every aim is met."""
+    """Measure and print; the exit code is 0 if every aim is met."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         head = f"{'ours ms':>8} {'bare ms':>8} {'ratio':>6} {'extra ms':>8}"
         sys.stdout.write(f"{'':<32} {head}\n")
-        # PageRequest while there are these thousand only.
-        with bench(Path(folder) / "one", WAITING) as made:
-            ratios = [made.waiting(), made.submission()]
-        with bench(Path(folder) / "two", RUNNING) as made:
-            ratios.append(made.ended())
+        # These come first, while Slurm has only this thousand.
+        with bench(Path(folder) / "one", WAITING) as first:
+            ratios = [first.status_of_waiting(), first.submission()]
+        with bench(Path(folder) / "two", RUNNING) as second:
+            ratios.append(second.status_at_end())
     for ratio in ratios:
         sys.stdout.write(f"{ratio}\n")
     return 0 if all(ratio.ratio <= AIM for ratio in ratios) else 1

@@ -1,4 +1,4 @@
-"""What has no floor: the log that a pilot's life writes, and the policy's round."""
+"""Figures without a floor: the log that a pilot's life writes, and the policy's round."""
 
 from dataclasses import dataclass
 
@@ -20,48 +20,46 @@ class Figure:
     goal: float
 
     @property
-    def met(self) -> bool:
-        """Whether it is as small as it should be."""
+    def is_met(self) -> bool:
+        """Whether it meets its goal."""
         return self.value <= self.goal
 
 
 def wal_of_a_life(sides: Sides) -> Figure:
     """Measure the write-ahead log of pilots from their reservation to their end.
 
-    A checkpoint comes before, and lives that are not counted: the first change of a page after a
-    checkpoint logs the whole page, which says more of the checkpoints than of pilots.
+    A checkpoint and some uncounted lives come before: the first change of a page after a checkpoint
+    logs the whole page, which measures checkpoints and not pilots.
     """
     sides.world.settle()
     sides.world.hand.execute("CHECKPOINT")
     _live(sides)
     begin = _position(sides)
     _live(sides)
-    written = _position(sides) - begin
+    size = _position(sides) - begin
     sides.world.clear()
     return Figure(
-        name="write-ahead log of a pilot's life", value=written / LIVES, unit="bytes", goal=3_500
+        name="write-ahead log of a pilot's life", value=size / LIVES, unit="bytes", goal=3_500
     )
 
 
 def wal_of_a_check(sides: Sides) -> Figure:
     """Measure the log of a check that changes no status, as most of them do.
 
-    Each check sets when the next is due. With the same time again it would write no index.
+    Each check sets another time for the next one; with the same time it would write no index.
     """
     ids = sides.world.stage(Status.SUBMITTED, LIVES)
     sides.world.hand.execute("CHECKPOINT")
-    sides.ours.checked(ids, LATER)
+    sides.ours.check(ids, LATER)
     begin = _position(sides)
-    sides.ours.checked(ids, LATER + MINUTE)
-    written = _position(sides) - begin
+    sides.ours.check(ids, LATER + MINUTE)
+    size = _position(sides) - begin
     sides.world.clear()
-    return Figure(
-        name="write-ahead log of a check", value=written / LIVES, unit="bytes", goal=1_000
-    )
+    return Figure(name="write-ahead log of a check", value=size / LIVES, unit="bytes", goal=1_000)
 
 
 def disk_of_a_pilot(world: World) -> Figure:
-    """Measure what a pilot that is over takes on the disk, with its history and all indexes."""
+    """Measure the disk space of a final pilot, with its history and all indexes."""
     row = world.hand.execute(
         "SELECT (pg_total_relation_size('pilots') + pg_total_relation_size('transitions'))"
         " / (SELECT count(*) FROM pilots)"
@@ -72,8 +70,8 @@ def disk_of_a_pilot(world: World) -> Figure:
 def _live(sides: Sides) -> None:
     last = _last(sides)
     sides.ours.submit(sides.world.grants(LIVES))
-    made = sides.world.hand.execute("SELECT id FROM pilots WHERE id > %s", [last])
-    ids = [row[0] for row in made]
+    rows = sides.world.hand.execute("SELECT id FROM pilots WHERE id > %s", [last])
+    ids = [row[0] for row in rows]
     sides.ours.start(ids)
     sides.ours.move(ids)
 

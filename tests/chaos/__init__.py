@@ -1,1 +1,1 @@
-"""Chaos: the real system under load while a seeded tormentor breaks whatever it leans on."""
+"""Chaos: the real system under load, while a seeded tormentor breaks what it depends on."""

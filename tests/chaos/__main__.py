@@ -1,8 +1,8 @@
 """Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]
 [--upgrade]`.
 
-The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover, by our
-own count or by that of the judge of the evidence; the folder of the run is then kept.
+The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover, as we
+count or as the judge of the evidence counts; the folder of the run is then kept.
 """
 
 import argparse
@@ -27,38 +27,38 @@ JUDGE = Path(__file__).parent / "judge.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run, print, and tell by the exit code whether every promise held."""
+    """Run and print the report; the exit code is 0 if every promise held."""
     parser = _parser()
-    asked = parser.parse_args(argv)
-    if asked.upgrade and asked.ce not in UPGRADED:
+    arguments = parser.parse_args(argv)
+    if arguments.upgrade and arguments.ce not in UPGRADED:
         parser.error(f"--upgrade needs one of these CEs: {', '.join(UPGRADED)}")
     plan = Plan(
-        kills=asked.kills,
-        seed=asked.seed,
-        ce=asked.ce,
-        seconds=asked.seconds,
-        starts=asked.starts,
-        upgrade=asked.upgrade,
+        kills=arguments.kills,
+        seed=arguments.seed,
+        ce=arguments.ce,
+        seconds=arguments.seconds,
+        starts=arguments.starts,
+        upgrade=arguments.upgrade,
     )
     folder = Path(tempfile.mkdtemp(prefix="pilotage-chaos-"))
     folder.chmod(0o711)
     _say(f"logs and journal: {folder}")
     try:
-        found = run(plan, folder)
+        report = run(plan, folder)
     except LookupError as problem:
         _say(f"the run cannot be made: {problem}")
         return UNABLE
     evidence = folder / NAME
     words = [sys.executable, str(JUDGE), str(evidence)]
-    judged = subprocess.run(words, check=False, capture_output=True, text=True)
-    code = judged.returncode if found.verdict.is_clean else 1
-    told = {**found.as_json(), "exit_code": code}
-    if asked.json:
-        asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-        shutil.copy(evidence, asked.json.with_suffix(SUFFIX))
-    _say(as_text(told))
-    _say(f"the judge of the evidence: {'; '.join(judged.stdout.splitlines())}{judged.stderr}")
-    if code or asked.keep:
+    judgement = subprocess.run(words, check=False, capture_output=True, text=True)
+    code = judgement.returncode if report.verdict.is_clean else 1
+    summary = {**report.as_json(), "exit_code": code}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        shutil.copy(evidence, arguments.json.with_suffix(SUFFIX))
+    _say(as_text(summary))
+    _say(f"the judge of the evidence: {'; '.join(judgement.stdout.splitlines())}{judgement.stderr}")
+    if code or arguments.keep:
         _say(f"kept: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,11 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _duration(told: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", told)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{told!r} is no duration; write 90s, 15m or 1h")
-    return float(found[1]) * UNITS[found[2]]
+def _duration(words: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", words)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{words!r} is no duration; write 90s, 15m or 1h")
+    return float(match[1]) * UNITS[match[2]]
 
 
 def _say(words: str) -> None:

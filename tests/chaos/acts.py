@@ -1,4 +1,4 @@
-"""What the tormentor does to processes and servers."""
+"""The acts of the tormentor against processes and servers."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ WAYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 
 
 def kill_process(world: World, dice: Random) -> list[Wound] | None:
-    """Kill a process of a pool; seldom one of a worker that is only beginning."""
+    """Kill a process of a pool; seldom one of a worker that is still starting."""
     children = _children(world, beginning=dice.random() < SELDOM)
     victim = pick(dice, children)
     if victim is None or not send(victim, signal.SIGKILL):
@@ -30,7 +30,7 @@ def kill_process(world: World, dice: Random) -> list[Wound] | None:
 
 
 def kill_caller(world: World, dice: Random) -> list[Wound] | None:
-    """Kill a process in the middle of a call to a CE, at some moment of it."""
+    """Kill a process at some moment of its call to a CE."""
     wait, stops, pause = dice.uniform(0, 0.08), dice.random() < 0.3, dice.uniform(0.2, 4)
     end = time.monotonic() + LOOK_FOR_A_CALL
     while time.monotonic() < end:
@@ -40,19 +40,19 @@ def kill_caller(world: World, dice: Random) -> list[Wound] | None:
         if victim is not None and (doubtful := _in_doubt(world)):
             helper = callers[victim]
             if stops and helper is not None:
-                held = Held([helper])
-                world.later(pause, held.let_go)
+                stopped_helper = Held([helper])
+                world.later(pause, stopped_helper.let_go)
             time.sleep(wait)
             if not send(victim, signal.SIGKILL):
                 return None
-            settled = stages([f"moved:{stamp}" for stamp in doubtful])
-            return [Wound("killed while it called a CE", "", time.monotonic(), settled)]
+            recovery = stages([f"moved:{stamp}" for stamp in doubtful])
+            return [Wound("killed while it called a CE", "", time.monotonic(), recovery)]
         time.sleep(0.02)
     return None
 
 
 def kill_worker(world: World, dice: Random) -> list[Wound] | None:
-    """Kill a worker; its pool is left to find out."""
+    """Kill a worker, but not its pool."""
     return _kill_member(world, dice, "worker killed", whole=False)
 
 
@@ -68,24 +68,24 @@ def kill_beat(world: World, dice: Random) -> list[Wound] | None:
     if victim is None:
         return None
     member = beats[victim]
-    member.struck = True
+    member.is_struck = True
     send(victim, signal.SIGKILL)
     back = stages([f"began:{member.name}"], ["ticked"])
     return [Wound("beat killed", member.name, time.monotonic(), back, strikes=True)]
 
 
 def freeze_worker(world: World, dice: Random) -> list[Wound] | None:
-    """Stop a worker with its pool for a while; now and then for longer than its leases last."""
+    """Freeze a worker with its pool for a while; sometimes for longer than its leases last."""
     seconds = dice.uniform(1, 6) if dice.random() < 0.7 else world.time_limit * 1.2 + 3
     workers = {m.pid: m for m in world.fleet.alive(workers=True) if m.pid is not None}
     victim = pick(dice, workers)
     if victim is None:
         return None
-    held = Held([victim, *children_of([victim])])
+    stopped_worker = Held([victim, *children_of([victim])])
     name = workers[victim].name
 
     def thaw() -> None:
-        held.let_go()
+        stopped_worker.let_go()
         again = stages([f"did:{name}"])
         world.pulse.strike([Wound("worker frozen", name, time.monotonic(), again, strikes=True)])
 
@@ -94,17 +94,17 @@ def freeze_worker(world: World, dice: Random) -> list[Wound] | None:
 
 
 def freeze_process(world: World, dice: Random) -> list[Wound] | None:
-    """Stop a process of a pool for a while."""
+    """Freeze a process of a pool for a while."""
     seconds = dice.uniform(1, world.time_limit * 1.5)
     children = _children(world)
     victim = pick(dice, children)
     if victim is None:
         return None
-    held = Held([victim])
+    stopped_process = Held([victim])
     name = children[victim].name
 
     def thaw() -> None:
-        held.let_go()
+        stopped_process.let_go()
         wound = Wound("pool process frozen", name, time.monotonic(), stages([f"did:{name}"]))
         world.pulse.strike([wound])
 
@@ -113,7 +113,7 @@ def freeze_process(world: World, dice: Random) -> list[Wound] | None:
 
 
 def flush(world: World, dice: Random) -> list[Wound] | None:
-    """Throw every message away."""
+    """Delete every message."""
     if "redis" in world.out:
         return None
     with suppress(redis.RedisError):
@@ -122,13 +122,13 @@ def flush(world: World, dice: Random) -> list[Wound] | None:
 
 
 def restart_redis(world: World, dice: Random) -> list[Wound] | None:
-    """End Redis with all that is in it, and bring it back after a while."""
+    """Stop Redis with all its content, and start it after a while."""
     how = (signal.SIGTERM, signal.SIGKILL)
     return _restart(world, dice, "redis", world.redis, how, "Redis restarted")
 
 
 def restart_postgresql(world: World, dice: Random) -> list[Wound] | None:
-    """End PostgreSQL in one of the three ways, and bring it back after a while."""
+    """Stop PostgreSQL in one of the three ways, and start it after a while."""
     return _restart(world, dice, "postgresql", world.postgresql, WAYS, "PostgreSQL restarted")
 
 
@@ -166,14 +166,14 @@ FILL_DISK = Act("fill the disk", 1, fill_disk)
 
 
 def _kill_member(world: World, dice: Random, kind: str, *, whole: bool) -> list[Wound] | None:
-    """Kill one, unless half of them are down already: then there is little left to torment."""
+    """Kill a worker, unless half of them are down already."""
     workers = _workers(world, beginning=dice.random() < SELDOM)
     victim = pick(dice, workers)
     all_of_them = sum(member.is_worker for member in world.fleet.members)
     if victim is None or len(workers) * 2 <= all_of_them:
         return None
     member = workers[victim]
-    member.struck = True
+    member.is_struck = True
     for pid in [victim, *(children_of([victim]) if whole else ())]:
         send(pid, signal.SIGKILL)
     back = stages([f"began:{member.name}"], [f"did:{member.name}"])
@@ -188,7 +188,7 @@ def _restart(
     ways: Sequence[signal.Signals],
     kind: str,
 ) -> list[Wound] | None:
-    """End a server in one of these ways, and bring it back after a while."""
+    """Stop a server in one of these ways, and start it after a while."""
     seconds, how = dice.uniform(0.5, 4), dice.choice(ways)
     if name in world.out:
         return None
@@ -205,7 +205,7 @@ def _restart(
 
 
 def _server_wounds(world: World, kind: str) -> list[Wound]:
-    """A server is back: pilots go on, by a tick since then, and each worker works again."""
+    """Return the wounds of a server's stop: they heal by a tick and a move, and by each worker."""
     now = time.monotonic()
     names = [member.name for member in world.fleet.alive(workers=True)]
     return [
@@ -215,7 +215,7 @@ def _server_wounds(world: World, kind: str) -> list[Wound]:
 
 
 def _workers(world: World, *, beginning: bool = True) -> dict[int, Member]:
-    """List the workers by their pids, those that are only beginning only if asked for."""
+    """Return the workers by their pids; `beginning` includes those that are still starting."""
     return {
         m.pid: m
         for m in world.fleet.alive(workers=True)
@@ -229,7 +229,7 @@ def _children(world: World, *, beginning: bool = True) -> dict[int, Member]:
 
 
 def _in_doubt(world: World) -> list[str]:
-    """Read which pilots are being sent, if anybody can tell."""
+    """Return the stamps of the pilots that are being sent, if the database answers."""
     query = "SELECT stamp FROM pilots WHERE status = 'submitting'"
     with (
         suppress(psycopg.Error),

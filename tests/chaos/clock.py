@@ -1,7 +1,7 @@
 """Celery on a host whose clock a test sets: `python -m tests.chaos.clock FILE worker …`.
 
-In our program, Celery and kombu the clock is off by the seconds that the file holds, read anew each
-time. What counts seconds that nobody can set goes on as it is, as on a real host.
+In our program, Celery and kombu the clock is off by the seconds in the file, which is read each
+time. The monotonic clock stays as it is, as on a real host.
 """
 
 import sys
@@ -13,11 +13,11 @@ from typing import Any
 from celery.__main__ import main
 
 LOADED = ("celery.app.amqp", "celery.beat", "celery.worker.request", "worker.celery")
-"""What must be there before its clock can be set."""
+"""Modules to import before their clocks are set."""
 
 
 def set_clock(file: Path) -> None:
-    """Let the clock of this process, and of those that it forks, be off as the file says."""
+    """Set the clock of this process, and of those that it forks, off as the file says."""
 
     class Kind(type):
         def __instancecheck__(cls, it: object) -> bool:

@@ -1,4 +1,4 @@
-"""A world for a test: it begins in the test, and is gone after it."""
+"""A world for a test: it begins in the test, and is removed after it."""
 
 import shutil
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.making import Shape
-from tests.chaos.making import world as made
+from tests.chaos.making import world as world_of
 from tests.chaos.world import World
 from tests.session import PLAN
 
@@ -20,7 +20,7 @@ Make = Callable[[Shape], World]
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Make a world of this shape; without its servers, the test is skipped."""
     plan = request.config.stash[PLAN]
-    # Another user, that of the server, must be able to enter it.
+    # The user of the server must be able to enter it.
     folder = Path(tempfile.mkdtemp(prefix="pilotage-tests-chaos-"))
     folder.chmod(0o711)
     with ExitStack() as stack:
@@ -28,7 +28,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
         def build(shape: Shape) -> World:
             try:
-                return stack.enter_context(made(folder, shape))
+                return stack.enter_context(world_of(folder, shape))
             except LookupError as problem:
                 say = pytest.fail if plan.required else pytest.skip
                 say(str(problem))

@@ -1,4 +1,4 @@
-"""The beginning and the end of a run: begin to work; settle when the faults are over; judge."""
+"""The beginning and the end of a run: begin to work, settle after the faults, and judge."""
 
 import signal
 import time
@@ -17,24 +17,24 @@ BETWEEN_LOOKS = 2.0
 def begin(world: World) -> None:
     """Start everybody, and wait until pilots come to the CEs."""
     world.fleet.start()
-    wanted = [*(f"began:{member.name}" for member in world.fleet.members), "accepted"]
+    events = [*(f"began:{member.name}" for member in world.fleet.members), "accepted"]
 
-    def missing() -> list[str]:
-        return [event for event in wanted if event not in world.pulse.last]
+    def missing_events() -> list[str]:
+        return [event for event in events if event not in world.pulse.last]
 
-    if not world.reaches(lambda: not missing(), progress=missing):
+    if not world.reaches(lambda: not missing_events(), progress=missing_events):
         raise LookupError("the site did not begin to work")
 
 
 def settle(world: World) -> float:
-    """End every fault, ask for no more pilots, wait until all have ended; tell how long it took."""
+    """End every fault, ask for no more pilots, and wait for the end of all; return the seconds."""
     began = time.monotonic()
     world.go_on(at_once=True)
     world.site.mend()
-    # Some of what goes on again shows by new pilots only.
+    # Some recoveries show by new pilots only.
     world.reaches(
         lambda: not world.pulse.open(),
-        progress=lambda: [wound.reached for wound in world.pulse.open()],
+        progress=lambda: [wound.progress for wound in world.pulse.open()],
     )
     close_vos(world.database)
     next_look = 0.0
@@ -52,23 +52,23 @@ def settle(world: World) -> float:
 
 
 def judged(world: World, exceeded: list[str], codes: dict[str, int | None]) -> Verdict:
-    """Compare what the CE has with what the database says, when all have been told to stop."""
+    """Compare the CE with the database, after everybody was stopped."""
     all_rows, jobs = rows(world.database), world.site.jobs()
     steps = observer.steps(world.postgresql.dsn)
-    told = logs.of(world.pulse.logs.values())
-    left = world.fleet.processes.left()
+    tracebacks = logs.of(world.pulse.logs.values())
+    processes = world.fleet.processes.left()
     return Verdict(
         lost=verdict.lost(all_rows, jobs),
         duplicate=verdict.duplicate(all_rows, jobs),
         stuck=verdict.stuck(all_rows),
         exceeded=[*exceeded, *observer.replay(observer.bounds(world.database), steps)],
         freed_too_soon=verdict.freed_too_soon(steps, jobs),
-        ended_though_wanted=verdict.ended_though_wanted(all_rows, world.site.removed()),
+        ended_though_wanted=verdict.ended_though_wanted(all_rows, world.site.removals()),
         deadlocks=logs.deadlocks(world.postgresql.log),
-        tracebacks=sorted(error for error in told if not logs.is_known(error)),
+        tracebacks=sorted(error for error in tracebacks if not logs.is_known(error)),
         never_recovered=[f"{wound.kind} {wound.victim}".strip() for wound in world.pulse.open()],
         left_behind=[
-            *(f"{pid}: {words}" for pid, words in left.items()),
+            *(f"{pid}: {words}" for pid, words in processes.items()),
             *(
                 f"{name} ended with {code}"
                 for name, code in codes.items()
@@ -79,19 +79,19 @@ def judged(world: World, exceeded: list[str], codes: dict[str, int | None]) -> V
 
 
 def _was_only_beginning(world: World, name: str) -> bool:
-    """Tell whether a member had not yet got so far that it could be told to stop."""
-    return world.pulse.last.get(f"began:{name}", 0) < world.fleet.named(name).began
+    """Return whether a member was still starting, too early to be stopped in order."""
+    return world.pulse.last.get(f"began:{name}", 0) < world.fleet.member(name).began
 
 
 def close_vos(database: Database) -> None:
-    """Let nobody have any more pilots."""
+    """Disable every VO."""
     with database.uow() as tx:
         for name in vos.names(tx):
             vos.change(tx, name, enabled=False)
 
 
 def rows(database: Database) -> list[Row]:
-    """Read what the database says of every pilot."""
+    """Return what the database says of every pilot."""
     query = text("SELECT stamp, status, cause, exit_code FROM pilots")
     with database.uow() as tx:
         return [Row._make(row) for row in tx.execute(query)]

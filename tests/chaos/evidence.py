@@ -1,4 +1,4 @@
-"""What a run leaves for others to judge: lines of JSON, compressed, each of one kind.
+"""The evidence of a run, for others to judge: lines of JSON, compressed, each of one kind.
 
     limit    at a moment, a capacity, a waiting limit or the limit of a VO came into force
     pilot    what the database says of a pilot at the end
@@ -6,7 +6,7 @@
     job      the site's own record: when a job began, and when and how it ended
     removed  a job that the tormentor removed at the CE
 
-Moments are seconds from the begin of the run. What is not known is null.
+Moments are seconds from the begin of the run. An unknown value is null.
 """
 
 import json
@@ -32,7 +32,7 @@ def write(
     jobs: Sequence[Job],
     removed: Collection[str],
 ) -> None:
-    """Write it all down."""
+    """Write the evidence."""
     lines = [
         *_limits(began, limits),
         *_pilots(rows, {step.stamp: step for step in steps}),

@@ -1,4 +1,4 @@
-"""Workers and beats, and a supervisor that starts again whatever has ended, as systemd would."""
+"""Workers and beats, and a supervisor that restarts those that have ended, as systemd does."""
 
 import os
 import re
@@ -17,46 +17,46 @@ from tests.testbeds.keeper import die_with_parent
 from worker.backends.local.keeper.process import stat_fields
 
 RESTART_AFTER = 0.3
-"""Seconds that the supervisor waits, and twice as long each time while one keeps ending."""
+"""Seconds that the supervisor waits; it waits twice as long for each further quick end."""
 LONGEST_WAIT = 5.0
 NUMBERS = re.compile(r"\d{2,}")
-"""Numbers of ports and processes differ each time."""
+"""Ports and process ids, which differ each time."""
 SETTLED = 10.0
-"""Who ran for so many seconds has not just kept ending."""
+"""Seconds of life after which an end is not a quick one."""
 
 
 @dataclass
 class Member:
-    """A worker or beat, whatever process it is just now."""
+    """A worker or beat, over all its processes."""
 
     name: str
     words: Sequence[str]
     children: int = 0
     process: "subprocess.Popen[bytes] | None" = None
     began: float = 0.0
-    ended: float = 0.0
+    ended_at: float = 0.0
     wait: float = RESTART_AFTER
     starts: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What it is told besides what all are told."""
+    """Its variables besides those of all members."""
     version: str = ""
-    """Which version it is, if not this one; its log is another, too."""
-    struck: bool = False
-    """Whether its next end was brought about."""
+    """Its version, if it is not this one; then it has another log, too."""
+    is_struck: bool = False
+    """Whether a fault causes its next end."""
 
     @property
     def is_worker(self) -> bool:
-        """Tell a worker from a beat."""
+        """Whether it is a worker, and not a beat."""
         return self.children > 0
 
     @property
     def pid(self) -> int | None:
-        """Name its process, if it has one."""
+        """The id of its process, if it has one."""
         return self.process.pid if self.process and self.process.poll() is None else None
 
 
 def worker(name: str, queues: str, children: int) -> Member:
-    """Make a worker that has so many processes in its pool."""
+    """Make a worker with this number of processes in its pool."""
     words = ["worker", "-l", "INFO", "-Q", queues, "-c", str(children), "-n", f"{name}@%h"]
     return Member(name, [*CELERY, *words], children)
 
@@ -68,7 +68,7 @@ def beat(name: str) -> Member:
 
 @dataclass
 class Fleet:
-    """All members, and what became of those that ended by themselves."""
+    """All members, and the last words of those that ended by themselves."""
 
     processes: Processes
     told: Mapping[str, str]
@@ -81,82 +81,82 @@ class Fleet:
             self._start(member)
 
     def mend(self) -> None:
-        """Start again who has ended, after a moment."""
+        """Restart the members that have ended, after a moment."""
         now = time.monotonic()
         for member in self.members:
             if member.process is None or member.process.poll() is None:
                 continue
-            if member.ended < member.began:
+            if member.ended_at < member.began:
                 self._note_end(member, now)
-            if now - member.ended >= member.wait:
+            if now - member.ended_at >= member.wait:
                 self._start(member)
 
     def stop(self) -> dict[str, int | None]:
-        """Order everybody to stop, beats first; return the exit codes, None for who did not."""
+        """Stop everybody in order, beats first; return the exit codes, None for who did not end."""
         members = sorted(self.members, key=lambda member: member.is_worker)
-        started = {m.name: m.process for m in members if m.process is not None}
-        for process in started.values():
+        processes = {m.name: m.process for m in members if m.process is not None}
+        for process in processes.values():
             process.terminate()
         patience = Patience(self.processes.progress)
-        while any(process.poll() is None for process in started.values()) and patience.lasts():
+        while any(process.poll() is None for process in processes.values()) and patience.lasts():
             time.sleep(0.05)
-        return {name: process.returncode for name, process in started.items()}
+        return {name: process.returncode for name, process in processes.items()}
 
     def end(self) -> None:
-        """End whatever is left of everybody, and of their children."""
+        """Kill what is left of the members and their children."""
         self.processes.end()
         for member in self.members:
             if member.process is not None:
-                member.process.wait(LONGEST)  # it was killed: the limit is for a test that hangs
+                member.process.wait(LONGEST)  # the limit is for a test that hangs
 
     def alive(self, *, workers: bool) -> list[Member]:
         """List the workers, or the beats, that run."""
         return [m for m in self.members if m.is_worker is workers and m.pid is not None]
 
-    def named(self, name: str) -> Member:
-        """Find one."""
-        [found] = [member for member in self.members if member.name == name]
-        return found
+    def member(self, name: str) -> Member:
+        """Return the member with this name."""
+        [member] = [member for member in self.members if member.name == name]
+        return member
 
     def log(self, member: Member) -> Path:
-        """Name the file that holds what it said, in all its lives."""
+        """Return the log of a member, which all its processes share."""
         return self.processes.log(f"{member.name} {member.version}".strip())
 
     def _start(self, member: Member) -> None:
         log, cwd = self.log(member), self.processes.folder / member.name
         cwd.mkdir(exist_ok=True)
-        with log.open("ab") as written:
+        with log.open("ab") as output:
             member.process = subprocess.Popen(
                 member.words,
                 stdin=subprocess.DEVNULL,
-                stdout=written,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=self.processes.environment({**self.told, **member.environment}),
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel
             )
-        member.began, member.struck = time.monotonic(), False
+        member.began, member.is_struck = time.monotonic(), False
         member.starts += 1
 
     def _note_end(self, member: Member, now: float) -> None:
-        member.ended = now
-        settled = now - member.began > SETTLED
-        member.wait = RESTART_AFTER if settled else min(member.wait * 2, LONGEST_WAIT)
-        if not member.struck and member.process is not None:
-            said = self.log(member).read_text(errors="replace").strip().splitlines()
-            self.own_ends[NUMBERS.sub("…", said[-1]) if said else "without a word"] += 1
+        member.ended_at = now
+        was_stable = now - member.began > SETTLED
+        member.wait = RESTART_AFTER if was_stable else min(member.wait * 2, LONGEST_WAIT)
+        if not member.is_struck and member.process is not None:
+            lines = self.log(member).read_text(errors="replace").strip().splitlines()
+            self.own_ends[NUMBERS.sub("…", lines[-1]) if lines else "without a word"] += 1
 
 
 def children_of(pids: Sequence[int]) -> dict[int, int]:
-    """Map each child of these processes to its parent; all processes are looked through once."""
-    wanted, found = set(pids), {}
+    """Map each child of these processes to its parent, in one pass over all processes."""
+    parents, children = set(pids), {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             fields = stat_fields(int(entry.name))
-            if fields and int(fields[1]) in wanted and fields[0] not in (b"Z", b"X"):
-                found[int(entry.name)] = int(fields[1])
-    return found
+            if fields and int(fields[1]) in parents and fields[0] not in (b"Z", b"X"):
+                children[int(entry.name)] = int(fields[1])
+    return children
 
 
 def send(pid: int, number: signal.Signals) -> bool:

@@ -1,4 +1,4 @@
-"""Celery with CEs of the back-end sim that pass on what pilots say of themselves.
+"""Celery with CEs of the back-end sim that believe what pilots say of themselves.
 
 `python -m tests.chaos.gullible worker …` is what `celery -A pilotage worker …` is elsewhere.
 """

@@ -1,7 +1,7 @@
 """Judge the evidence of a chaos run: `python tests/chaos/judge.py FILE`.
 
-It shares no code with the program, nor with the tests, and reads nothing but the evidence: JSON
-lines, as they are or compressed by xz. What lines there are is said in `tests/chaos/evidence.py`.
+It shares no code with the program or the tests, and reads only the evidence: lines of JSON, plain
+or compressed by xz. `tests/chaos/evidence.py` describes the lines.
 The exit code is 1 if anything is wrong, and 2 if the file is no evidence.
 """
 
@@ -24,7 +24,7 @@ MOVES: Mapping[str | None, set[str]] = {
     "running": {"submitted", "done", "failed", "cancelled", "lost"},
     "lost": {"submitted", "running", "done", "failed", "cancelled"},
 }
-"""From each status those that may follow it; nothing follows the others."""
+"""The statuses that may follow each status; nothing follows the others."""
 OVER = {"done", "failed", "cancelled", "lost"}
 WAITS = {"reserved", "submitting", "submitted"}
 NEVER_RAN = {"refused", "quota", "credential", "never_started"}
@@ -33,10 +33,10 @@ KINDS = ("limit", "pilot", "step", "job", "removed")
 
 
 def read(name: str) -> dict[str, list[Line]]:
-    """Read the lines of each kind, in their order; the time of a run is seconds from its begin."""
-    opened = lzma.open if name.endswith(".xz") else open
+    """Read the lines of each kind, in their order."""
+    open_file = lzma.open if name.endswith(".xz") else open
     lines: dict[str, list[Line]] = {kind: [] for kind in KINDS}
-    with opened(name, "rt", encoding="utf-8") as file:
+    with open_file(name, "rt", encoding="utf-8") as file:
         for line in map(json.loads, file):
             lines[line["kind"]].append(line)
     return lines
@@ -59,7 +59,7 @@ def judge(lines: Mapping[str, Sequence[Line]]) -> dict[str, list[str]]:
 
 
 def told_otherwise(pilots: Iterable[Line], there: Mapping[str, Line]) -> Iterator[str]:
-    """Name the pilots that are over, and of which the site has another tale."""
+    """Name the pilots that are over, but not in the way that the site says."""
     for pilot in pilots:
         tale = another_tale(pilot, there.get(pilot["stamp"]))
         if tale and pilot["status"] in OVER:
@@ -67,7 +67,7 @@ def told_otherwise(pilots: Iterable[Line], there: Mapping[str, Line]) -> Iterato
 
 
 def another_tale(pilot: Line, job: Line | None) -> str | None:
-    """Say what the site says of a pilot that is over, if that is not the same."""
+    """Return what the site says of a pilot that is over, if that differs."""
     status, code = pilot["status"], pilot["code"]
     if job is None or not job["started"]:
         ran = status == "done" or (status == "failed" and code is not None and 0 <= code < 128)
@@ -77,7 +77,7 @@ def another_tale(pilot: Line, job: Line | None) -> str | None:
     if status == "lost":
         return "ran"
     if job["broke"]:
-        return None  # its keeper was ended, and it lied: any end will do
+        return None  # its keeper was killed, and it lied: any end will do
     if status == "done":
         return None if job["code"] == 0 else f"ended with {job['code']}"
     if status == "failed" and code is not None and 0 < code < 128:
@@ -86,21 +86,21 @@ def another_tale(pilot: Line, job: Line | None) -> str | None:
 
 
 def twice(what: str, lines: Iterable[Line]) -> list[str]:
-    """Name the stamps that are there more than once."""
-    counted = Counter(line["stamp"] for line in lines)
-    return [f"{stamp}: {number} {what}" for stamp, number in counted.items() if number > 1]
+    """Name the stamps that occur more than once."""
+    counts = Counter(line["stamp"] for line in lines)
+    return [f"{stamp}: {number} {what}" for stamp, number in counts.items() if number > 1]
 
 
 def freed_too_soon(steps: Iterable[Line], there: Mapping[str, Line]) -> Iterator[str]:
-    """Name the pilots that were said to be over before they said so themselves."""
+    """Name the pilots that became over before they wrote so themselves."""
     for step in steps:
-        ended = there.get(step["stamp"], {}).get("ended")
-        if step["to"] in ("done", "failed") and ended is not None and step["at"] < ended:
-            yield f"{step['stamp']}: {step['to']} {ended - step['at']:.3f} s before its end"
+        end = there.get(step["stamp"], {}).get("ended")
+        if step["to"] in ("done", "failed") and end is not None and step["at"] < end:
+            yield f"{step['stamp']}: {step['to']} {end - step['at']:.3f} s before its end"
 
 
 def impossible(pilots: Iterable[Line], steps: Iterable[Line]) -> Iterator[str]:
-    """Name the steps that no pilot can take, and the pilots that are not where their last led."""
+    """Name the illegal steps, and the pilots whose status is not that of their last step."""
     at: dict[str, str] = {}
     for step in steps:
         stamp, was, to = step["stamp"], step["from"], step["to"]
@@ -113,7 +113,7 @@ def impossible(pilots: Iterable[Line], steps: Iterable[Line]) -> Iterator[str]:
 
 
 def unwished(pilots: Iterable[Line], removed: set[str]) -> Iterator[str]:
-    """Name the pilots whose jobs were removed though nobody outside did it."""
+    """Name the pilots whose jobs were removed, but not by the tormentor."""
     for pilot in pilots:
         if pilot["cause"] == "removed" and pilot["stamp"] not in removed:
             yield f"{pilot['stamp']}: its job was removed, and nobody wished it"
@@ -123,54 +123,54 @@ def places(pilot: Line, status: str | None) -> list[Place]:
     """List the limits that a pilot counts against."""
     if status in OVER or status is None:
         return []
-    held = [("capacity", pilot["ce"]), ("vo", pilot["vo"])]
-    return [*held, ("waiting", pilot["ce"])] if status in WAITS else held
+    limits = [("capacity", pilot["ce"]), ("vo", pilot["vo"])]
+    return [*limits, ("waiting", pilot["ce"])] if status in WAITS else limits
 
 
 class Held:
-    """How many pilots hold places, and how many of them had given theirs up, and came back."""
+    """How many pilots hold places, and how many of them had lost theirs and came back."""
 
     def __init__(self) -> None:
         self.all: Counter[Place] = Counter()
         self.back: Counter[Place] = Counter()
-        self._returned: set[str] = set()
+        self._back_again: set[str] = set()
 
     def take(self, pilot: Line, step: Line) -> set[Place]:
-        """Take a step; return the places that a new pilot takes."""
+        """Apply a step; return the places that a new pilot takes."""
         stamp, was, to = step["stamp"], step["from"], step["to"]
         self._count(stamp, places(pilot, was), -1)
         if was == "lost" or (was, to) == ("running", "submitted"):
-            self._returned.add(stamp)
-        taken = places(pilot, to)
-        self._count(stamp, taken, 1)
-        return set(taken) if was is None else set()
+            self._back_again.add(stamp)
+        new_places = places(pilot, to)
+        self._count(stamp, new_places, 1)
+        return set(new_places) if was is None else set()
 
     def _count(self, stamp: str, some: Iterable[Place], number: int) -> None:
         for place in some:
             self.all[place] += number
-            self.back[place] += number if stamp in self._returned else 0
+            self.back[place] += number if stamp in self._back_again else 0
 
 
 def exceeded(
     limits: Iterable[Line], pilots: Iterable[Line], steps: Iterable[Line]
 ) -> Iterator[str]:
-    """Go through the steps commit by commit, and name the limits that did not hold after one.
+    """Go through the steps commit by commit, and name the limits that are exceeded after one.
 
-    Who was given up and turned up after all, or waits again, may be above a limit; nobody may
-    be added to it then.
+    A lost pilot that turns up, or a pilot that waits again, may exceed a limit; no new pilot may be
+    added to it then.
     """
-    held, known = Held(), {pilot["stamp"]: pilot for pilot in pilots}
+    holdings, by_stamp = Held(), {pilot["stamp"]: pilot for pilot in pilots}
     in_force: dict[Place, int | None] = {}
     coming = sorted(limits, key=itemgetter("at"), reverse=True)
     for at, group in groupby(steps, key=itemgetter("at")):
         while coming and coming[-1]["at"] <= at:
             line = coming.pop()
             in_force[line["of"], line["name"]] = line["most"]
-        taken = [held.take(known.get(step["stamp"], NOBODY), step) for step in group]
-        added: set[Place] = set().union(*taken)
+        per_step = [holdings.take(by_stamp.get(step["stamp"], NOBODY), step) for step in group]
+        new_places: set[Place] = set().union(*per_step)
         for place, most in in_force.items():
-            number = held.all[place]
-            if most is not None and number - (0 if place in added else held.back[place]) > most:
+            number, back = holdings.all[place], holdings.back[place]
+            if most is not None and number - (0 if place in new_places else back) > most:
                 yield f"{place[0]} of {place[1]}: {number} of {most} at {at:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""What the logs say: each traceback by the error it ends in, deadlocks, long waits for a lock."""
+"""What the logs say: tracebacks by their final error, deadlocks, and long waits for a lock."""
 
 import re
 from collections import Counter
@@ -27,7 +27,7 @@ KNOWN = {
     "ValueError in kombu": "a pool lost a process while the broker was away; Celery ended",
     "AttributeError in kombu": "Celery closes its gossip twice when the broker goes away",
 }
-"""Errors that faults bring about, and why; with a package, only those that it raises."""
+"""Errors that faults cause, and why; with a package, only those that it raises."""
 
 BEGINS = "Traceback (most recent call last)"
 ENTRY = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]\d\d:")
@@ -37,13 +37,13 @@ LONG_WAIT = re.compile(r"still waiting for .* after ([\d.]+) ms")
 
 
 def is_known(error: str) -> bool:
-    """Tell whether an error is one that faults bring about."""
+    """Return whether faults cause this error."""
     return error in KNOWN or error.split(" in ")[0] in KNOWN
 
 
 def tracebacks(lines: Iterable[str]) -> Counter[str]:
-    """Count entries with a traceback by the error that it ends in, and by who raised that."""
-    found: Counter[str] = Counter()
+    """Count the entries with a traceback by its final error and the package that raised it."""
+    counts: Counter[str] = Counter()
     inside, package, last = False, "", ""
     for raw in lines:
         line = raw.rstrip("\n")
@@ -53,35 +53,35 @@ def tracebacks(lines: Iterable[str]) -> Counter[str]:
             frame = FRAME.match(line)
             package = frame[1] if frame else package
         elif inside and line:
-            # Frames are indented; the error that ends them is not.
-            named = ERROR.match(line)
-            last = f"{named[1] if named else line[:60]} in {package}"
+            # Frames are indented; the error after them is not.
+            error = ERROR.match(line)
+            last = f"{error[1] if error else line[:60]} in {package}"
             inside = False
         elif last and ENTRY.match(line):
-            # Until the next entry of the log, all is one message: its errors led to the last.
-            found[last] += 1
+            # All lines until the next entry of the log are one message: its last error counts.
+            counts[last] += 1
             last = ""
     if last:
-        found[last] += 1
-    return found
+        counts[last] += 1
+    return counts
 
 
 def of(paths: Iterable[Path]) -> Counter[str]:
     """Count the tracebacks in some logs."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for path in paths:
         with path.open(encoding="utf-8", errors="replace") as lines:
-            found += tracebacks(lines)
-    return found
+            counts += tracebacks(lines)
+    return counts
 
 
 def deadlocks(server_log: Path) -> list[str]:
-    """List what PostgreSQL says of deadlocks."""
+    """Return the lines about deadlocks in the log of PostgreSQL."""
     with server_log.open(encoding="utf-8", errors="replace") as lines:
         return [line.strip() for line in lines if "deadlock detected" in line]
 
 
 def long_waits(server_log: Path) -> list[float]:
-    """List the waits for a lock that were longer than a second, in milliseconds as first seen."""
+    """Return the waits for a lock of more than a second, in milliseconds at their first line."""
     with server_log.open(encoding="utf-8", errors="replace") as lines:
-        return [float(found[1]) for line in lines if (found := LONG_WAIT.search(line))]
+        return [float(match[1]) for line in lines if (match := LONG_WAIT.search(line))]

@@ -1,4 +1,4 @@
-"""Making a world: servers, a migrated database, a site, and a crew that is not started yet."""
+"""Makes a world: servers, a migrated database, a site, and a crew that is not started yet."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -30,14 +30,14 @@ SCHEDULES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a world is made of."""
+    """The parts of a world."""
 
     ce: str = "local"
     members: Sequence[Member]
     time_limit: float = 12.0
     schedules: Mapping[str, float] = field(default_factory=lambda: dict(SCHEDULES))
     disk: int | None = None
-    """How large the disk of the state folder is; without a size, it is any folder."""
+    """The size of the disk of the state folder; without a size, it is an ordinary folder."""
     tree: Path | None = None
     """The code of the version before, if the world begins with it."""
 
@@ -56,7 +56,7 @@ def usual_crew() -> list[Member]:
 
 @contextmanager
 def world(folder: Path, shape: Shape) -> Iterator[World]:
-    """Make all there is; end all of it, whatever has become of it, at the end of the block."""
+    """Make everything; at the end of the block, end all of it."""
     home = folder / "home"
     with ExitStack() as stack:
         disk = Disk(home, shape.disk) if shape.disk is not None else None
@@ -79,13 +79,13 @@ def world(folder: Path, shape: Shape) -> Iterator[World]:
             if shape.tree is not None:
                 upgrade.as_before(member, shape.tree)
         processes = Processes(folder)
-        told = {
+        values = {
             "database_url": database.url.render_as_string(hide_password=False),
             "broker_url": redis.url,
             "home": str(home),
             "config": str(_configuration(folder, shape)),
         }
-        crew = Fleet(processes, settings_of(told), shape.members)
+        crew = Fleet(processes, settings_of(values), shape.members)
         logs = {member.name: crew.log(member) for member in shape.members}
         for log in logs.values():
             log.touch()
@@ -100,7 +100,7 @@ def world(folder: Path, shape: Shape) -> Iterator[World]:
 
 def _configuration(folder: Path, shape: Shape) -> Path:
     lines = ["beat_interval = 0.5", f"time_limit = {shape.time_limit}"]
-    # No CE is paused for what the tormentor does to it, so there is always something to do.
+    # This policy pauses no CE that the tormentor breaks, so there is always something to do.
     lines.append('policy = "fill_all"')
     for task, every in shape.schedules.items():
         lines += [f"[schedules.{task}]", f"every = {every}"]

@@ -1,8 +1,7 @@
-"""The limits, looked at while all goes on, and gone through commit by commit when it is over.
+"""The limits, watched during a run, and checked commit by commit after it.
 
-A pilot that was given up and turned up after all is taken back even above a limit, and one that
-its CE puts back into its queue waits again. That is all that may exceed a limit, and as long as it
-does, nothing is added.
+A lost pilot that turns up is taken back even above a limit, and a pilot that its CE puts back into
+the queue waits again. Nothing else may exceed a limit; while it is exceeded, no pilot may be added.
 """
 
 import threading
@@ -77,10 +76,7 @@ class Limit(NamedTuple):
 
 
 class Observer(threading.Thread):
-    """Looks again and again at one consistent state; notes what is above its limit in any.
-
-    It notes the limits, too, whenever they have changed.
-    """
+    """Looks again and again at a consistent state; notes exceeded limits, and new limits."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__(daemon=True)
@@ -92,7 +88,7 @@ class Observer(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
-        """Look until told to stop. Without a server there is nothing to see."""
+        """Look until `stop` is called, whenever the server answers."""
         while not self._stop_asked.wait(EVERY):
             try:
                 with psycopg.connect(self._dsn, autocommit=True, connect_timeout=2) as connection:
@@ -108,13 +104,13 @@ class Observer(threading.Thread):
     def _look(self, connection: "psycopg.Connection[Any]") -> None:
         while not self._stop_asked.wait(EVERY):
             # One statement sees one state of the database.
-            for what, seen, limit in connection.execute(SNAPSHOT):
-                self.exceeded.append(f"{what}: {seen} of {limit}")
+            for what, number, limit in connection.execute(SNAPSHOT):
+                self.exceeded.append(f"{what}: {number} of {limit}")
             self._note_limits(connection)
             self.snapshots += 1
 
     def _note_limits(self, connection: "psycopg.Connection[Any]") -> None:
-        # The first that are seen were in force before anybody looked.
+        # The first limits were in force before the first look.
         at = time.time() if self.limits else 0.0
         for of, name, most in connection.execute(LIMITS):
             if (of, name) not in self._in_force or self._in_force[of, name] != most:
@@ -124,18 +120,18 @@ class Observer(threading.Thread):
 
 @dataclass
 class _State:
-    """How many pilots hold places, and how many of them came back to theirs."""
+    """How many pilots hold places, and how many of them had lost theirs and came back."""
 
     bounds: Bounds
-    held: Counter[tuple[str, str]] = field(default_factory=Counter)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     back: Counter[tuple[str, str]] = field(default_factory=Counter)
-    returned: set[str] = field(default_factory=set)
+    back_again: set[str] = field(default_factory=set)
 
     def take(self, step: Step) -> None:
         if step.was is not None:
             self._count(step, step.was, -1)
         if step.was == "lost" or (step.was, step.became) == ("running", "submitted"):
-            self.returned.add(step.stamp)
+            self.back_again.add(step.stamp)
         self._count(step, step.became, 1)
 
     def _count(self, step: Step, status: str, number: int) -> None:
@@ -143,11 +139,11 @@ class _State:
         if status in WAITING:
             places.append(("waiting", step.ce))
         for place in places:
-            self.held[place] += number
-            if step.stamp in self.returned:
+            self.counts[place] += number
+            if step.stamp in self.back_again:
                 self.back[place] += number
 
-    def exceeded(self, added: set[tuple[str, str]]) -> Iterator[str]:
+    def exceeded(self, new_places: set[tuple[str, str]]) -> Iterator[str]:
         for kind, limits_of in (
             ("capacity", self.bounds.capacity),
             ("waiting", self.bounds.waiting),
@@ -155,28 +151,28 @@ class _State:
         ):
             for name, limit in limits_of.items():
                 place = (kind, name)
-                excused = 0 if place in added else self.back[place]
-                if self.held[place] - excused > limit:
-                    yield f"{kind} {name}: {self.held[place]} of {limit}"
+                allowance = 0 if place in new_places else self.back[place]
+                if self.counts[place] - allowance > limit:
+                    yield f"{kind} {name}: {self.counts[place]} of {limit}"
 
 
 def replay(bounds: Bounds, steps: Iterable[Step]) -> list[str]:
-    """Go through the history commit by commit; name what was above its limit after any."""
-    state, found = _State(bounds), []
+    """Go through the history commit by commit; name the limits that are exceeded after one."""
+    state, problems = _State(bounds), []
     for committed, group in groupby(steps, key=lambda step: step.committed):
-        added: set[tuple[str, str]] = set()
+        new_places: set[tuple[str, str]] = set()
         for step in group:
             state.take(step)
             if step.was is None:
-                added |= {("capacity", step.ce), ("waiting", step.ce), ("vo", step.vo)}
-        found += [f"{what} at {committed}" for what in state.exceeded(added)]
-    return found
+                new_places |= {("capacity", step.ce), ("waiting", step.ce), ("vo", step.vo)}
+        problems += [f"{what} at {committed}" for what in state.exceeded(new_places)]
+    return problems
 
 
 def bounds(database: Database) -> Bounds:
     """Read the limits."""
-    known = limits(database)
-    return Bounds(known.capacity, known.waiting_limit, known.vo_limit)
+    facts = limits(database)
+    return Bounds(facts.capacity, facts.waiting_limit, facts.vo_limit)
 
 
 def steps(dsn: str) -> list[Step]:

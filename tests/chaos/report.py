@@ -1,4 +1,4 @@
-"""What a run tells: for a reader, for a program, and as a page of the documentation.
+"""The report of a run: for a reader, for a program, and as a page of the documentation.
 
 python -m tests.chaos.report FILE [OTHER...]    writes the page of a report, and names the others
 """
@@ -33,7 +33,7 @@ class Recovery:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """How a run went."""
+    """The result of a run."""
 
     ce: str
     seed: int
@@ -60,19 +60,19 @@ class Report:
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
-        """Write everything down for a program."""
+        """Return everything for a program."""
         system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
         return {
             **asdict(self),
             "began": self.began.isoformat(timespec="seconds"),
             "machine": f"{system}, Python {platform.python_version()}",
-            "command": f'make chaos ARGS="{self.asked()}"',
+            "command": f'make chaos ARGS="{self.arguments()}"',
             "verdict": self.verdict.counts(),
             "wrong": asdict(self.verdict),
         }
 
-    def asked(self) -> str:
-        """Write what was asked for as the words of the command."""
+    def arguments(self) -> str:
+        """Return the arguments of the command that makes this run."""
         how_long = f"--kills {self.kills} --for {self.asked_seconds:.0f}s"
         upgrade = " --upgrade" if self.upgrade else ""
         return f"{how_long} --seed {self.seed} --ce {self.ce}{upgrade}"
@@ -83,84 +83,85 @@ def recoveries(wounds: Sequence[Wound]) -> dict[str, Recovery]:
     kinds: dict[str, list[Wound]] = defaultdict(list)
     for wound in wounds:
         kinds[wound.kind].append(wound)
-    found = {}
+    by_kind = {}
     for kind, some in sorted(kinds.items()):
-        healed = [wound.seconds for wound in some if wound.seconds is not None]
-        found[kind] = Recovery(
+        times = [wound.seconds for wound in some if wound.seconds is not None]
+        by_kind[kind] = Recovery(
             faults=len(some),
-            median=round(median(healed), 2) if healed else None,
-            maximum=round(max(healed), 2) if healed else None,
+            median=round(median(times), 2) if times else None,
+            maximum=round(max(times), 2) if times else None,
             overtaken=sum(wound.overtaken for wound in some),
         )
-    return found
+    return by_kind
 
 
-def as_text(told: Mapping[str, Any]) -> str:
-    """Lay out a report, as it is written for a program, for a reader."""
-    wrong = {kind: some for kind, some in told["wrong"].items() if some}
-    pilots = f"{sum(told['pilots'].values())} pilots ({_counted(told['pilots'])})"
-    settled = f"settled {told['settled']:.0f} s after the last fault"
+def as_text(facts: Mapping[str, Any]) -> str:
+    """Lay out the facts of a report for a reader."""
+    wrong = {kind: some for kind, some in facts["wrong"].items() if some}
+    pilots = f"{sum(facts['pilots'].values())} pilots ({_listing(facts['pilots'])})"
+    kills = f"{facts['kills']} kills in {facts['tormented']:.0f} s"
+    settled = f"settled {facts['settled']:.0f} s after the last fault"
     lines = [
-        f"{told['kills']} kills in {told['tormented']:.0f} s, CE {told['ce']}, seed {told['seed']}",
-        f"{pilots}, {told['starts']} started at the CE, {told['transitions']} transitions",
-        "lies: " + (_counted(told["lies"]) or "none"),
+        f"{kills}, CE {facts['ce']}, seed {facts['seed']}",
+        f"{pilots}, {facts['starts']} started at the CE, {facts['transitions']} transitions",
+        "lies: " + (_listing(facts["lies"]) or "none"),
         "",
-        "verdict: " + _counted(told["verdict"]),
+        "verdict: " + _listing(facts["verdict"]),
         *(f"  {kind}: {one}" for kind, some in wrong.items() for one in some[:20]),
-        f"limits: {told['snapshots']} snapshots, and every one of the commits",
-        f"{settled}; {told['restarts']} restarts of workers and beats",
+        f"limits: {facts['snapshots']} snapshots, and every one of the commits",
+        f"{settled}; {facts['restarts']} restarts of workers and beats",
         "",
-        *_table(told["recoveries"]),
+        *_table(facts["recoveries"]),
         "",
-        "acts: " + _counted(told["acts"]),
-        *_upgrade(told["upgrade"]),
-        *(f"left out: {act}: {why}" for act, why in told["left_out"].items()),
-        "nothing to do it to: " + (_counted(told["missed"]) or "never"),
-        "tracebacks: " + (_counted(told["tracebacks"]) or "none"),
-        f"waits for a lock of more than a second: {told['long_waits']}",
-        *(f"ended by itself {number} times: {why}" for why, number in told["own_ends"].items()),
+        "acts: " + _listing(facts["acts"]),
+        *_upgrade(facts["upgrade"]),
+        *(f"left out: {act}: {why}" for act, why in facts["left_out"].items()),
+        "nothing to do it to: " + (_listing(facts["missed"]) or "never"),
+        "tracebacks: " + (_listing(facts["tracebacks"]) or "none"),
+        f"waits for a lock of more than a second: {facts['long_waits']}",
+        *(f"ended by itself {number} times: {why}" for why, number in facts["own_ends"].items()),
     ]
     return "\n".join(lines)
 
 
-def as_page(told: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Lay out the same as a page of the documentation, with a line for each other run."""
-    pilots = sum(told["pilots"].values())
-    verdict = [f"| {kind.replace('_', ' ')} | {n} |" for kind, n in told["verdict"].items()]
-    healed = [
+def as_page(facts: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Lay out the facts as a page of the documentation, with a line for each other run."""
+    pilots = sum(facts["pilots"].values())
+    verdict = [f"| {kind.replace('_', ' ')} | {n} |" for kind, n in facts["verdict"].items()]
+    recovery_rows = [
         f"| {kind} | {one['faults']} | {_seconds(one['median'])} | {_seconds(one['maximum'])} |"
-        for kind, one in told["recoveries"].items()
+        for kind, one in facts["recoveries"].items()
     ]
-    known = [
+    tracebacks = [
         f"| `{name}` | {number} | {KNOWN.get(name) or KNOWN.get(name.split(' in ')[0], '')} |"
-        for name, number in told["tracebacks"].items()
+        for name, number in facts["tracebacks"].items()
     ]
     return f"""# Chaos: how the promises were tried
 
-This page is written by a program from [the report of one run](../chaos/{told["ce"]}.json).
+This page is written by a program from [the report of one run](../chaos/{facts["ce"]}.json).
 [How to run it, and what the words mean](../how-to/run-chaos.md).
 [Each fault alone, and what is seen of it](faults.md).
 
 ```sh
-{told["command"]}
+{facts["command"]}
 ```
 
-{told["kills"]} kills in {told["tormented"] / 60:.0f} minutes, seed {told["seed"]},
-on {told["machine"]}, while
-{pilots} pilots passed through the CEs of the back-end `{told["ce"]}`: {_counted(told["pilots"])}.
-{told["starts"]} of them were started there, each once, by what they wrote themselves.
-{_liars(told["lies"])}{_middle(told.get("upgrade"))}
+{facts["kills"]} kills in {facts["tormented"] / 60:.0f} minutes, seed {facts["seed"]},
+on {facts["machine"]}, while
+{pilots} pilots passed through the CEs of the back-end `{facts["ce"]}`: {_listing(facts["pilots"])}.
+{facts["starts"]} of them were started there, each once, by what they wrote themselves.
+{_liars(facts["lies"])}{_middle(facts.get("upgrade"))}
 | wrong | |
 | --- | --- |
 {chr(10).join(verdict)}
 
-The limits held in {told["snapshots"]} snapshots while it went on, and after each commit of
-{told["transitions"]} steps when the history was gone through. The site settled
-{told["settled"]:.0f} s after the last fault; {told["long_waits"]} transactions waited
+The limits held in {facts["snapshots"]} snapshots while it went on, and after each commit of
+{facts["transitions"]} steps when the history was gone through. The site settled
+{facts["settled"]:.0f} s after the last fault; {facts["long_waits"]} transactions waited
 for a lock for more than a second.
 
 The same is what [an independent judge](../how-to/run-chaos.md#what-it-finds-out) says of
-[the evidence](../chaos/{told["ce"]}.jsonl.xz) that the run wrote.
+[the evidence](../chaos/{facts["ce"]}.jsonl.xz) that the run wrote.
 The exit code of this run and of those below was 0.
 
 {_others(others)}## Recovery
@@ -170,23 +171,23 @@ all the other faults went on too.
 
 | fault | times | median | worst |
 | --- | --- | --- | --- |
-{chr(10).join(healed)}
+{chr(10).join(recovery_rows)}
 
 ## Tracebacks
 
 | error | times | why |
 | --- | --- | --- |
-{chr(10).join(known)}
+{chr(10).join(tracebacks)}
 """
 
 
 def _liars(lies: Mapping[str, int]) -> str:
-    named = ", ".join(f"{number} {lie.replace('_', ' ')}" for lie, number in lies.items())
-    return f"{sum(lies.values())} of these lied of their end: {named}.\n" if lies else ""
+    lies_by_kind = ", ".join(f"{number} {lie.replace('_', ' ')}" for lie, number in lies.items())
+    return f"{sum(lies.values())} of these lied of their end: {lies_by_kind}.\n" if lies else ""
 
 
 def _middle(upgrade: Mapping[str, Any] | None) -> str:
-    """Say how the version before was upgraded, where it was."""
+    """Describe the upgrade from the version before, if there was one."""
     if upgrade is None:
         return ""
     return f"""\
@@ -220,23 +221,23 @@ order: {wrong}.
 """
 
 
-def _upgrade(told: Mapping[str, Any] | None) -> list[str]:
-    if told is None:
+def _upgrade(facts: Mapping[str, Any] | None) -> list[str]:
+    if facts is None:
         return []
-    refusals = f"ours refused {told['refusals']} times before the migration"
-    attempts = f"{told['attempts']} attempts to migrate"
-    return [f"upgrade from {told['version']} in {told['seconds']} s: {refusals}, {attempts}"]
+    refusals = f"ours refused {facts['refusals']} times before the migration"
+    attempts = f"{facts['attempts']} attempts to migrate"
+    return [f"upgrade from {facts['version']} in {facts['seconds']} s: {refusals}, {attempts}"]
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _listing(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
 
 
-def _table(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _table(by_kind: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [f"{'fault':<36}{'times':>7}{'median s':>10}{'worst s':>9}{'overtaken':>11}"]
-    for kind, one in found.items():
-        healed = f"{_seconds(one['median']):>10}{_seconds(one['maximum']):>9}"
-        lines.append(f"{kind:<36}{one['faults']:>7}{healed}{one['overtaken']:>11}")
+    for kind, one in by_kind.items():
+        times = f"{_seconds(one['median']):>10}{_seconds(one['maximum']):>9}"
+        lines.append(f"{kind:<36}{one['faults']:>7}{times}{one['overtaken']:>11}")
     return lines
 
 

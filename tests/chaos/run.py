@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.chaos import acts, evidence, logs, observer, verdict
 from tests.chaos.ending import begin, count, judged, rows, settle
 from tests.chaos.making import Shape, usual_crew
-from tests.chaos.making import world as made
+from tests.chaos.making import world as world_of
 from tests.chaos.observer import Observer
 from tests.chaos.report import Report, recoveries
 from tests.chaos.tormentor import Tormentor
@@ -21,7 +21,7 @@ DISK = 1 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run is asked for."""
+    """The arguments of a run."""
 
     kills: int = 60
     seed: int = 1
@@ -30,30 +30,30 @@ class Plan:
     starts: int = 0
     """How many pilots must have started before it ends, however slow the machine is."""
     upgrade: bool = False
-    """Whether to begin with the version before, and to upgrade when a fifth was killed."""
+    """Whether to begin with the version before, and to upgrade after a fifth of the kills."""
 
 
 def run(plan: Plan, folder: Path) -> Report:
-    """Do it all, and tell how it went."""
-    began, started = datetime.now(UTC), time.monotonic()
+    """Make the whole run, and return its report."""
+    began, started_at = datetime.now(UTC), time.monotonic()
     no_disk = Disk.problem()
     tree = old_code(folder) if plan.upgrade else None
     shape = Shape(ce=plan.ce, members=usual_crew(), disk=None if no_disk else DISK, tree=tree)
-    with made(folder, shape) as world:
+    with world_of(folder, shape) as world:
         tormentor = Tormentor(deck(world), plan.seed, folder / "journal.jsonl")
         begin(world)
         watching = Observer(world.postgresql.dsn)
         watching.start()
         storm = time.monotonic()
-        upgraded: list[Upgraded] = []
+        outcomes: list[Upgraded] = []
 
         def between() -> None:
-            upgraded.append(upgrade(world))
+            outcomes.append(upgrade(world))
 
         tormentor.torment(world, plan.kills, plan.seconds, between if plan.upgrade else None)
-        world.reaches(lambda: _started(world) >= plan.starts)
-        tormented = time.monotonic() - storm
-        settled = settle(world)
+        world.reaches(lambda: _count_starts(world) >= plan.starts)
+        torment_seconds = time.monotonic() - storm
+        settle_seconds = settle(world)
         codes = world.fleet.stop()
         watching.stop()
         evidence.write(
@@ -63,23 +63,23 @@ def run(plan: Plan, folder: Path) -> Report:
             rows(world.database),
             observer.steps(world.postgresql.dsn),
             world.site.jobs(),
-            world.site.removed(),
+            world.site.removals(),
         )
         return Report(
             ce=plan.ce,
             seed=plan.seed,
             began=began,
             asked_seconds=plan.seconds,
-            seconds=time.monotonic() - started,
-            tormented=tormented,
-            settled=settled,
+            seconds=time.monotonic() - started_at,
+            tormented=torment_seconds,
+            settled=settle_seconds,
             kills=tormentor.kills,
-            acts=dict(tormentor.done),
-            missed=dict(tormentor.missed),
-            upgrade=upgraded[0] if upgraded else None,
+            acts=dict(tormentor.counts),
+            missed=dict(tormentor.misses),
+            upgrade=outcomes[0] if outcomes else None,
             left_out={acts.FILL_DISK.name: no_disk} if no_disk else {},
             pilots=dict(verdict.summary(rows(world.database))),
-            starts=_started(world),
+            starts=_count_starts(world),
             lies=dict(Counter(sorted(job.lie for job in world.site.jobs() if job.lie))),
             transitions=count(world.database, "transitions"),
             snapshots=watching.snapshots,
@@ -92,11 +92,11 @@ def run(plan: Plan, folder: Path) -> Report:
         )
 
 
-def _started(world: World) -> int:
+def _count_starts(world: World) -> int:
     return sum(job.started for job in world.site.jobs())
 
 
 def deck(world: World) -> list[Act]:
-    """List what can be done to this world."""
+    """Return the acts that are possible in this world."""
     own = [acts.FILL_DISK] if world.disk is not None else []
     return [*acts.ACTS, *world.site.acts(), *own]

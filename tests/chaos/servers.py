@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis of a run's own, on ports that they keep: they can be ended and come back."""
+"""PostgreSQL and Redis of a run's own; they can be stopped and started again on their ports."""
 
 import os
 import pwd
@@ -21,12 +21,12 @@ from tests.testbeds.keeper import die_with_parent
 
 SETTINGS = {
     **guardian.SETTINGS,
-    # As in production: what was committed outlives a crash.
+    # As in production, committed data outlives a crash.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "autovacuum": "on",
-    # Whoever waits longer than this for a lock is in the server's log.
+    # The server logs every wait for a lock that is longer than this.
     "log_lock_waits": "on",
     "deadlock_timeout": "1s",
 }
@@ -57,7 +57,7 @@ class Postgresql:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Serve; after a crash, as soon as the last of the former server's processes is gone."""
+        """Serve; after a crash this waits until the last process of the former server is gone."""
         give_up = time.monotonic() + PATIENCE
         while time.monotonic() < give_up:
             self._server = self._begin()
@@ -66,17 +66,17 @@ class Postgresql:
                     return
                 time.sleep(0.02)
             time.sleep(0.2)
-        raise LookupError(f"PostgreSQL did not start: {self._said()}")
+        raise LookupError(f"PostgreSQL did not start: {self._last_words()}")
 
     def stop(self, how: signal.Signals) -> None:
-        """SIGINT ends it in order, SIGQUIT at once, SIGKILL without a chance to say so."""
+        """Stop it: SIGINT in order, SIGQUIT at once, SIGKILL without a word."""
         if self._server is not None:
             self._server.send_signal(how)
             self._server.wait(PATIENCE)
             self._server = None
 
     def end(self) -> None:
-        """End it for good."""
+        """Stop it for good."""
         self.stop(signal.SIGINT)
 
     def _begin(self) -> "subprocess.Popen[bytes]":
@@ -91,13 +91,13 @@ class Postgresql:
             return popen(words, log.fileno(), guardian.server_user())
 
     def _is_ready(self, pid: int) -> bool:
-        """Read whether it is this server that says so: a crash leaves the word of the last one."""
+        """Return whether this server is ready: after a crash the file is that of the last one."""
         with suppress(OSError, IndexError):
             lines = (self._data / "postmaster.pid").read_text().splitlines()
             return lines[0] == str(pid) and lines[-1].strip() == "ready"
         return False
 
-    def _said(self) -> str:
+    def _last_words(self) -> str:
         return self.log.read_text(errors="replace")[-500:]
 
 
@@ -119,23 +119,23 @@ class Redis:
         """Serve."""
         with (self._folder / "log").open("ab") as log:
             self._server = popen(self._words, log.fileno())
-        found = redis_server.Redis(url=self.url, how="binary")
-        if not redis_server.is_ready(found, self._server):
+        address = redis_server.Redis(url=self.url, how="binary")
+        if not redis_server.is_ready(address, self._server):
             raise LookupError("Redis did not start")
 
     def stop(self, how: signal.Signals) -> None:
-        """End it, with all messages in it."""
+        """Stop it, with all its messages."""
         if self._server is not None:
             self._server.send_signal(how)
             self._server.wait(PATIENCE)
             self._server = None
 
     def end(self) -> None:
-        """End it for good."""
+        """Stop it for good."""
         self.stop(signal.SIGTERM)
 
     def flush(self) -> None:
-        """Throw all messages away."""
+        """Delete all messages."""
         with redis.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.flushall()
 

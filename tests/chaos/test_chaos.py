@@ -36,7 +36,7 @@ def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
     report = tmp_path / "chaos.json"
     words = [sys.executable, "-m", "tests.chaos", "--ce", ce, "--kills", str(kills)]
     words += ["--starts", str(starts)]
-    done = subprocess.run(
+    process = subprocess.run(
         [*words, "--for", f"{kills}s", "--seed", "7", "--json", str(report)],
         check=False,
         capture_output=True,
@@ -45,14 +45,14 @@ def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
         cwd=ROOT,
         env={**os.environ, INSTALL_VARIABLE: str(int(plan.may_install))},
     )
-    if done.returncode == UNABLE:
+    if process.returncode == UNABLE:
         say = pytest.fail if plan.required else pytest.skip
-        say(done.stdout)
+        say(process.stdout)
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(report.read_text(encoding="utf-8"))
-    assert told["kills"] == kills
-    assert told["starts"] >= starts
-    assert told["snapshots"] > 20
+    assert process.returncode == 0, process.stdout + process.stderr
+    report_facts = json.loads(report.read_text(encoding="utf-8"))
+    assert report_facts["kills"] == kills
+    assert report_facts["starts"] >= starts
+    assert report_facts["snapshots"] > 20
     # A whole deck was dealt, but for the last cards of it.
-    assert len(told["acts"]) >= (10 if ce == "local" else 9)
+    assert len(report_facts["acts"]) >= (10 if ce == "local" else 9)

@@ -20,18 +20,18 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 WORKERS, BEATS = 8, 2
 MORE = 60
 ALONE, BESIDE_OTHERS = 1000, 10_000
-"""Milliseconds that a lock may be waited for. Beside other tests whoever holds one may not be run
-for that long."""
+"""Milliseconds that a wait for a lock may last. Beside other tests, the holder of a lock may get no
+processor for a while."""
 EVERY = {**SCHEDULES, "submit_pilots": 2, "check_pilots": 2, "reconcile": 5}
 
 
 def goes_on(world: World) -> bool:
-    """See some more pilots come to their end."""
-    before = ended(world)
-    return world.reaches(lambda: ended(world) >= before + MORE)
+    """Return whether some more pilots end."""
+    before = count_ended(world)
+    return world.reaches(lambda: count_ended(world) >= before + MORE)
 
 
-def ended(world: World) -> int:
+def count_ended(world: World) -> int:
     return sum(row.status in FINAL for row in rows(world.database))
 
 
@@ -55,9 +55,9 @@ def test_a_crowd_keeps_every_limit_waits_for_no_lock_and_bears_faults(
     settle(world)
     codes = world.fleet.stop()
     watching.stop()
-    found = judged(world, watching.exceeded, codes)
+    verdict = judged(world, watching.exceeded, codes)
 
-    assert found.is_clean, found
+    assert verdict.is_clean, verdict
     assert watching.snapshots > 20
     longest = BESIDE_OTHERS if worker_name(request.config) else ALONE
     assert [wait for wait in logs.long_waits(world.postgresql.log) if wait > longest] == []

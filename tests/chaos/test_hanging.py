@@ -1,4 +1,4 @@
-"""A CE that hangs, with real workers: it holds one execution; what is known of it outlives all."""
+"""A CE that hangs, with real workers: it holds one execution, and its back-off outlives a crash."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ FOR_EVER = 3600
 """Seconds, and the longest that a call may be allowed to take."""
 
 
-def known(world: World) -> Health:
+def health_of_ce(world: World) -> Health:
     with world.database.uow() as tx:
         return health.get(tx, HANGS)
 
@@ -38,10 +38,10 @@ def is_called(world: World) -> bool:
         return bool(tx.execute(query, {"name": f"ce:{HANGS}"}).scalar_one())
 
 
-def held(world: World) -> int:
+def count_held(world: World) -> int:
     """Count the executions that have been at the CE for more than a second.
 
-    A command of Celery would ask the same, and take longer to start than the CE holds anybody.
+    The command of Celery would take longer to start than the CE holds an execution.
     """
     with Celery(broker=world.redis.url, set_as_current=False) as app:
         app.conf.broker_transport_options = {"global_keyprefix": "pilotage:"}
@@ -67,18 +67,18 @@ def test_a_ce_that_hangs_holds_one_execution_and_its_back_off_outlives_everythin
     faults.switch_on(world.database.uow, HANGS, Fault.SLOW, seconds=FOR_EVER)
 
     # It holds one of the four, and the other CEs go on.
-    assert world.reaches(lambda: is_called(world) and held(world) == 1)
+    assert world.reaches(lambda: is_called(world) and count_held(world) == 1)
     assert world.sees(["accepted"])
 
     # At its time limit it lets go, and that is remembered.
-    assert world.reaches(lambda: known(world).failed_calls)
-    before = known(world)
+    assert world.reaches(lambda: health_of_ce(world).failed_calls)
+    before = health_of_ce(world)
     first = before.retry_at
     assert first is not None
 
-    # All that could forget it, forgets.
+    # Everything that could hold it in memory is killed.
     for member in world.fleet.members:
-        member.struck = True
+        member.is_struck = True
         assert member.process is not None
         member.process.kill()
     world.redis.flush()
@@ -86,18 +86,21 @@ def test_a_ce_that_hangs_holds_one_execution_and_its_back_off_outlives_everythin
     world.postgresql.start()
     # Our own connections went with the server, too.
     world.database.engine.dispose()
-    assert (known(world).failed_calls, known(world).retry_at) == (before.failed_calls, first)
+    assert (health_of_ce(world).failed_calls, health_of_ce(world).retry_at) == (
+        before.failed_calls,
+        first,
+    )
 
     # Nobody calls it before its time; then somebody does, and waits longer the next time.
-    left = (first - datetime.now(UTC)).total_seconds()
-    assert not world.live(left, lambda: is_called(world) and datetime.now(UTC) < first)
+    seconds = (first - datetime.now(UTC)).total_seconds()
+    assert not world.live(seconds, lambda: is_called(world) and datetime.now(UTC) < first)
     assert world.reaches(lambda: is_called(world))
-    assert world.reaches(lambda: known(world).failed_calls > before.failed_calls)
-    second = known(world).retry_at
+    assert world.reaches(lambda: health_of_ce(world).failed_calls > before.failed_calls)
+    second = health_of_ce(world).retry_at
     assert second is not None
     assert (second - first).total_seconds() > LIMIT + 20
 
     faults.switch_off(world.database.uow, HANGS)
     settle(world)
-    found = judged(world, [], world.fleet.stop())
-    assert found.is_clean, found
+    verdict = judged(world, [], world.fleet.stop())
+    assert verdict.is_clean, verdict

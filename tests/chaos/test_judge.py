@@ -1,4 +1,4 @@
-"""The judge, as anybody runs it: each defect is planted in a file of evidence, and found there."""
+"""The judge, as anybody runs it: it finds each defect that is planted in a file of evidence."""
 
 import json
 import lzma
@@ -16,13 +16,13 @@ Lines = list[dict[str, Any]]
 
 
 def pilot(stamp: str = "a", status: str = "done", **more: Any) -> dict[str, Any]:
-    made = {"kind": "pilot", "stamp": stamp, "ce": "ce", "vo": "vo", "status": status}
-    return {**made, "cause": None, "code": None, **more}
+    fields = {"kind": "pilot", "stamp": stamp, "ce": "ce", "vo": "vo", "status": status}
+    return {**fields, "cause": None, "code": None, **more}
 
 
 def job(stamp: str = "a", code: int | None = 0, **more: Any) -> dict[str, Any]:
-    made = {"kind": "job", "stamp": stamp, "started": True, "began": 2.5, "ended": 3.5}
-    return {**made, "code": code, "goes_on": False, "lie": None, "broke": False, **more}
+    fields = {"kind": "job", "stamp": stamp, "started": True, "began": 2.5, "ended": 3.5}
+    return {**fields, "code": code, "goes_on": False, "lie": None, "broke": False, **more}
 
 
 def life(*statuses: str, stamp: str = "a", at: float = 0) -> Lines:
@@ -42,17 +42,17 @@ LIMITS = [limit("capacity", 1), limit("waiting", 1), limit("vo", None)]
 CLEAN = [*LIMITS, pilot(), *WHOLE, job()]
 
 
-def judged(folder: Path, lines: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, int]]:
-    """Let the judge read a file of these lines; return its exit code and what it counted."""
+def judge_file(folder: Path, lines: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, int]]:
+    """Let the judge read a file of these lines; return its exit code and its counts."""
     path = folder / "evidence.jsonl.xz"
     with lzma.open(path, "wt") as file:
         file.writelines(f"{json.dumps(line)}\n" for line in lines)
     # Without our packages on its path: it shares nothing with the program.
     words = [sys.executable, "-I", "-S", str(JUDGE), str(path)]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder)
-    counted = [line.split(" ", 1) for line in done.stdout.splitlines()[1:] if line[:1] != " "]
-    assert done.stderr == ""
-    return done.returncode, {kind: int(number) for number, kind in counted if int(number)}
+    process = subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder)
+    counts = [line.split(" ", 1) for line in process.stdout.splitlines()[1:] if line[:1] != " "]
+    assert process.stderr == ""
+    return process.returncode, {kind: int(number) for number, kind in counts if int(number)}
 
 
 def other(*statuses: str, at: float = 0) -> Lines:
@@ -60,7 +60,7 @@ def other(*statuses: str, at: float = 0) -> Lines:
 
 
 def late(*more: dict[str, Any]) -> Lines:
-    """A pilot that was given up turns up when another has its place."""
+    """A lost pilot turns up when another one has its place."""
     return [
         limit("capacity", 1),
         pilot(),
@@ -76,12 +76,12 @@ def late(*more: dict[str, Any]) -> Lines:
 
 
 def test_who_turned_up_late_is_no_violation_and_neither_is_a_clean_run(tmp_path: Path) -> None:
-    assert judged(tmp_path, CLEAN) == (0, {})
-    assert judged(tmp_path, late()) == (0, {})
+    assert judge_file(tmp_path, CLEAN) == (0, {})
+    assert judge_file(tmp_path, late()) == (0, {})
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("lines", "counts"),
     [
         ([*CLEAN, job("b")], {"lost": 1}),
         ([*LIMITS, pilot(), *WHOLE], {"lost": 1}),
@@ -113,29 +113,29 @@ def test_who_turned_up_late_is_no_violation_and_neither_is_a_clean_run(tmp_path:
     ],
 )
 def test_each_planted_defect_is_found(
-    tmp_path: Path, lines: Lines, found: Mapping[str, int]
+    tmp_path: Path, lines: Lines, counts: Mapping[str, int]
 ) -> None:
-    assert judged(tmp_path, lines) == (1, found)
+    assert judge_file(tmp_path, lines) == (1, counts)
 
 
 def test_a_liar_that_ended_its_keeper_may_come_to_any_end_but_must_end(tmp_path: Path) -> None:
     broke = job(code=None, broke=True, lie="huge")
 
-    assert judged(tmp_path, [*LIMITS, pilot(), *WHOLE, broke]) == (0, {})
-    assert judged(tmp_path, [*LIMITS, pilot(), *WHOLE, {**broke, "goes_on": True}])[0] == 1
-    assert judged(tmp_path, [*LIMITS, pilot(), *WHOLE, {**broke, "ended": 9.0}])[0] == 1
+    assert judge_file(tmp_path, [*LIMITS, pilot(), *WHOLE, broke]) == (0, {})
+    assert judge_file(tmp_path, [*LIMITS, pilot(), *WHOLE, {**broke, "goes_on": True}])[0] == 1
+    assert judge_file(tmp_path, [*LIMITS, pilot(), *WHOLE, {**broke, "ended": 9.0}])[0] == 1
 
 
 def test_what_is_no_evidence_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "odd"
     path.write_text("nothing")
     for words in ([], [str(path)], [str(tmp_path / "none")]):
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, str(JUDGE), *words], check=False, capture_output=True, text=True
         )
-        assert done.returncode == 2
-        assert len(done.stdout.splitlines()) == 1
-        assert done.stderr == ""
+        assert process.returncode == 2
+        assert len(process.stdout.splitlines()) == 1
+        assert process.stderr == ""
 
 
 def test_the_judge_is_small_and_shares_no_code() -> None:

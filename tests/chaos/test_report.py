@@ -23,18 +23,20 @@ def report(ce: str) -> Any:
 
 
 def test_the_page_is_what_the_reports_say() -> None:
-    told, *others = map(report, KINDS)
+    facts, *others = map(report, KINDS)
 
-    assert (ROOT / "docs" / "why" / "chaos.md").read_text(encoding="utf-8") == as_page(told, others)
+    assert (ROOT / "docs" / "why" / "chaos.md").read_text(encoding="utf-8") == as_page(
+        facts, others
+    )
 
 
 @pytest.mark.parametrize("ce", KINDS)
 def test_the_report_is_of_a_run_that_ended_well_and_so_does_the_judge_say(ce: str) -> None:
-    told = report(ce)
+    facts = report(ce)
     evidence = ROOT / "docs" / "chaos" / f"{ce}{SUFFIX}"
-    judged = subprocess.run([sys.executable, str(JUDGE), str(evidence)], check=False)
+    judgement = subprocess.run([sys.executable, str(JUDGE), str(evidence)], check=False)
 
-    assert (told["ce"], told["exit_code"], judged.returncode) == (ce, 0, 0)
-    assert not any(told["verdict"].values())
-    assert "verdict: 0 lost, 0 duplicate, 0 stuck, 0 exceeded" in as_text(told)
-    assert len(read(str(evidence))["pilot"]) == sum(told["pilots"].values())
+    assert (facts["ce"], facts["exit_code"], judgement.returncode) == (ce, 0, 0)
+    assert not any(facts["verdict"].values())
+    assert "verdict: 0 lost, 0 duplicate, 0 stuck, 0 exceeded" in as_text(facts)
+    assert len(read(str(evidence))["pilot"]) == sum(facts["pilots"].values())

@@ -1,4 +1,4 @@
-"""A schema that is one revision behind: nobody begins to work on it; each says so in one line."""
+"""A schema that is one revision behind: no process works on it, and each says so in one line."""
 
 import pytest
 
@@ -26,17 +26,17 @@ def test_nobody_works_on_a_schema_that_is_one_revision_behind(
 ) -> None:
     care.migrate(postgresql_blank)
     chains.downgrade(postgresql_blank.engine, chain, "-1")
-    told = settings_of(
+    variables = settings_of(
         {
             "database_url": postgresql_blank.url.render_as_string(hide_password=False),
             "home": str(processes.folder / "home"),
         }
     )
-    done = processes.run([*CELERY, what], told)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("pilotage: ")]
+    process = processes.run([*CELERY, what], variables)
+    lines = [line for line in process.stderr.splitlines() if line.startswith("pilotage: ")]
 
-    assert done.returncode == 1
+    assert process.returncode == 1
     assert len(lines) == 1
     assert "pilotage db" in lines[0]
-    assert "Traceback" not in done.stderr + done.stdout
+    assert "Traceback" not in process.stderr + process.stdout
     assert processes.left() == {}

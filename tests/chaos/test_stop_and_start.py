@@ -37,14 +37,14 @@ def ends_well(world: World) -> None:
     """Settle, stop everybody, and judge."""
     settle(world)
     codes = world.fleet.stop()
-    found = judged(world, [], codes)
-    assert found.is_clean, found
+    verdict = judged(world, [], codes)
+    assert verdict.is_clean, verdict
 
 
-def restarted(world: World, member: Member) -> None:
-    """Tell a worker to stop; the supervisor starts it again, and it works."""
+def restart(world: World, member: Member) -> None:
+    """Stop a worker in order; check that the supervisor starts it again, and that it works."""
     assert member.process is not None
-    starts, member.struck = member.starts, True
+    starts, member.is_struck = member.starts, True
     member.process.send_signal(signal.SIGTERM)
     assert world.reaches(lambda: member.starts > starts)
     assert world.sees([f"began:{member.name}", f"did:{member.name}", "accepted"])
@@ -65,7 +65,7 @@ def test_a_worker_that_is_stopped_in_its_calls_finishes_them_within_its_grace(ma
     codes = [ended(member.process) for member in workers if member.process]
 
     assert codes == [0, 0]
-    # Whatever they had begun is written down: nobody has to find out.
+    # The result of every call is recorded: no pilot is in doubt.
     assert submitting(world) == 0
     ends_well(world)
     assert not [row for row in rows(world.database) if row.status == Status.LOST]
@@ -75,9 +75,9 @@ def test_workers_are_restarted_one_after_another_under_load(make: Make) -> None:
     world = make(Shape(members=crew()))
     begin(world)
     for member in world.fleet.alive(workers=True):
-        accepted = world.pulse.last["accepted"]
-        restarted(world, member)
-        assert world.pulse.last["accepted"] > accepted
+        before = world.pulse.last["accepted"]
+        restart(world, member)
+        assert world.pulse.last["accepted"] > before
 
     ends_well(world)
     assert not [row for row in rows(world.database) if row.status == Status.LOST]
@@ -113,10 +113,10 @@ def test_a_clock_that_is_set_by_an_hour_does_no_harm_and_holds_nothing_up(make: 
     ):
         for name, hours in settings.items():
             clocks[name].write_text(str(hours * 3600))
-        # What was sent before is gone by then.
+        # By then, no message from before is left.
         world.live(3)
-        wanted = ["ticked", "moved", "accepted", *world.everybody_did()]
-        went_on = world.sees(wanted)
+        events = ["ticked", "moved", "accepted", *world.everybody_did()]
+        went_on = world.sees(events)
         assert went_on, settings
 
     ends_well(world)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 
 EVERY = {task: 2 * every for task, every in SCHEDULES.items()}
-"""One worker must do for a while what two do otherwise."""
+"""Twice the usual intervals: for a while one worker does the work of two."""
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def test_workers_of_the_version_before_and_ours_are_beside_each_other_in_a_migra
     watching = Observer(world.postgresql.dsn)
     watching.start()
 
-    done = upgrade(world)
+    outcome = upgrade(world)
 
-    assert done.refusals >= 2
+    assert outcome.refusals >= 2
     settle(world)
     codes = world.fleet.stop()
     watching.stop()
-    found = judged(world, watching.exceeded, codes)
-    assert found.is_clean, found
+    verdict = judged(world, watching.exceeded, codes)
+    assert verdict.is_clean, verdict

@@ -1,4 +1,4 @@
-"""Each kind of violation is planted here and found; what only looks like one is not."""
+"""Each kind of planted violation is found; what only looks like one is not."""
 
 import pytest
 
@@ -77,9 +77,9 @@ def test_a_wanted_pilot_that_was_ended_is_found() -> None:
         Row("d", "cancelled"),
         Row("e", "failed", "signal", 137),
     ]
-    found = ended_though_wanted(rows, removed={"b"})
+    problems = ended_though_wanted(rows, removed={"b"})
 
-    assert [line.split(":")[0] for line in found] == ["c"]
+    assert [line.split(":")[0] for line in problems] == ["c"]
 
 
 def step(at: int, stamp: str, was: str | None, became: str) -> Step:
@@ -99,7 +99,8 @@ def test_an_exceeded_limit_is_found() -> None:
 
     assert replay(BOUNDS, lives) == []
     assert [
-        found.split(" at ")[0] for found in replay(BOUNDS, [*lives, step(5, "c", None, "reserved")])
+        problem.split(" at ")[0]
+        for problem in replay(BOUNDS, [*lives, step(5, "c", None, "reserved")])
     ] == [
         "capacity ce: 3 of 2",
         "vo vo: 3 of 2",
@@ -121,17 +122,17 @@ def test_who_turns_up_late_may_exceed_a_limit_but_nobody_may_be_added_to_it() ->
     assert replay(roomy, [*late, step(5, "c", None, "reserved")]) == [
         "capacity ce: 3 of 1 at 5",
     ]
-    gone = [*late, step(5, "a", "running", "done"), step(6, "c", None, "reserved")]
-    assert replay(roomy, gone) == ["capacity ce: 2 of 1 at 6"]
+    later = [*late, step(5, "a", "running", "done"), step(6, "c", None, "reserved")]
+    assert replay(roomy, later) == ["capacity ce: 2 of 1 at 6"]
 
 
 def test_a_wound_heals_when_every_stage_has_been_seen_in_order() -> None:
     wound = Wound("killed", "one", 10.0, stages(["began"], ["did", "moved"]))
 
     wound.look({"did": 11.0, "moved": 11.0})
-    assert wound.reached == 0
+    assert wound.progress == 0
     wound.look({"began": 12.0, "did": 11.0, "moved": 13.0})
-    assert (wound.reached, wound.seconds) == (1, None)
+    assert (wound.progress, wound.seconds) == (1, None)
     wound.look({"began": 12.0, "did": 14.5, "moved": 13.0})
     assert wound.seconds == 4.5
 
@@ -169,15 +170,15 @@ AttributeError: 'a'
 
 
 def test_each_traceback_is_counted_by_the_error_that_it_ends_in() -> None:
-    found = tracebacks(TRACES.splitlines())
+    counts = tracebacks(TRACES.splitlines())
 
-    assert found == {
+    assert counts == {
         "DatabaseUnavailable in worker": 1,
         "AttributeError in kombu": 1,
         "WorkerLostError in billiard": 1,
         "AttributeError in worker": 1,
     }
-    assert [error for error in found if not is_known(error)] == ["AttributeError in worker"]
+    assert [error for error in counts if not is_known(error)] == ["AttributeError in worker"]
 
 
 def test_a_verdict_is_clean_only_when_nothing_at_all_is_wrong() -> None:

@@ -1,6 +1,6 @@
 """An upgrade in the middle: workers of the version before beside those of this one.
 
-The code of the version before comes from the history of the repository, as it was when its
+The code of the version before comes from the history of the repository: the commit before its
 database was stored in `tests/data`. A world begins with it: its schema, its workers, its beats.
 Then half of them are replaced by ours, which refuse to work; the database is migrated while the
 others work on; ours begin to work beside them; and then the others are replaced, too.
@@ -33,34 +33,34 @@ DUMP = "tests/data/0.1.0/postgresql.sql"
 REVISION = re.compile(r"alembic_version_(\w+) VALUES \('(\w+)'\)")
 REFUSAL = b"pilotage db"
 GRACE = 30.0
-"""Seconds until a supervisor kills who was told to stop. One of the version before may hang then:
-its pool writes the long errors of its tasks, and it reads them no more."""
+"""Seconds until a supervisor kills a worker that does not stop. One of the version before may hang:
+its pool writes long errors that it does not read any more."""
 STILL = 60.0
-"""Seconds without a task after which one of the version before is taken to hang."""
+"""Seconds without a task after which a worker of the version before counts as hanging."""
 BESIDE = 10.0
-"""Seconds that both versions are there after the migration."""
+"""Seconds that both versions run after the migration."""
 HONEST = "no lies"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upgraded:
-    """How an upgrade went."""
+    """The result of an upgrade."""
 
     version: str
     refusals: int
     attempts: int
     seconds: float
     said: list[str]
-    """What `db migrate` said in the attempts that failed."""
+    """The output of `db migrate` in the attempts that failed."""
 
 
 def old_code(folder: Path) -> Path:
-    """Get the code of the version before out of the history; without one, say so."""
+    """Extract the code of the version before from the history; raise LookupError without one."""
     tree = folder / VERSION
     try:
-        added = _git("log", "--diff-filter=A", "--format=%H", "--", DUMP).decode().split()
+        commits = _git("log", "--diff-filter=A", "--format=%H", "--", DUMP).decode().split()
         names = ["worker", "celeryconfig.py", "pyproject.toml"]
-        archive = _git("archive", "--format=zip", f"{added[-1]}^", *names)
+        archive = _git("archive", "--format=zip", f"{commits[-1]}^", *names)
     except (OSError, IndexError, subprocess.CalledProcessError) as problem:
         raise LookupError(f"needs the git history, for the code of {VERSION}") from problem
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
@@ -70,7 +70,7 @@ def old_code(folder: Path) -> Path:
 
 
 def _install(tree: Path) -> None:
-    """Let the back-ends and policies of this tree be those that are installed there."""
+    """Install the back-ends and policies of this tree in it."""
     project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = []
     for group, points in project["entry-points"].items():
@@ -82,37 +82,41 @@ def _install(tree: Path) -> None:
 
 
 def put_back(database: Database, folder: Path) -> None:
-    """Take a new database back to the schema of the version before.
+    """Downgrade a new database to the schema of the version before.
 
-    That version took pilots of a neighbour for strangers, and believed liars.
+    That version takes pilots of a neighbour for strangers, and believes liars: both are left out.
     """
     with database.uow() as tx:
         tx.execute(text("UPDATE ces SET cancel_strangers = false"))
-    known = dict(REVISION.findall((ROOT / DUMP).read_text(encoding="utf-8")))
+    revisions = dict(REVISION.findall((ROOT / DUMP).read_text(encoding="utf-8")))
     for chain in reversed(database.chains):
-        chains.downgrade(database.engine, chain, known[chain.name])
+        chains.downgrade(database.engine, chain, revisions[chain.name])
     (folder / LIES).rename(folder / HONEST)
 
 
 def as_before(member: Member, tree: Path) -> None:
-    """Let a member be one of the version before."""
+    """Make a member one of the version before."""
     member.words = [sys.executable, "-m", "celery", "-A", "worker", *member.words[len(CELERY) :]]
     member.environment = {"PYTHONPATH": str(tree)}
     member.version = VERSION
 
 
 def upgrade(world: World) -> Upgraded:
-    """Do it all, step by step."""
+    """Make the whole upgrade, step by step."""
     began = time.monotonic()
     members = world.fleet.members
     first = [member for n, member in enumerate(members) if n % 2]
     others = [member for member in members if member not in first]
     for member in first:
         _replace(world, member)
-    _see(world, lambda: all(_refused(world, member) for member in first), "a refusal of each")
+    _see(
+        world,
+        lambda: all(_count_refusals(world, member) for member in first),
+        "a refusal by each new member",
+    )
     _revive(world, others)
     _works(world, others)
-    said = _migrate(world)
+    messages = _migrate(world)
     _works(world, first)
     world.live(BESIDE)
     for member in others:
@@ -123,16 +127,16 @@ def upgrade(world: World) -> Upgraded:
     (world.folder / HONEST).rename(world.folder / LIES)
     return Upgraded(
         version=VERSION,
-        refusals=sum(_refused(world, member) for member in first),
-        attempts=len(said) + 1,
+        refusals=sum(_count_refusals(world, member) for member in first),
+        attempts=len(messages) + 1,
         seconds=round(time.monotonic() - began, 1),
-        said=said,
+        said=messages,
     )
 
 
 def _replace(world: World, member: Member) -> None:
-    """Stop one of the version before; the supervisor starts one of ours in its place."""
-    starts, member.struck = member.starts, True
+    """Stop a member of the version before; the supervisor starts one of ours in its place."""
+    starts, member.is_struck = member.starts, True
     member.words = [*CELERY, *member.words[len(CELERY) :]]
     member.environment, member.version = {}, ""
     world.pulse.turn(member.name, world.fleet.log(member))
@@ -145,30 +149,30 @@ def _replace(world: World, member: Member) -> None:
 
 
 def _migrate(world: World) -> list[str]:
-    """Migrate while others work; return what was said each time that it could not be done."""
-    processes, said = world.fleet.processes, list[str]()
+    """Migrate while others work; return the output of each failed attempt."""
+    processes, messages = world.fleet.processes, list[str]()
     for attempt in range(5):
         name = f"migrate{attempt}"
-        done = processes.start(name, [*PILOTAGE, "db", "migrate"], world.fleet.told)
-        if _ends_well(world, done):
-            return said
-        said.append(processes.said(name).strip())
-    raise AssertionError(f"the database was not migrated: {said}")
+        migration = processes.start(name, [*PILOTAGE, "db", "migrate"], world.fleet.told)
+        if _ends_well(world, migration):
+            return messages
+        messages.append(processes.said(name).strip())
+    raise AssertionError(f"the database was not migrated: {messages}")
 
 
-def _ends_well(world: World, done: "subprocess.Popen[bytes]") -> bool:
-    _see(world, lambda: done.poll() is not None, "the end of the migration")
-    return done.returncode == 0
+def _ends_well(world: World, migration: "subprocess.Popen[bytes]") -> bool:
+    _see(world, lambda: migration.poll() is not None, "the end of the migration")
+    return migration.returncode == 0
 
 
 def _revive(world: World, members: Sequence[Member]) -> None:
-    """Kill those of the version before that stand still since a storm; they are started again.
+    """Kill the workers of the version before that hang; the supervisor starts them again.
 
-    A worker of theirs that lost its broker while a process of its pool ended hangs for ever.
+    Such a worker hangs for ever if it loses its broker while a process of its pool ends.
     """
     for member in members:
         if member.is_worker and not world.live(STILL, partial(_did_something, world, member)):
-            member.struck = True
+            member.is_struck = True
             if (process := member.process) is not None and process.poll() is None:
                 for pid in [process.pid, *children_of([process.pid])]:
                     send(pid, signal.SIGKILL)
@@ -179,13 +183,13 @@ def _did_something(world: World, member: Member) -> bool:
 
 
 def _works(world: World, members: Sequence[Member]) -> None:
-    """See that pilots come to the CEs, and that each of these does something."""
+    """Check that pilots come to the CEs, and that each of these workers does something."""
     names = [member.name for member in members if member.is_worker]
     if not world.sees(["accepted", *(f"did:{name}" for name in names)]):
         raise AssertionError(f"not all of {names} work")
 
 
-def _refused(world: World, member: Member) -> int:
+def _count_refusals(world: World, member: Member) -> int:
     return world.fleet.log(member).read_bytes().count(REFUSAL)
 
 

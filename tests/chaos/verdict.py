@@ -1,4 +1,4 @@
-"""The verdict: what exists at the CE against what the database says, by stamp. All is pure."""
+"""The verdict: compares the CE with the database, by stamp. All functions are pure."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -22,8 +22,7 @@ class Row(NamedTuple):
 class Job(NamedTuple):
     """One start of a job at the CE, as the CE itself knows it.
 
-    `code` is the exit code that it ended with; without one it was ended by somebody, or never
-    started, or has not ended.
+    `code` is its exit code; a job without one was killed, never started, or has not ended.
     """
 
     stamp: str
@@ -35,14 +34,14 @@ class Job(NamedTuple):
     until: float | None = None
     """When its pilot wrote that it ends."""
     lie: str | None = None
-    """What its pilot lied."""
+    """The lie of its pilot."""
     broke: bool = False
-    """Whether its pilot, which lied, or the tormentor ended its keeper: its lie is all there is."""
+    """Whether its keeper was killed by its lying pilot or the tormentor: only the lie is left."""
 
 
 @dataclass
 class Verdict:
-    """What is wrong, by kind. Empty lists are what is hoped for."""
+    """What is wrong, by kind."""
 
     lost: list[str] = field(default_factory=list)
     duplicate: list[str] = field(default_factory=list)
@@ -61,17 +60,17 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether nothing is wrong."""
+        """Whether nothing is wrong."""
         return not any(self.counts().values())
 
 
 def lost(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
-    """Name the jobs that no row stands for, and the rows that tell of another fate than the CE."""
-    known = {row.stamp: row for row in rows}
+    """Name the jobs without a row, and the rows whose end is not that of the job."""
+    by_stamp = {row.stamp: row for row in rows}
     at_ce = {job.stamp: job for job in jobs}
-    strangers = [f"{stamp}: no row stands for this job" for stamp in at_ce if stamp not in known]
+    strangers = [f"{stamp}: no row stands for this job" for stamp in at_ce if stamp not in by_stamp]
     wrong = [
-        f"{row.stamp}: the row says {_said(row)}, but {why}"
+        f"{row.stamp}: the row says {_description(row)}, but {why}"
         for row in rows
         if row.status in FINAL and (why := _contradiction(row, at_ce.get(row.stamp)))
     ]
@@ -81,20 +80,20 @@ def lost(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
 def duplicate(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
     """Name the stamps that the CE has twice, or that two rows have."""
     there = Counter(job.stamp for job in jobs)
-    noted = Counter(row.stamp for row in rows)
+    per_row = Counter(row.stamp for row in rows)
     return [
         *(f"{stamp}: {n} jobs" for stamp, n in there.items() if n > 1),
-        *(f"{stamp}: {n} rows" for stamp, n in noted.items() if n > 1),
+        *(f"{stamp}: {n} rows" for stamp, n in per_row.items() if n > 1),
     ]
 
 
 def stuck(rows: Sequence[Row]) -> list[str]:
-    """Name the pilots that did not come to their end."""
+    """Name the pilots that have not ended."""
     return [f"{row.stamp}: still {row.status}" for row in rows if row.status not in FINAL]
 
 
 def freed_too_soon(steps: Sequence[Step], jobs: Sequence[Job]) -> list[str]:
-    """Name the pilots whose slots were freed by an end that came before that of their jobs."""
+    """Name the pilots whose slots were freed before their jobs ended."""
     until = {job.stamp: job.until for job in jobs if job.until is not None}
     return [
         f"{step.stamp}: {step.became} before its job ended"
@@ -106,8 +105,8 @@ def freed_too_soon(steps: Sequence[Step], jobs: Sequence[Job]) -> list[str]:
 def ended_though_wanted(rows: Sequence[Row], removed: Collection[str]) -> list[str]:
     """Name the pilots whose jobs were cancelled though nobody wished it.
 
-    `removed` are the stamps whose jobs the tormentor removed. Who else could have removed a job is
-    a CE of ours that took the pilot of another one for unwanted.
+    `removed` are the stamps whose jobs the tormentor removed. Any other removal must be ours: a CE
+    took the pilot of another CE for an unwanted one.
     """
     return [
         f"{row.stamp}: its job was removed, and nobody wished it"
@@ -117,7 +116,7 @@ def ended_though_wanted(rows: Sequence[Row], removed: Collection[str]) -> list[s
 
 
 ENDS = (Status.DONE, Status.FAILED)
-"""What is said of a pilot because of what its CE says of its end."""
+"""The statuses that follow from the end that a CE reports."""
 
 
 def _seconds(moment: datetime | float) -> float:
@@ -154,9 +153,9 @@ def _without_start(row: Row) -> str | None:
     return None
 
 
-def _said(row: Row) -> str:
-    told = [row.status, row.cause, None if row.exit_code is None else f"exit code {row.exit_code}"]
-    return " ".join(word for word in told if word)
+def _description(row: Row) -> str:
+    parts = [row.status, row.cause, None if row.exit_code is None else f"exit code {row.exit_code}"]
+    return " ".join(word for word in parts if word)
 
 
 def summary(rows: Sequence[Row]) -> Mapping[str, int]:

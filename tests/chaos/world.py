@@ -1,4 +1,4 @@
-"""Everything that a run has in its hands: servers, workers, the CE, the disk, what is due later."""
+"""Everything that a run controls: servers, workers, the CE, the disk, and later actions."""
 
 import ctypes
 import heapq
@@ -27,33 +27,35 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Disk:
-    """The disk of the state folder, small enough to be filled."""
+    """The disk of the state folder, small enough to fill."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder, self._ballast = folder, folder / "ballast"
         folder.mkdir()
-        # A mount of our own, which nobody else sees and which goes with our last process.
+        # A mount of our own: nobody else sees it, and it ends with our last process.
         if _libc.unshare(CLONE_NEWNS):
             raise LookupError("only root may mount a disk of its own")
-        _run("mount", "--make-rprivate", "/")
-        _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "pilotage-chaos", str(folder))
+        _run_command("mount", "--make-rprivate", "/")
+        _run_command(
+            "mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "pilotage-chaos", str(folder)
+        )
 
     @staticmethod
     def problem() -> str:
-        """Say why no disk can be mounted here; empty if one can."""
+        """Return why no disk can be mounted here; empty if it is possible."""
         words = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
         if shutil.which("unshare") is None:
             return "util-linux is not installed"
-        done = subprocess.run(words, check=False, capture_output=True, text=True)
-        return " ".join(done.stderr.split()) if done.returncode else ""
+        process = subprocess.run(words, check=False, capture_output=True, text=True)
+        return " ".join(process.stderr.split()) if process.returncode else ""
 
     def fill(self) -> None:
         """Leave no room."""
-        found = os.statvfs(self.folder)
+        facts = os.statvfs(self.folder)
         with suppress(OSError), self._ballast.open("ab", buffering=0) as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, found.f_bavail * found.f_bsize)
+            os.posix_fallocate(ballast.fileno(), 0, facts.f_bavail * facts.f_bsize)
             while True:
-                ballast.write(bytes(found.f_bsize))
+                ballast.write(bytes(facts.f_bsize))
 
     def free(self) -> None:
         """Leave room again."""
@@ -61,7 +63,7 @@ class Disk:
 
 
 class Site(Protocol):
-    """A kind of CE: how its CEs are made, what can befall them, and what they know at the end."""
+    """A kind of CE: it makes its CEs, and knows their faults and their jobs."""
 
     celery: Sequence[str]
     """The words that start Celery there."""
@@ -70,16 +72,16 @@ class Site(Protocol):
         """Make CEs and VOs."""
 
     def acts(self) -> list["Act"]:
-        """List what can be done to the CE itself."""
+        """Return the acts against the CE itself."""
 
     def callers(self, children: Iterable[int]) -> dict[int, int | None]:
-        """Find which of these processes are calling a CE now, and what they have started for it."""
+        """Return which of these processes are calling a CE now, with their helper processes."""
 
     def jobs(self) -> list[Job]:
-        """List what exists at the CE, and what existed there: one for each start of a job."""
+        """Return the jobs that exist or existed at the CE: one for each start."""
 
-    def removed(self) -> set[str]:
-        """List the stamps of the jobs that the tormentor removed at the CE."""
+    def removals(self) -> set[str]:
+        """Return the stamps of the jobs that the tormentor removed at the CE."""
 
     def mend(self) -> None:
         """End every fault of the CE."""
@@ -90,7 +92,7 @@ class Site(Protocol):
 
 @dataclass
 class World:
-    """What the acts act upon."""
+    """The world that the acts change."""
 
     fleet: Fleet
     postgresql: Postgresql
@@ -103,23 +105,23 @@ class World:
     disk: Disk | None
     time_limit: float
     out: set[str] = field(default_factory=set)
-    """What is away just now."""
+    """What is out of order just now."""
     _later: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
     _numbers: "count[int]" = field(default_factory=count)
 
     def later(self, seconds: float, do: Callable[[], object]) -> None:
-        """Do something in so many seconds."""
+        """Call a function after this number of seconds."""
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._numbers), do))
 
     def go_on(self, *, at_once: bool = False) -> None:
-        """Do what is due, mend what has ended, feel the pulse."""
+        """Do what is due, restart what has ended, and feel the pulse."""
         while self._later and (at_once or self._later[0][0] <= time.monotonic()):
             heapq.heappop(self._later)[2]()
         self.fleet.mend()
         self.pulse.feel()
 
     def live(self, seconds: float, until: Callable[[], object] = lambda: False) -> bool:
-        """Go on for a while, or until something is true; return whether it became so."""
+        """Go on for a while, or until something is true; return whether it became true."""
         end = time.monotonic() + seconds
         return self._go_on_until(until, lambda: time.monotonic() < end)
 
@@ -131,12 +133,12 @@ class World:
 
     def sees(self, events: Iterable[str]) -> bool:
         """Go on until each of these has happened after this moment; return whether it did."""
-        now, wanted = time.monotonic(), list(events)
+        now, expected_events = time.monotonic(), list(events)
 
-        def missing() -> list[str]:
-            return [event for event in wanted if self.pulse.last.get(event, 0) <= now]
+        def missing_events() -> list[str]:
+            return [event for event in expected_events if self.pulse.last.get(event, 0) <= now]
 
-        return self.reaches(lambda: not missing(), progress=missing)
+        return self.reaches(lambda: not missing_events(), progress=missing_events)
 
     def _go_on_until(self, condition: Callable[[], object], lasts: Callable[[], bool]) -> bool:
         while lasts():
@@ -147,52 +149,52 @@ class World:
         return bool(condition())
 
     def everybody_did(self) -> list[str]:
-        """Name the events that show that every worker works."""
+        """Return the events that show that every worker works."""
         return [f"did:{member.name}" for member in self.fleet.members if member.is_worker]
 
 
 @dataclass(frozen=True)
 class Act:
-    """What a tormentor may do: so many cards of each deck say it."""
+    """What a tormentor may do; each deck has this number of cards of it."""
 
     name: str
     cards: int
     do: Callable[[World, Random], list[Wound] | None]
-    """Do it, and tell what it stopped; `None` if there was nothing to do it to."""
+    """Do it, and return the wounds; `None` if there was no victim."""
     kills: bool = False
     """Whether it kills a process of ours."""
 
 
 class Held:
-    """A process that is stopped: it stays the same one, whatever becomes of its pid."""
+    """Processes that are stopped; a handle stays valid whatever becomes of the pid."""
 
     def __init__(self, pids: Iterable[int]) -> None:
-        self._held = []
+        self._handles = []
         for pid in pids:
             with suppress(ProcessLookupError):
-                self._held.append(os.pidfd_open(pid))
+                self._handles.append(os.pidfd_open(pid))
         self._send(signal.SIGSTOP)
 
     def let_go(self) -> None:
         """Let them go on."""
         self._send(signal.SIGCONT)
-        for one in self._held:
+        for one in self._handles:
             os.close(one)
 
     def _send(self, number: signal.Signals) -> None:
-        for one in self._held:
+        for one in self._handles:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(one, number)
 
 
-def _run(*words: str) -> None:
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise LookupError(f"{' '.join(words)}: {done.stderr.strip()}")
+def _run_command(*words: str) -> None:
+    process = subprocess.run(words, check=False, capture_output=True, text=True)
+    if process.returncode:
+        raise LookupError(f"{' '.join(words)}: {process.stderr.strip()}")
 
 
 def pick(dice: Random, among: Iterable[int]) -> int | None:
-    """Choose one, the same from the same."""
+    """Choose one; the same state of the dice chooses the same."""
     choice = sorted(among)
     return choice[int(dice.random() * len(choice))] if choice else None
 
@@ -207,12 +209,12 @@ def command_of(pid: int) -> str:
 
 
 def folders_of(below: Path) -> Mapping[int, Path]:
-    """Map the processes that work in a folder or below it to where they do."""
-    found = {}
+    """Map the processes that work in a folder or below it to their working folders."""
+    folders = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 place = (entry / "cwd").readlink()
                 if place.is_relative_to(below):
-                    found[int(entry.name)] = place
-    return found
+                    folders[int(entry.name)] = place
+    return folders

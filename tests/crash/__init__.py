@@ -1,1 +1,1 @@
-"""What must hold whatever happens, and a harness that stops the system at every point to see it."""
+"""What must always hold, and a harness that stops the system at every point to check it."""

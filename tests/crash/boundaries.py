@@ -1,7 +1,7 @@
 """The boundaries of a process: where it touches the database, a CE or the broker.
 
-Nothing outside changes between two of them, so to stop at each boundary is to stop everywhere that
-can make a difference. Nobody lists them: they are found by running what is to be stopped.
+Nothing outside changes between two boundaries, so it is enough to stop a process at each of them.
+Nobody lists them: a run without a disturbance finds them.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,17 +16,17 @@ Disturbance = Callable[[], None]
 
 
 class Killed(BaseException):
-    """The process is no more. Nothing of ours may catch this."""
+    """The process was killed. None of our code may catch this."""
 
 
 class Boundaries:
-    """Counts what a process crosses, and does something to it at one crossing.
+    """Records the boundaries that a process crosses, and disturbs the process at one of them.
 
-    A process that was killed crosses nothing any more, whatever its `finally` clauses try.
+    A killed process crosses nothing more, whatever its `finally` clauses try.
     """
 
     def __init__(self) -> None:
-        self.crossed: list[str] = []
+        self.crossings: list[str] = []
         self.dead = False
         self.writing = False
         self._at = 0
@@ -39,54 +39,54 @@ class Boundaries:
             return
         if self.dead:
             raise Killed(what)
-        self.crossed.append(what)
-        if len(self.crossed) == self._at:
+        self.crossings.append(what)
+        if len(self.crossings) == self._at:
             with self.unwatched():
                 self._disturb()
 
     def kill(self) -> None:
-        """Be a process that is killed here."""
+        """Kill the process here."""
         self.dead = True
-        raise Killed(self.crossed[-1])
+        raise Killed(self.crossings[-1])
 
     @contextmanager
     def watched(self, at: int = 0, disturb: Disturbance | None = None) -> Iterator[list[str]]:
-        """Be one process; disturb it at its n-th crossing, if it comes so far."""
-        self.crossed, self.dead, self._at = [], False, at
+        """Watch one process, and disturb it at its n-th crossing if it gets there."""
+        self.crossings, self.dead, self._at = [], False, at
         self._disturb = disturb or self.kill
         self._watching = True
         try:
-            yield self.crossed
+            yield self.crossings
         finally:
             self._watching = False
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:
-        """Be somebody else: a CE, an observer, another process."""
+        """Do not watch the block: it is a CE, an observer or another process."""
         was, self._watching = self._watching, False
         try:
             yield
         finally:
-            # A process that was killed in between stays watched, so that it crosses nothing.
+            # A process that was killed meanwhile stays watched, so that it crosses nothing.
             self._watching = was
 
-    def on_engine(self, engine: Engine, committed: Callable[[], object]) -> None:
-        """Make each statement and commit of an engine a boundary; tell of every commit."""
+    def on_engine(self, engine: Engine, on_commit: Callable[[], object]) -> None:
+        """Make each statement and commit of an engine a boundary; call back after every commit."""
         commit = engine.dialect.do_commit
 
         def do_commit(connection: Any) -> None:
             self.cross("before the commit")
             commit(connection)
             self.writing = False
-            committed()
+            on_commit()
             self.cross("after the commit")
 
         def before(connection: object, cursor: object, statement: str, *_: object) -> None:
-            self.cross(f"before {_named(statement)}")
+            self.cross(f"before {_name_of(statement)}")
 
         def after(connection: object, cursor: Any, statement: str, *_: object) -> None:
             try:
-                self.cross(f"after {_named(statement)}")
+                self.cross(f"after {_name_of(statement)}")
             except Killed:
                 cursor.close()  # SQLite would keep a statement under way, and its lock
                 raise
@@ -105,7 +105,7 @@ class Boundaries:
 
 
 class Edge:
-    """A driver at whose calls something is done before or after."""
+    """A driver that runs something before and after each call."""
 
     def __init__(
         self,
@@ -122,23 +122,23 @@ class Edge:
     def __getattr__(self, call: str) -> Any:
         method = getattr(self._driver, call)
 
-        def made(*given: Any) -> Any:
+        def wrapper(*arguments: Any) -> Any:
             self._before(call)
             try:
-                return self._answer(method, given)
+                return self._answer(method, arguments)
             finally:
                 self._after(call)
 
-        return made
+        return wrapper
 
-    def _answer(self, method: Callable[..., Any], given: tuple[Any, ...]) -> Any:
+    def _answer(self, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         if self._within is None:
-            return method(*given)
+            return method(*arguments)
         with self._within():
-            return method(*given)
+            return method(*arguments)
 
 
-def _named(statement: str) -> str:
+def _name_of(statement: str) -> str:
     """Name a statement by its verb and its first table."""
     words = statement.replace("(", " ").split()
     for before in ("INTO", "UPDATE", "FROM"):

@@ -1,4 +1,4 @@
-"""Stops the system at every boundary of every step of its life, and sees that it recovers."""
+"""Stops the system at every boundary of every step of its life, and checks that it recovers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,13 +21,13 @@ from tests.crash.system import BEAT, SLOWLY, State, System
 from worker.db.engine import POSTGRESQL
 
 PAUSE = timedelta(seconds=250)
-"""So long a process stands still: longer than its lease, as on a machine that is suspended."""
+"""Time that a process stands still: longer than its lease, as on a suspended machine."""
 
 OFTEN = 3
-"""A boundary that a step crosses so often, such as a message that is sent, is like the next."""
+"""A boundary that one step crosses more often than this, such as a message, is tried no more."""
 
 LATER_STEPS = 30
-"""A second process is killed within so many steps of the first."""
+"""A second process is killed within this number of steps after the first."""
 
 CALLING = ("dispatch", "check_pilots", "reconcile", "command")
 """The steps in which a CE is called."""
@@ -35,21 +35,21 @@ CALLING = ("dispatch", "check_pilots", "reconcile", "command")
 
 @dataclass
 class Report:
-    """What was tried, and what was found."""
+    """What was tried, and the problems."""
 
     steps: int = 0
     points: int = 0
     recoveries: int = 0
     boundaries: Counter[str] = field(default_factory=Counter)
-    found: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, other: "Report") -> None:
-        """Take in another."""
+        """Add another report."""
         self.steps += other.steps
         self.points += other.points
         self.recoveries += other.recoveries
         self.boundaries += other.boundaries
-        self.found += other.found
+        self.problems += other.problems
 
     def __str__(self) -> str:
         return (
@@ -60,20 +60,20 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Thrift:
-    """What is left out to save time."""
+    """What to leave out to save time."""
 
     repeated: bool = True
-    """Steps that cross the same boundaries as an earlier one, and what a step crosses often."""
+    """Steps that cross the same boundaries as an earlier one, and frequent boundaries of a step."""
     statements: bool = False
-    """Boundaries inside a transaction: what was done there is rolled back anyway."""
+    """Boundaries inside a transaction: it is rolled back anyway."""
     tasks: tuple[str, ...] = ()
     """Steps of other tasks than these, if any are named."""
     alike: bool = True
-    """Recoveries where nothing was changed, and from what a task left by the same tables."""
+    """Recoveries where nothing was changed, or where a task changed the same tables as before."""
     recovers: bool = True
-    """Without it only the commits are judged, and not what comes after the disturbance."""
+    """If false, the commits alone are judged, and the recovery is left out."""
     share: float = 1.0
-    """Boundaries beyond this share of those that are left, by chance."""
+    """All but this share of the remaining boundaries, by chance."""
 
 
 ALL = Thrift(repeated=False, alike=False)
@@ -89,10 +89,10 @@ def kill(system: System) -> Disturbance:
 
 
 def suspend(system: System) -> Disturbance:
-    """Let the process stand still at the boundary while others go on, and then go on itself.
+    """Let the process stand still at the boundary while others go on; then it goes on, too.
 
-    Within a transaction it stands for a moment only: PostgreSQL ends one that is idle for long. On
-    SQLite, which has one writer, others could do nothing then.
+    Within a transaction it stands still for a moment only: PostgreSQL ends a session that is idle
+    for long. On SQLite, which has one writer, others could do nothing then.
     """
 
     def stand_still() -> None:
@@ -111,21 +111,21 @@ class Step:
     name: str
     before: State
     after: State
-    crossed: tuple[str, ...]
+    crossings: tuple[str, ...]
 
     @property
     def task(self) -> str:
-        """What was done, for whomever."""
+        """The task of the step, without its subject."""
         return self.name.split()[0]
 
-    def changed(self, left: State) -> frozenset[str]:
-        """Name the tables that are not any more as they were before."""
+    def changed_tables(self, after: State) -> frozenset[str]:
+        """Return the tables whose content has changed."""
         was = dict(self.before.digests)
-        return frozenset(table for table, said in left.digests if said != was[table])
+        return frozenset(table for table, digest in after.digests if digest != was[table])
 
 
 class Explorer:
-    """Goes through the life of a system, from one state on."""
+    """Goes through the life of a system from a given state."""
 
     def __init__(
         self,
@@ -143,32 +143,32 @@ class Explorer:
         self.report = Report()
         self._dice = Random(seed)
         self._shapes: set[tuple[str, ...]] = set()
-        self._followed: set[object] = set()
+        self._states: set[object] = set()
 
     def explore(self, start: State, until: datetime) -> Report:
-        """Disturb every step until a moment; stop at the first that breaks a promise."""
+        """Disturb every step until a moment; stop at the first broken promise."""
         system = self.system
         system.restore(start)
-        while system.clock < until and not self.report.found:
+        while system.clock < until and not self.report.problems:
             before, name = system.save(), system.next_step()
-            crossed = tuple(system.step())
+            crossings = tuple(system.step())
             self._find(f"{name}, undisturbed")
-            step = Step(name=name, before=before, after=system.save(), crossed=crossed)
+            step = Step(name=name, before=before, after=system.save(), crossings=crossings)
             self.report.steps += 1
-            for number in self._numbers(step.task, crossed):
+            for number in self._numbers(step.task, crossings):
                 self.disturb_at(step, number)
             system.restore(step.after)
-        if not self.report.found and self.thrift.recovers:
+        if not self.report.problems and self.thrift.recovers:
             recover(system)
             self._find("undisturbed to the end")
         return self.report
 
     def disturb_at(self, step: Step, number: int) -> None:
-        """Disturb a step at one boundary, and let all recover."""
-        system, what = self.system, step.crossed[number - 1]
+        """Disturb a step at one boundary, and let the system recover."""
+        system, what = self.system, step.crossings[number - 1]
         system.restore(step.before)
-        seen = tuple(system.step(number, self.disturb(system)))
-        assert seen[:number] == step.crossed[:number], f"{step.name} is not deterministic"
+        crossings = tuple(system.step(number, self.disturb(system)))
+        assert crossings[:number] == step.crossings[:number], f"{step.name} is not deterministic"
         self.report.points += 1
         self.report.boundaries[f"{step.task}: {what}"] += 1
         if self._is_new(step, system.save()):
@@ -179,71 +179,71 @@ class Explorer:
         self._find(f"{step.name}, boundary {number}: {what}")
 
     def _find(self, where: str) -> None:
-        self.report.found += [f"{line} ({where})" for line in self.system.found]
+        self.report.problems += [f"{line} ({where})" for line in self.system.problems]
 
-    def _numbers(self, task: str, crossed: tuple[str, ...]) -> Iterator[int]:
+    def _numbers(self, task: str, crossings: tuple[str, ...]) -> Iterator[int]:
         """Choose the boundaries of a step."""
         if self.thrift.tasks and task not in self.thrift.tasks:
             return
-        shape = (task, *dict.fromkeys(crossed))
+        shape = (task, *dict.fromkeys(crossings))
         if self.thrift.repeated and shape in self._shapes:
             return
         self._shapes.add(shape)
-        for number, what in enumerate(crossed, start=1):
-            if self.thrift.repeated and crossed[: number - 1].count(what) > OFTEN:
+        for number, what in enumerate(crossings, start=1):
+            if self.thrift.repeated and crossings[: number - 1].count(what) > OFTEN:
                 continue
             inside = what.split()[1] not in ("the", "sending")
             if not (self.thrift.statements and inside) and self._dice.random() < self.thrift.share:
                 yield number
 
-    def _is_new(self, step: Step, left: State) -> bool:
-        """Tell whether nobody went on from here before: the same state goes on the same way."""
+    def _is_new(self, step: Step, after: State) -> bool:
+        """Return whether this state is new: the same state always goes on the same way."""
         if not self.thrift.recovers:
             return False
-        key: object = left.key
+        key: object = after.key
         if self.thrift.alike and not self.again:
-            if left.key == step.after.key:  # as if it had not been disturbed
+            if after.key == step.after.key:  # the disturbance made no difference
                 return False
-            changed = step.changed(left)
-            key = changed and (step.task, changed, len(left.messages) > len(step.before.messages))
-        is_new = key not in self._followed
-        self._followed.add(key)
+            tables = step.changed_tables(after)
+            key = tables and (step.task, tables, len(after.messages) > len(step.before.messages))
+        is_new = key not in self._states
+        self._states.add(key)
         return is_new
 
 
 def kill_another(system: System, dice: Random) -> None:
-    """Kill one more process, by chance, while the system recovers from the first."""
+    """Kill a second process, by chance, while the system recovers from the first."""
     system.holder, system.pace = "second", SLOWLY
     for _ in range(dice.randrange(LATER_STEPS)):
         system.step()
-    found, before = system.found, system.save()
-    crossed = system.step()
+    problems, before = system.problems, system.save()
+    crossings = system.step()
     system.restore(before)
-    system.step(dice.randint(1, len(crossed)))
-    system.found = [*found, *system.found]
+    system.step(dice.randint(1, len(crossings)))
+    system.problems = [*problems, *system.problems]
     system.holder = "third"
 
 
 def recover(system: System) -> None:
-    """Let other processes go on until nothing is left to do; judge what they leave."""
+    """Let other processes go on until nothing is left to do; judge the result."""
     system.pace = SLOWLY
     if system.holder == "first":
         system.holder = "second"
-    closed = ended = False
+    is_closed_down = has_ended_all = False
     leave_out(system, "learn", "report", "sweep", "renew_credentials")
     while system.clock < LATEST:
         system.step()
         if system.messages or system.clock < CALM:
             continue
-        if not closed:
+        if not is_closed_down:
             close_down(system)
             leave_out(system, "prune")
-            closed = True
-        if system.clock >= GIVEN_UP and not ended:
+            is_closed_down = True
+        if system.clock >= GIVEN_UP and not has_ended_all:
             end_all(system)
-            ended = True
+            has_ended_all = True
         if is_idle(system) and not system.judge():
             break
-    system.found += system.judge()
-    system.found += fill_up(system)
+    system.problems += system.judge()
+    system.problems += fill_up(system)
     system.holder, system.pace = "first", BEAT

@@ -1,4 +1,4 @@
-"""The life that the harness disturbs: two CEs, two VOs, faults at first, and how it is ended."""
+"""The life that the harness disturbs: two CEs, two VOs, faults at first, and an orderly end."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -18,16 +18,16 @@ from worker.services.operate.ce_inventory import change_ce
 from worker.services.tasks import ticks
 
 FAULTY = NOW + timedelta(minutes=4)
-"""Until then the faults last."""
+"""The faults last until then."""
 
 CALM = NOW + timedelta(minutes=5)
 """From then on no VO wants more pilots."""
 
 GIVEN_UP = NOW + timedelta(minutes=30)
-"""Then an operator ends what is still at a CE, such as a job that never starts."""
+"""An operator then ends what is still at a CE, such as a job that never starts."""
 
 LATEST = NOW + timedelta(minutes=55)
-"""By then all must have come to rest."""
+"""Everything must have come to rest by then."""
 
 LIVES: dict[str, Any] = {
     "spread": "fixed",
@@ -36,13 +36,13 @@ LIVES: dict[str, Any] = {
     "check_soonest": 15.0,
     "call_timeout": 0.001,
 }
-"""A job waits and runs for about a minute; on beta it runs longer."""
+"""A job waits for about a minute and runs for about a minute; on beta it runs longer."""
 
 DELAY = 75.0
-"""So long a job of beta may be invisible, and so long it is."""
+"""Seconds that a job of beta is invisible: as long as the CE allows."""
 
 ROOM = 6
-"""Pilots for which both CEs together have room."""
+"""Pilots that the two CEs have room for together."""
 
 Faults = Mapping[Fault, Mapping[str, Any]]
 
@@ -52,7 +52,7 @@ STRANGERS = frozenset({"a" * 32, "b" * 32})
 
 
 def begin(system: System, faults: Faults, until: datetime = FAULTY) -> None:
-    """Make the world, with faults at both CEs, and an operator who will interfere."""
+    """Make the world, with faults at both CEs and an operator who will interfere."""
     with system.database.uow() as tx:
         alpha = a_ce().named("alpha").with_capacity(4).with_waiting_limit(3)
         alpha.with_options(**LIVES).create(tx)
@@ -67,7 +67,7 @@ def begin(system: System, faults: Faults, until: datetime = FAULTY) -> None:
         old = NOW - timedelta(days=400)
         a_pilot().on(beta).at(old).done().create(tx)
         reports.add(tx, {}, old)
-        # Time has gone on since: else the clock would not be believed, and nothing be pruned.
+        # A later report confirms the clock; without it nothing would be pruned.
         reports.add(tx, {}, NOW - timedelta(days=4))
     system.strangers = STRANGERS
     _send_strangers(system)
@@ -83,18 +83,18 @@ def begin(system: System, faults: Faults, until: datetime = FAULTY) -> None:
         (NOW + timedelta(seconds=155), enable_alpha),
     ]
     system.promises.begin()
-    system.found = []
+    system.problems = []
 
 
 def cancel_two(system: System) -> None:
     """Let an operator cancel two pilots, wherever they are."""
-    found = _occupying(system)[1:3]
-    if found:
-        pilot_service.cancel(system.runtime(by_hand=True), found, yes=True)
+    pilot_ids = _occupying(system)[1:3]
+    if pilot_ids:
+        pilot_service.cancel(system.runtime(by_hand=True), pilot_ids, yes=True)
 
 
 def adopt_strangers(system: System) -> None:
-    """Let an operator take in what nobody knows."""
+    """Let an operator adopt the unknown jobs."""
     difference.diff(system.runtime(by_hand=True), "alpha", adopt_for=DEFAULT_VO, yes=True)
 
 
@@ -109,7 +109,7 @@ def enable_alpha(system: System) -> None:
 
 
 def close_down(system: System) -> None:
-    """Let no VO want more pilots. Whatever an operator was about to do is done by now."""
+    """Let no VO want more pilots, and the operator do nothing more."""
     system.commands = []
     system.demand = 0
     enable_alpha(system)
@@ -118,30 +118,30 @@ def close_down(system: System) -> None:
 
 
 def end_all(system: System) -> None:
-    """Let an operator end what never ends by itself."""
-    found = _occupying(system)
-    if found:
-        pilot_service.cancel(system.runtime(by_hand=True), found, yes=True)
+    """Let an operator end the jobs that never end by themselves."""
+    pilot_ids = _occupying(system)
+    if pilot_ids:
+        pilot_service.cancel(system.runtime(by_hand=True), pilot_ids, yes=True)
 
 
 def leave_out(system: System, *names: str) -> None:
-    """Switch off tasks that have done here what they can do."""
+    """Switch off tasks that have nothing more to do here."""
     for name in names:
         ticks.set_schedule(system.runtime(), name, enabled=False)
 
 
 def is_idle(system: System) -> bool:
-    """Tell whether no pilot occupies anything and no message is on its way."""
+    """Return whether no pilot is active and no message is on its way."""
     with system.database.uow() as tx:
         return not system.messages and pilot_reads.count_active(tx) == 0
 
 
 def fill_up(system: System) -> list[str]:
-    """See that every slot can be used again: name what is missing."""
+    """Check that every slot can be used again; return what is missing."""
     grants = [Grant(vo=DEFAULT_VO, ce=ce, count=ROOM) for ce in ("alpha", "beta")]
     with system.database.uow() as tx:
-        made = len(pilots.reserve(tx, grants, system.clock))
-    return [] if made == ROOM else [f"slots: {made} of {ROOM} could be used again"]
+        number = len(pilots.reserve(tx, grants, system.clock))
+    return [] if number == ROOM else [f"slots: {number} of {ROOM} could be used again"]
 
 
 def _occupying(system: System) -> list[str]:
@@ -151,8 +151,8 @@ def _occupying(system: System) -> list[str]:
 
 def _send_strangers(system: System) -> None:
     with system.database.uow() as tx:
-        found = [ces.get(tx, name) for name in ("alpha", "beta")]
-    for ce, stamp in zip(found, sorted(STRANGERS), strict=True):
+        site_ces = [ces.get(tx, name) for name in ("alpha", "beta")]
+    for ce, stamp in zip(site_ces, sorted(STRANGERS), strict=True):
         system.runtime().driver(ce).submit([Order(stamp=stamp, vo=DEFAULT_VO)])
 
 

@@ -1,9 +1,9 @@
-"""Never too many: what is counted after a commit, and when a count above a limit is a fault.
+"""Never too many: the counts after a commit, and when a count above its limit is a fault.
 
-A pilot that was lost and turns up is taken back even above a limit, a job that nobody knew may be
-taken in, and an operator may lower a limit. So a count above its limit is a fault in two cases:
-the commit added a new pilot there, or the excess grew by more than what came back or the limit was
-lowered by.
+A lost pilot that turns up is taken back even above a limit, an unknown job may be adopted, and an
+operator may lower a limit. So a count above its limit is a fault in two cases only: the commit
+added a new pilot, or the excess grew by more than the pilots that came back and the change of the
+limit.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from worker.domain.pilot import FINAL, OCCUPYING, WAITING, Cause, Status
 
 UNLIMITED = 2**31
 Place = tuple[str, str]
-"""What is limited: `capacity` or `waiting limit` of a CE, `limit` of a VO; and its name."""
+"""A limit (`capacity` or `waiting limit` of a CE, `limit` of a VO), and the name of its owner."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step in the history of a pilot, with whose it is."""
+    """One step in the history of a pilot, with its CE and VO."""
 
     id: int
     pilot_id: int
@@ -39,16 +39,16 @@ class Step:
 
     @property
     def places(self) -> tuple[Place, Place, Place]:
-        """Where it counts."""
+        """The limits that the pilot counts against."""
         return ("capacity", self.ce), ("waiting limit", self.ce), ("limit", self.vo)
 
     @property
     def is_new(self) -> bool:
-        """Tell whether we made it; one that was found at a CE begins in doubt."""
+        """Return whether we made the pilot; one that was found at a CE begins in doubt."""
         return self.was is None and self.became is Status.RESERVED
 
     def came_back_to(self, what: str) -> bool:
-        """Tell whether it counts, or counts again, by the CE's word and not by ours."""
+        """Return whether the pilot counts here because the CE says so, and not because of us."""
         if self.was is None:
             return not self.is_new
         if what == "waiting limit":  # a requeue too
@@ -58,53 +58,53 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """How much of each limit is used."""
+    """The number of pilots that count against each limit, and the limits."""
 
-    used: Mapping[Place, int]
+    counts: Mapping[Place, int]
     limits: Mapping[Place, int]
 
     def excess(self, place: Place) -> int:
-        """Tell by how much a limit is exceeded."""
-        return max(0, self.used.get(place, 0) - self.limits.get(place, UNLIMITED))
+        """Return by how much a limit is exceeded."""
+        return max(0, self.counts.get(place, 0) - self.limits.get(place, UNLIMITED))
 
 
-NOTHING = Use(used={}, limits={})
+NOTHING = Use(counts={}, limits={})
 
 
 def read_use(cursor: Any) -> Use:
-    """Count the rows of the pilots. By a plain cursor, for this is done after every commit."""
-    used: Counter[Place] = Counter()
+    """Count the rows of the pilots. A plain cursor is fast: this runs after every commit."""
+    counts: Counter[Place] = Counter()
     cursor.execute(_COUNTS)
     for ce, vo, status, number in cursor.fetchall():
-        used["capacity", ce] += number
-        used["limit", vo] += number
+        counts["capacity", ce] += number
+        counts["limit", vo] += number
         if status in WAITING:
-            used["waiting limit", ce] += number
+            counts["waiting limit", ce] += number
     limits: dict[Place, int] = {}
     cursor.execute(_LIMITS)
     for what, name, limit in cursor.fetchall():
         limits[what, name] = UNLIMITED if limit is None else limit
-    return Use(used=used, limits=limits)
+    return Use(counts=counts, limits=limits)
 
 
 def exceeded(before: Use, after: Use, steps: Iterable[Step]) -> list[str]:
-    """Name the limits that a commit broke; `steps` is the history that it wrote."""
-    added: Counter[Place] = Counter()
+    """Return the limits that a commit broke; `steps` is the history that it wrote."""
+    new_pilots: Counter[Place] = Counter()
     came_back: Counter[Place] = Counter()
     for step in steps:
         for place in step.places:
-            added[place] += step.is_new
+            new_pilots[place] += step.is_new
             came_back[place] += step.came_back_to(place[0])
-    found = []
+    problems = []
     for place, limit in after.limits.items():
         excess = after.excess(place)
         if not excess:
             continue
-        lowered = max(0, before.limits.get(place, limit) - limit)
-        if added[place] or excess > before.excess(place) + came_back[place] + lowered:
+        decrease = max(0, before.limits.get(place, limit) - limit)
+        if new_pilots[place] or excess > before.excess(place) + came_back[place] + decrease:
             what, name = place
-            found.append(f"too many: {what} of {name} is {limit}, used {after.used[place]}")
-    return found
+            problems.append(f"too many: {what} of {name} is {limit}, used {after.counts[place]}")
+    return problems
 
 
 _COUNTS = f"""

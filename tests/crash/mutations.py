@@ -4,7 +4,7 @@
         ...
 
 A mutation replaces pieces of the source of one function, in memory. Each piece must occur there
-exactly once, so a mutation that no longer applies is an error and not one that nobody notices.
+exactly once, so a mutation that no longer applies is an error.
 """
 
 import importlib
@@ -33,12 +33,12 @@ from worker.services.tasks import dispatch
 
 
 class DoesNotApply(AssertionError):
-    """The source is not any more what the mutation is about; write the mutation anew."""
+    """The source has changed; write the mutation anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
-    """One mistake: in which function, which pieces become which, and what these need to know."""
+    """One mistake: its function, the pieces of source to replace, and the names that they use."""
 
     about: str
     function: str
@@ -47,18 +47,18 @@ class Mutation:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the mistake be made, however the function was imported."""
+        """Put the mistake into the function, however it was imported."""
         function = _function(self.function)
-        was, known = function.__code__, function.__globals__
-        assert not known.keys() & self.names.keys()
+        was, scope = function.__code__, function.__globals__
+        assert not scope.keys() & self.names.keys()
         function.__code__ = self._code(function)
-        known.update(self.names)
+        scope.update(self.names)
         try:
             yield
         finally:
             function.__code__ = was
             for name in self.names:
-                del known[name]
+                del scope[name]
 
     def _code(self, function: FunctionType) -> CodeType:
         source = textwrap.dedent(inspect.getsource(function))
@@ -66,9 +66,13 @@ class Mutation:
             if source.count(was) != 1:
                 raise DoesNotApply(f"{self.function} has {source.count(was)} times: {was}")
             source = source.replace(was, becomes)
-        made: dict[str, Any] = {}
-        exec(compile(source, self.function, "exec"), {**function.__globals__, **self.names}, made)
-        return _plain(made[function.__name__]).__code__
+        namespace: dict[str, Any] = {}
+        exec(
+            compile(source, self.function, "exec"),
+            {**function.__globals__, **self.names},
+            namespace,
+        )
+        return _plain(namespace[function.__name__]).__code__
 
 
 def _function(path: str) -> FunctionType:
@@ -76,9 +80,9 @@ def _function(path: str) -> FunctionType:
     return _plain(getattr(importlib.import_module(module), name))
 
 
-def _plain(found: Any) -> FunctionType:
-    """Take the function from under its decorators."""
-    function = inspect.unwrap(found)
+def _plain(candidate: Any) -> FunctionType:
+    """Return the function without its decorators."""
+    function = inspect.unwrap(candidate)
     assert isinstance(function, FunctionType)
     return function
 
@@ -87,14 +91,14 @@ def _mutation(about: str, function: str, pieces: Mapping[str, str], **names: Any
     return Mutation(about=about, function=f"worker.{function}", pieces=pieces, names=names)
 
 
-# What the broken builds do instead.
+# The replacements that the broken builds use.
 
 
 def _reserved(tx: Transaction, ce: str, limit: int) -> list[Reserved]:
-    """Read what is to be sent, and claim nothing."""
+    """Read the pilots to send, and claim nothing."""
     query = _OF_A_CE.where(pilots.c.status == Status.RESERVED)
-    found = tx.execute(query, {"ce": ce, "limit": limit})
-    return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in found]
+    rows = tx.execute(query, {"ce": ce, "limit": limit})
+    return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in rows]
 
 
 def _send_unclaimed(call: CECall, claimed: list[Reserved], ready: Ready) -> TaskResult:
@@ -113,13 +117,13 @@ def _send_unclaimed(call: CECall, claimed: list[Reserved], ready: Ready) -> Task
 
 
 def _claim_in_doubt_too() -> Executable:
-    """Take those whose answer is not known, besides those that are reserved."""
+    """Claim the reserved pilots, and also those whose answer is not known."""
     unsent = _OF_A_CE.where(pilots.c.status.in_([Status.RESERVED, Status.SUBMITTING]))
     return pilot_writes._claiming(unsent)
 
 
 def _locked_but(dialect: str, unlocked: Table) -> CompoundSelect[Any]:
-    """Read the same, but lock nothing in one of the two tables."""
+    """Read the same rows, but lock nothing in one of the two tables."""
     parts = {table: slots._locked_in(dialect, table) for table in (vos, ces)}
     parts[unlocked] = parts[unlocked]._generate()
     parts[unlocked]._for_update_arg = None
@@ -255,4 +259,4 @@ MUTATIONS: Mapping[str, Mutation] = {
         {", leases.c.until <= now": ""},
     ),
 }
-"""By their names. Those about locks show on PostgreSQL only: SQLite has one writer."""
+"""Mutations by name. Those about locks show on PostgreSQL only: SQLite has one writer."""

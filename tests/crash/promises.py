@@ -1,9 +1,9 @@
-"""The promises as an oracle: what is looked at after every commit, and what at the end.
+"""The promises as an oracle: it judges every commit, and the final state.
 
     promises = Promises(database.engine, evidence)
     ...                      # one commit
     promises.look()          # names what does not hold; an empty list is good
-    ...                      # faults over, all has come to rest
+    ...                      # the faults are over, and nothing happens any more
     promises.at_rest(now)
 
 `look` judges one commit at a time: call it after each, and after no two at once. `evidence` is
@@ -26,50 +26,50 @@ EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Promises:
-    """Looks at one database."""
+    """Judges one database."""
 
     overlap = 1000
-    """On PostgreSQL a step may be seen after one of a higher number, if it was committed later."""
+    """On PostgreSQL a step that is committed later may have a lower number than one before it."""
 
     def __init__(self, engine: Engine, evidence: Evidence | None = None) -> None:
         self.engine = engine
         self.evidence = evidence
         self._use, self._size = NOTHING, object()
         self._cancellations = 0
-        self._seen: set[tuple[int, int]] = set()  # a number may be given again after a prune
+        self._step_keys: set[tuple[int, int]] = set()  # a number may be given again after a prune
         self._last: dict[int, Step] = {}
         self.begin()
 
     def begin(self) -> None:
-        """Take what is there as given, and judge what comes."""
+        """Accept what is there now, and judge what follows."""
         self._last = {}
-        self._seen = set()
+        self._step_keys = set()
         self._cancellations = len(self.evidence.cancellations) if self.evidence else 0
         self._use, self._size = self._glance()
         self._remember(self._new_steps())
 
     def look(self) -> list[str]:
-        """Judge the last commit; name what does not hold."""
+        """Judge the last commit; return what does not hold."""
         use, size = self._glance()
         new = self._new_steps() if size != self._size else []
-        found = [*self._ended_though_wanted(), *exceeded(self._use, use, new)]
+        problems = [*self._unwished_ends(), *exceeded(self._use, use, new)]
         delays = self._delays() if new else {}
         for step in new:
-            found += self._judge(step, delays[step.ce])
+            problems += self._judge(step, delays[step.ce])
             self._remember([step])
         self._use, self._size = use, size
-        return found
+        return problems
 
     def at_rest(self, now: datetime, strangers: frozenset[str] = frozenset()) -> list[str]:
-        """Judge the whole when the faults are over and nothing goes on any more.
+        """Judge the final state, when the faults are over and nothing happens any more.
 
         `strangers` are stamps of jobs that were never ours; somebody else may have sent them.
         """
         with self.engine.connect() as connection:
-            found = at_rest(connection, now, strangers)
+            problems = at_rest(connection, now, strangers)
         if self.evidence is not None:
-            found += [f"twice: stamp {s} was sent again" for s in self.evidence.sent_twice()]
-        return found
+            problems += [f"twice: stamp {s} was sent again" for s in self.evidence.sent_twice()]
+        return problems
 
     def _judge(self, step: Step, delay: timedelta) -> list[str]:
         last = self._last.get(step.pilot_id)
@@ -84,10 +84,10 @@ class Promises:
             return [f"not known: {step}, and no answer of the CE says so"]
         return []
 
-    def _ended_though_wanted(self) -> list[str]:
-        """Name the living pilots that a CE was asked to end since the last commit by nobody's wish.
+    def _unwished_ends(self) -> list[str]:
+        """Name the living pilots that a CE was asked to end although nobody wished it.
 
-        A wish is committed before the CE is asked.
+        Only the calls since the last commit count: a wish is committed before its call.
         """
         if self.evidence is None or len(self.evidence.cancellations) == self._cancellations:
             return []
@@ -103,25 +103,25 @@ class Promises:
         ]
 
     def _is_known(self, step: Step, last: Step, delay: timedelta) -> bool:
-        """Tell whether a move stands on what we did ourselves, or on what the CE said since."""
-        told = self.evidence
-        assert told is not None
-        # One that was found at a CE is there by what the CE said before.
+        """Return whether a move follows from what we did or from what the CE said since."""
+        evidence = self.evidence
+        assert evidence is not None
+        # A pilot that was found at a CE began by what the CE said before.
         since = last.at if last.was is not None or last.is_new else EVER
         if step.became is Status.SUBMITTING:
             return True
         if step.was is Status.RESERVED:
-            return told.sent[step.stamp] == 0
+            return evidence.submissions[step.stamp] == 0
         if step.became is not Status.LOST:
-            return told.said_so(step.stamp, step.became, since)
+            return evidence.said_so(step.stamp, step.became, since)
         if step.was is Status.SUBMITTING:
             claimed_at = step.claimed_at or since
-            return told.lacked(step.ce, step.vo, step.stamp, claimed_at + delay) >= LISTINGS
-        number, span = told.denied(step.stamp, since)
+            return evidence.lacked(step.ce, step.vo, step.stamp, claimed_at + delay) >= LISTINGS
+        number, span = evidence.denied(step.stamp, since)
         return number >= ABSENCES and span >= ABSENT_FOR
 
     def _glance(self) -> tuple[Use, object]:
-        """Count what is occupied, and see whether the history has grown."""
+        """Return what is occupied, and a value that changes when the history grows."""
         raw = self.engine.raw_connection()
         try:
             cursor = raw.cursor()
@@ -134,22 +134,24 @@ class Promises:
             raw.close()
 
     def _new_steps(self) -> list[Step]:
-        top = max(self._seen, default=(0, 0))[0]
+        top = max(self._step_keys, default=(0, 0))[0]
         with self.engine.connect() as connection:
-            found = connection.execute(_STEPS, {"top": top - self.overlap}).mappings()
-            return [Step(**row) for row in found if (row["id"], row["pilot_id"]) not in self._seen]
+            rows = connection.execute(_STEPS, {"top": top - self.overlap}).mappings()
+            return [
+                Step(**row) for row in rows if (row["id"], row["pilot_id"]) not in self._step_keys
+            ]
 
     def _delays(self) -> dict[str, timedelta]:
-        """Read how long each CE may take to show a job."""
+        """Return how long each CE may take to show a job."""
         with self.engine.connect() as connection:
             return {
                 name: timedelta(seconds=float(options.get("visibility_delay", 0)))
                 for name, options in connection.execute(_OPTIONS)
             }
 
-    def _remember(self, made: Iterable[Step]) -> None:
-        for step in made:
-            self._seen.add((step.id, step.pilot_id))
+    def _remember(self, new_steps: Iterable[Step]) -> None:
+        for step in new_steps:
+            self._step_keys.add((step.id, step.pilot_id))
             self._last[step.pilot_id] = step
 
 

@@ -1,4 +1,4 @@
-"""Never lost, never twice: what is compared at the end, when nothing goes on any more."""
+"""Never lost, never twice: the comparisons at the end, when nothing happens any more."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from worker.db.tables import (
 from worker.domain.pilot import LEGAL_MOVES, OCCUPYING, Cause, Status
 
 BIRTHS = (Status.RESERVED, Status.SUBMITTING)
-"""A pilot begins as one that we want to send, or as a job that a CE was found to have."""
+"""A pilot begins as one that we want to send, or as a job that was found at a CE."""
 
 REFUSALS = (Cause.REFUSED, Cause.QUOTA, Cause.CREDENTIAL)
 """Causes of a failure without a job."""
@@ -32,20 +32,20 @@ REFUSALS = (Cause.REFUSED, Cause.QUOTA, Cause.CREDENTIAL)
 
 @dataclass(frozen=True, kw_only=True)
 class AtCE:
-    """A job as it truly is at its CE. It is `shown` while a listing has it."""
+    """A job as it truly is at its CE. It is listed while a listing shows it."""
 
     ce: str
     vo: str
     stamp: str
     over: bool
     fate: Status | None
-    shown: bool
+    is_listed: bool
 
 
 def at_rest(
     connection: Connection, now: datetime, strangers: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Name what does not hold once all has come to rest."""
+    """Return what does not hold once everything has come to rest."""
     rows = connection.execute(PILOTS).mappings().all()
     jobs = simulated_jobs(connection, now)
     return [
@@ -66,7 +66,7 @@ def simulated_jobs(connection: Connection, now: datetime) -> list[AtCE]:
             stamp=job["stamp"],
             over=job["ends_at"] is not None and job["ends_at"] <= now,
             fate=meaning(job["fate"])[0],
-            shown=_is_shown(job, now),
+            is_listed=_is_listed(job, now),
         )
         for job in connection.execute(select(sim_jobs)).mappings()
     ]
@@ -77,65 +77,71 @@ def one_of_each(
 ) -> list[str]:
     """Every job of ours has exactly one pilot, and no stamp is at a CE twice."""
     ours = {row["stamp"]: (row["ce"], row["vo"]) for row in rows}
-    counted = Counter(job.stamp for job in jobs)
-    found = [
-        f"twice: stamp {stamp} is at the CE {n} times" for stamp, n in counted.items() if n > 1
+    numbers = Counter(job.stamp for job in jobs)
+    problems = [
+        f"twice: stamp {stamp} is at the CE {n} times" for stamp, n in numbers.items() if n > 1
     ]
     for job in jobs:
         if job.stamp not in ours and job.stamp in strangers:
             continue
         if job.stamp not in ours:
-            found.append(f"lost: the job {job.stamp} on {job.ce} has no pilot")
+            problems.append(f"lost: the job {job.stamp} on {job.ce} has no pilot")
         elif ours[job.stamp] != (job.ce, job.vo):
-            found.append(f"mistaken: the job {job.stamp} on {job.ce} is not where its pilot is")
-    return found
+            problems.append(f"mistaken: the job {job.stamp} on {job.ce} is not where its pilot is")
+    return problems
 
 
 def fates(rows: Sequence[RowMapping], jobs: Mapping[str, AtCE]) -> list[str]:
-    """Every row is final as its job is, or its job is truly alive; a slot is held for no other."""
-    found = []
+    """A row is final if its job has ended; a row that holds a slot has a job that is alive."""
+    problems = []
     for row in rows:
         wrong = _wrong(row, jobs.get(row["stamp"]))
         if wrong:
-            found.append(f"fate: pilot {row['id']} on {row['ce']} is {row['status']}, but {wrong}")
-    return found
+            problems.append(
+                f"fate: pilot {row['id']} on {row['ce']} is {row['status']}, but {wrong}"
+            )
+    return problems
 
 
 def histories(connection: Connection, rows: Sequence[RowMapping]) -> list[str]:
-    """Each history is a legal path from the birth, and its last step is what the row says."""
+    """Each history is a legal path from its birth, and its last step is the status of the row."""
     paths: dict[int, list[tuple[Status | None, Status, datetime]]] = {}
     for pilot_id, was, became, at in connection.execute(_HISTORY):
         paths.setdefault(pilot_id, []).append((was, became, at))
-    found = []
+    problems = []
     for row in rows:
         path = paths.get(row["id"], [])
         if not path or path[0][0] is not None or path[0][1] not in BIRTHS:
-            found.append(f"history: pilot {row['id']} has no birth")
+            problems.append(f"history: pilot {row['id']} has no birth")
         elif path[-1][1] is not row["status"]:
-            found.append(f"history: pilot {row['id']} is {row['status']}, it says {path[-1][1]}")
+            problems.append(f"history: pilot {row['id']} is {row['status']}, it says {path[-1][1]}")
         elif any(
             later[0] is not earlier[1] or later[:2] not in LEGAL_MOVES or later[2] < earlier[2]
             for earlier, later in pairwise(path)
         ):
-            found.append(f"history: that of pilot {row['id']} is no path")
-    return found
+            problems.append(f"history: that of pilot {row['id']} is no path")
+    return problems
 
 
 def counts(connection: Connection) -> list[str]:
-    """The counts that are kept are those of the pilots, and the tallies say what history says."""
-    kept, real = (dict(_pairs(connection, text(sql))) for sql in (_KEPT, _REAL))
-    told, done = (dict(_pairs(connection, query)) for query in (text(_TOLD), _DONE))
-    pruned = told.get(("", Status.RESERVED), 0) > done.get(("", Status.RESERVED), 0)
+    """The stored counts are those of the pilots, and the tallies agree with the history."""
+    counters, real = (dict(_pairs(connection, text(sql))) for sql in (_KEPT, _REAL))
+    totals, moves = (dict(_pairs(connection, query)) for query in (text(_TOLD), _DONE))
+    is_pruned = totals.get(("", Status.RESERVED), 0) > moves.get(("", Status.RESERVED), 0)
     return [
         *(
-            f"count: {kept.get(key, 0)} are kept of {key}, and there are {real.get(key, 0)}"
-            for key in sorted(kept.keys() | real.keys())
-            if kept.get(key, 0) != real.get(key, 0)
+            f"count: {counters.get(key, 0)} are kept of {key}, and there are {real.get(key, 0)}"
+            for key in sorted(counters.keys() | real.keys())
+            if counters.get(key, 0) != real.get(key, 0)
         ),
         *(
-            f"tally: {told.get(key, 0)} moves {key}, the history has {done.get(key, 0)}"
-            for key in sorted(told.keys() | done.keys())
-            if (told.get(key, 0) < done.get(key, 0) if pruned else told.get(key) != done.get(key))
+            f"tally: {totals.get(key, 0)} moves {key}, the history has {moves.get(key, 0)}"
+            for key in sorted(totals.keys() | moves.keys())
+            if (
+                totals.get(key, 0) < moves.get(key, 0)
+                if is_pruned
+                else totals.get(key) != moves.get(key)
+            )
         ),
     ]
 
@@ -147,29 +153,29 @@ def _pairs(connection: Connection, query: Executable) -> Iterator[tuple[tuple[ob
 
 
 def held_leases(connection: Connection, now: datetime) -> list[str]:
-    """Nobody calls a CE any more, so nobody holds the right to."""
-    held = select(leases.c.name).where(leases.c.holder.is_not(None), leases.c.until > now)
-    return [f"held: lease {name}" for name in connection.execute(held).scalars()]
+    """Nobody calls a CE any more, so nobody holds a lease."""
+    query = select(leases.c.name).where(leases.c.holder.is_not(None), leases.c.until > now)
+    return [f"held: lease {name}" for name in connection.execute(query).scalars()]
 
 
 def reasons(connection: Connection) -> list[str]:
-    """As many pilots were born for each VO on each CE as decisions say. Only after real cycles."""
-    born = {(ce, vo): number for ce, vo, number in connection.execute(_BORN)}
-    granted: Counter[tuple[str, str]] = Counter()
+    """The decisions grant the pilots that were born, per VO and CE. Only after real cycles."""
+    births = {(ce, vo): number for ce, vo, number in connection.execute(_BORN)}
+    promises: Counter[tuple[str, str]] = Counter()
     for one in decided(connection, {}):
-        granted[one.ce, one.vo] += one.granted
-    granted = +granted
+        promises[one.ce, one.vo] += one.granted
+    promises = +promises
     return [
-        f"reason: {born.get(pair, 0)} pilots of VO {pair[1]} on {pair[0]}, "
-        f"decisions say {granted.get(pair, 0)}"
-        for pair in sorted(born.keys() | granted.keys())
-        if born.get(pair, 0) != granted.get(pair, 0)
+        f"reason: {births.get(pair, 0)} pilots of VO {pair[1]} on {pair[0]}, "
+        f"decisions say {promises.get(pair, 0)}"
+        for pair in sorted(births.keys() | promises.keys())
+        if births.get(pair, 0) != promises.get(pair, 0)
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """What some cycles of a VO, all alike, decided about a CE: the pilots of all of them."""
+    """The decision of some equal cycles of a VO about a CE, with the pilots of all of them."""
 
     vo: str
     ce: str
@@ -177,13 +183,13 @@ class Decided:
     reason: str
 
 
-def decided(connection: Connection, known: Mapping[int, int]) -> Iterator[Decided]:
-    """Yield what was decided since; `known` is how many ticks each row had."""
+def decided(connection: Connection, earlier: Mapping[int, int]) -> Iterator[Decided]:
+    """Yield the decisions since; `earlier` is how many ticks each row had."""
     places: dict[int, list[tuple[int, str]]] = {}
     for list_id, place, ce in connection.execute(_CE_PLACES):
         places.setdefault(list_id, []).append((place, ce))
     for row in connection.execute(_CYCLES):
-        ticks = row.ticks - known.get(row.id, 0)
+        ticks = row.ticks - earlier.get(row.id, 0)
         if not ticks:
             continue
         columns = Columns.read(row.cells, Columns.read(row.base))
@@ -198,16 +204,16 @@ def ticks(connection: Connection) -> dict[int, int]:
 
 
 def _wrong(row: RowMapping, job: AtCE | None) -> str | None:
-    """Say what contradicts the status of a pilot."""
+    """Return what contradicts the status of a pilot."""
     status: Status = row["status"]
     if status in (Status.RESERVED, Status.SUBMITTING):
         return "nobody went on with it"
     if job is None:
-        refused = status is Status.FAILED and row["cause"] in REFUSALS
+        was_refused = status is Status.FAILED and row["cause"] in REFUSALS
         never_sent = status is Status.CANCELLED and row["claimed_at"] is None
-        return None if refused or never_sent or status is Status.LOST else "the CE never had it"
+        return None if was_refused or never_sent or status is Status.LOST else "the CE never had it"
     if status is Status.LOST:
-        return "the CE shows it" if job.shown else None
+        return "the CE shows it" if job.is_listed else None
     if status in OCCUPYING:
         return "its job is over" if job.over else None
     if not job.over:
@@ -216,10 +222,10 @@ def _wrong(row: RowMapping, job: AtCE | None) -> str | None:
     return None if agree else f"its job ended {job.fate}"
 
 
-def _is_shown(job: RowMapping, now: datetime) -> bool:
-    forgotten = job["forgotten_at"] is not None and job["forgotten_at"] <= now
+def _is_listed(job: RowMapping, now: datetime) -> bool:
+    is_forgotten = job["forgotten_at"] is not None and job["forgotten_at"] <= now
     old = job["ends_at"] is not None and job["ends_at"] <= now - LISTED_FOR
-    return job["visible_at"] <= now and not forgotten and not old
+    return job["visible_at"] <= now and not is_forgotten and not old
 
 
 _KEPT = """
@@ -240,7 +246,7 @@ _DONE = select(func.coalesce(cast(_STEPS.c.was, Text), ""), _STEPS.c.became, fun
 )
 
 LISTED_FOR = timedelta(hours=1)
-"""A simulated CE lists a job for so long after its end, if it is not told otherwise."""
+"""By default a simulated CE lists a job for this time after its end."""
 
 PILOTS = (
     select(

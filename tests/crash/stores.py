@@ -1,4 +1,4 @@
-"""A database that is put back to what it was, quickly, and told apart by what is in it."""
+"""A database that can be saved, restored quickly, and compared by its content."""
 
 import hashlib
 import sqlite3
@@ -15,25 +15,27 @@ from tests.patience import until
 from worker.db.database import Database
 
 Digests = tuple[tuple[str, str], ...]
-"""For each table a word."""
+"""A word for each table: the same word means the same rows."""
 
 EMPTY = "empty"
 
-UNSAID = {"updated_at", "created_at", "last_seconds"}
-"""Columns that tell the time of the machine, not that of the test."""
+CLOCK_COLUMNS = {"updated_at", "created_at", "last_seconds"}
+"""Columns with the time of the machine, not that of the test."""
 
 
 class Store(ABC):
-    """A database under the hand of the harness."""
+    """A database that the harness saves and restores."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.tables = [table for chain in database.chains for table in chain.metadata.sorted_tables]
         self._open: list[Any] = []
-        event.listen(database.engine, "connect", lambda made, _: self._open.append(made))
+        event.listen(
+            database.engine, "connect", lambda connection, _: self._open.append(connection)
+        )
 
     def hang_up(self) -> None:
-        """Close every connection, as the death of a process does: what is open is rolled back."""
+        """Close every connection, as the death of a process does; this rolls back."""
         for connection in self._open:
             self._close(connection)
         self._open.clear()
@@ -41,26 +43,26 @@ class Store(ABC):
 
     def _close(self, connection: Any) -> None:
         with suppress(sqlite3.Error, psycopg.Error):  # it is closed already
-            # PostgreSQL would notice a moment later that the other end is gone; SQLite keeps a
-            # connection that is closed with a statement under way.
+            # PostgreSQL would notice only later that the other end is gone; SQLite keeps a
+            # connection that is closed while a statement runs.
             connection.rollback()
             connection.close()
 
     @abstractmethod
     def save(self) -> Any:
-        """Take what is committed."""
+        """Return what is committed."""
 
     @abstractmethod
     def restore(self, saved: Any) -> None:
-        """Put it back."""
+        """Restore what was saved."""
 
     @abstractmethod
     def digests(self) -> Digests:
-        """Tell what is committed in each table, in a word: the same word, the same rows."""
+        """Return a digest of what is committed in each table."""
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
-        """Speak past the engine: what the harness does itself is no commit to be judged."""
+        """Bypass the engine: a commit of the harness itself is not judged."""
         raw = self.database.engine.raw_connection()
         try:
             yield raw.cursor()
@@ -70,7 +72,7 @@ class Store(ABC):
 
 
 class SqliteStore(Store):
-    """A file; what is committed are its bytes."""
+    """A file; its bytes are what is committed."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -78,28 +80,28 @@ class SqliteStore(Store):
 
         @event.listens_for(database.engine, "connect")
         def hurry(connection: Any, record: object) -> None:
-            # A process is killed here, not the machine: nothing has to reach the disk.
+            # Processes are killed, not the machine: nothing has to reach the disk.
             connection.execute("PRAGMA synchronous = OFF")
 
     def save(self) -> bytes:
-        # The last connection that is closed leaves one file that says it all.
+        # When the last connection is closed, one file holds everything.
         self.hang_up()
         return self._path.read_bytes()
 
     def digests(self) -> Digests:
-        said = []
+        digests = []
         with self.cursor() as cursor:
             for table in self.tables:
                 cursor.execute(f"SELECT {_columns(table)} FROM {table.name} ORDER BY {_key(table)}")
                 rows = repr(cursor.fetchall()).encode()
-                said.append((table.name, hashlib.sha256(rows).hexdigest()))
-        return tuple(said)
+                digests.append((table.name, hashlib.sha256(rows).hexdigest()))
+        return tuple(digests)
 
     def restore(self, saved: bytes) -> None:
         self.hang_up()
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        with self._path.open("r+b") as file:  # to make it anew takes longer
+        with self._path.open("r+b") as file:  # making a new file takes longer
             file.write(saved)
             file.truncate()
 
@@ -109,8 +111,8 @@ class PostgresqlStore(Store):
 
     def hang_up(self) -> None:
         super().hang_up()
-        # The server needs a moment to notice that a process is gone, and to let go of its locks.
-        until(self._is_alone)
+        # The server needs a moment to notice that a process is gone and to release its locks.
+        until(self._is_alone, "the server to end the other sessions")
 
     def _is_alone(self) -> bool:
         with self.cursor() as cursor:
@@ -123,30 +125,30 @@ class PostgresqlStore(Store):
             return tuple(cursor.fetchall())
 
     def save(self) -> Mapping[str, Any]:
-        filled = self._filled()
+        names = self._full_tables()
         with self.cursor() as cursor:
-            rows = {name: _copy_out(cursor, name) for name in filled}
+            rows = {name: _copy_out(cursor, name) for name in names}
             cursor.execute(_SEQUENCES)
             return {"rows": rows, "sequences": cursor.fetchall()}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        filled = self._filled()
+        names = self._full_tables()
         with self.cursor() as cursor:
-            for name in reversed(filled):
-                # No row of changes can be deleted; their table can be emptied by its owner.
+            for name in reversed(names):
+                # No row of changes can be deleted, but the owner can empty the table.
                 cursor.execute(f"{'TRUNCATE' if name == 'changes' else 'DELETE FROM'} {name}")
             for name, rows in saved["rows"].items():
                 if name != "new_tallies":
                     _copy_in(cursor, name, rows)
-            # Triggers have told of the pilots that went and came.
+            # Triggers have counted the pilots that were deleted and inserted.
             cursor.execute("DELETE FROM new_tallies")
             _copy_in(cursor, "new_tallies", saved["rows"].get("new_tallies", b""))
             for name, last in saved["sequences"]:
                 cursor.execute("SELECT setval(%s, %s, %s)", (name, last or 1, last is not None))
 
-    def _filled(self) -> list[str]:
-        """Name the tables that are not empty, those that are pointed at first."""
-        return [name for name, said in self.digests() if said != EMPTY]
+    def _full_tables(self) -> list[str]:
+        """Return the tables that are not empty; a table comes after those that it refers to."""
+        return [name for name, digest in self.digests() if digest != EMPTY]
 
 
 def _copy_out(cursor: Any, name: str) -> bytes:
@@ -165,9 +167,9 @@ def _digest(table: Table) -> str:
 
 
 def _columns(table: Table) -> str:
-    # A change is written with the time of the database, not with that of the test.
-    unsaid = UNSAID | {"at"} if table.name == "changes" else UNSAID
-    return ", ".join(f'"{column.name}"' for column in table.c if column.name not in unsaid)
+    # A change has the time of the database, not that of the test.
+    skip = CLOCK_COLUMNS | {"at"} if table.name == "changes" else CLOCK_COLUMNS
+    return ", ".join(f'"{column.name}"' for column in table.c if column.name not in skip)
 
 
 def _key(table: Table) -> str:

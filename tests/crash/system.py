@@ -1,4 +1,4 @@
-"""The whole system under the hand of a test: scheduler, broker, workers, operator, CEs, one clock.
+"""The whole system, controlled by a test: scheduler, broker, workers, operator, CEs, one clock.
 
 One step is what one process does: a scheduler fires what is due, a worker executes one message, an
 operator gives one command. Everything is deterministic: the same state and the same plan lead to
@@ -36,18 +36,18 @@ Message = tuple[str, str | None]
 Command = Callable[["System"], object]
 
 CALL = timedelta(seconds=1)
-"""How long a CE takes to answer."""
+"""The time that a CE takes to answer."""
 
 BEAT = timedelta(seconds=30)
-"""How often a scheduler looks."""
+"""The interval of a scheduler."""
 
 SLOWLY = timedelta(seconds=200)
-"""How often it looks while all that is awaited is that something ends."""
+"""Its interval while the system only waits for something to end."""
 
 
 @dataclass(frozen=True)
 class State:
-    """All that outlives a process: what is committed, sent and known of the CEs, and the time."""
+    """All that outlives a process: the database, messages, evidence of the CEs, and the time."""
 
     saved: Any
     digests: tuple[tuple[str, str], ...]
@@ -60,20 +60,20 @@ class State:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Tell states apart by what decides how they go on."""
+        """The part of the state that decides how it goes on."""
         return self.digests, self.clock, self.messages, len(self.commands), self.stamps
 
 
 @dataclass(frozen=True)
 class Broker:
-    """How messages travel. Each copy of a nudge or a tick is a message."""
+    """How many copies of a nudge or a tick arrive; each is a message."""
 
     nudges: int = 1
     ticks: int = 1
 
 
 class System:
-    """Everything there is."""
+    """Everything that a test controls."""
 
     def __init__(self, store: Store, home: Path, broker: Broker = Broker()) -> None:
         self.store = store
@@ -88,7 +88,7 @@ class System:
         self.strangers: frozenset[str] = frozenset()
         self.evidence = Evidence()
         self.boundaries = Boundaries()
-        self.found: list[str] = []
+        self.problems: list[str] = []
         self.holder = "first"
         self.pace = BEAT
         self.boundaries.on_engine(self.database.engine, self._committed)
@@ -98,7 +98,7 @@ class System:
     # What outlives a process.
 
     def save(self) -> State:
-        """Take the state."""
+        """Return the state."""
         digests = self.store.digests()
         return State(
             saved=self.store.save(),
@@ -112,7 +112,7 @@ class System:
         )
 
     def restore(self, state: State) -> None:
-        """Go back to a state; nothing that was found wrong is remembered."""
+        """Go back to a state, and forget the problems."""
         self.store.restore(state.saved)
         self.clock = state.clock
         self.messages = list(state.messages)
@@ -120,12 +120,12 @@ class System:
         self.stamps, self.demand = state.stamps, state.demand
         self.evidence = state.evidence.copy()
         self.promises = Promises(self.database.engine, self.evidence)
-        self.found = []
+        self.problems = []
 
     # Steps.
 
     def next_step(self) -> str:
-        """Name the next step."""
+        """Return the name of the next step."""
         if self.commands and self.commands[0][0] <= self.clock:
             return "command"
         if self.messages:
@@ -134,19 +134,19 @@ class System:
         return "tick"
 
     def step(self, at: int = 0, disturb: Disturbance | None = None) -> list[str]:
-        """Let one process do the next thing, and disturb it at a crossing; tell what it crossed."""
-        with self.boundaries.watched(at, disturb) as crossed:
-            ended = self._live()
+        """Run the next step, and disturb it at a crossing; return the boundaries it crossed."""
+        with self.boundaries.watched(at, disturb) as crossings:
+            has_ended = self._live()
         if self.boundaries.dead:
             self.store.hang_up()
-            if ended:
-                self.found.append(f"it went on after it was killed at {crossed[-1]}")
-        return crossed
+            if has_ended:
+                self.problems.append(f"it went on after it was killed at {crossings[-1]}")
+        return crossings
 
     def others(self, until: datetime) -> None:
         """Let other processes go on for a time, while one stands still.
 
-        For no time at all, they do what they were told already.
+        If the time is zero, they execute the messages and commands that are there already.
         """
         was, self.holder = self.holder, f"other than {self.holder}"
         with self.boundaries.unwatched():
@@ -157,7 +157,7 @@ class System:
         self.holder = was
 
     def _live(self) -> bool:
-        """Be the process of the next step; tell whether it came to its end."""
+        """Run the next step; return whether it came to its end."""
         what = self.next_step()
         work = self._work(what)
         random.seed(f"{what} {self.clock}")
@@ -167,8 +167,8 @@ class System:
             return False
         except PilotageError:
             pass  # the next tick tries again
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is to be told
-            self.found.append(f"{what} broke: {error!r}")
+        except Exception as error:  # noqa: BLE001  # any error is a problem
+            self.problems.append(f"{what} broke: {error!r}")
         return True
 
     def _work(self, what: str) -> Callable[[], object]:
@@ -180,15 +180,15 @@ class System:
         return partial(execute.execute, catalogue.get(task), subject, self.runtime())
 
     def _tick(self) -> None:
-        """Be a scheduler at the next moment of its beat."""
+        """Run a scheduler at its next interval."""
         self.clock += self.pace - (self.clock - NOW) % self.pace
         firings, _ = ticks.claim_due(self.database, self.clock)
         for firing in firings:
             self._send(firing.task.name, firing.subject, self.broker.ticks)
 
     def runtime(self, **changes: Any) -> Runtime:
-        """Put together what a process is handed."""
-        made = Runtime(
+        """Make the runtime of a process."""
+        runtime = Runtime(
             database=self.database,
             backends={SIM.name: self._sim},
             home=self.home,
@@ -196,11 +196,11 @@ class System:
             holder=self.holder,
             nudge=self._nudge,
         )
-        return replace(made, **changes)
+        return replace(runtime, **changes)
 
     @contextmanager
     def alive(self) -> Iterator["System"]:
-        """Let stamps be chosen by the state alone, and answer for the source of a demand."""
+        """Choose stamps by the state alone, and answer in place of the source of a demand."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pilots, "token_hex", self._stamp)
             patch.setattr(sources, "ask", self._ask)
@@ -208,22 +208,22 @@ class System:
         self.store.hang_up()
 
     def judge(self) -> list[str]:
-        """Name what does not hold at this moment, if nothing goes on any more."""
+        """Return what does not hold now, if nothing happens any more."""
         with self.boundaries.unwatched():
-            found = self.promises.at_rest(self.clock, self.strangers)
+            problems = self.promises.at_rest(self.clock, self.strangers)
             with self.database.engine.connect() as connection:
-                found += reasons(connection)
-        return found
+                problems += reasons(connection)
+        return problems
 
     # What a process touches.
 
     def _committed(self) -> None:
         with self.boundaries.unwatched():
-            self.found += self.promises.look()
+            self.problems += self.promises.look()
 
     def _nudge(self, task: str, subject: str) -> None:
         if uow.is_open():
-            self.found.append(f"early: {task} {subject} was nudged before the commit")
+            self.problems.append(f"early: {task} {subject} was nudged before the commit")
         self._send(task, subject, self.broker.nudges)
 
     def _send(self, task: str, subject: str | None, copies: int) -> None:
@@ -232,26 +232,26 @@ class System:
         self.boundaries.cross(f"after sending {task}")
 
     def _driver(self, ce: Any, options: Any, means: Any) -> Driver:
-        """Make the driver of a CE: what it does in there is no boundary, its answer is."""
+        """Make the driver of a CE: its call and its answer are boundaries, its own work is not."""
         cross, far = self.boundaries.cross, SIM.driver(ce, options, means)
         acted_at = [self.clock]
 
-        def called(call: str) -> None:
+        def before_call(call: str) -> None:
             cross(f"before the call {call}")
 
-        def acts(call: str) -> None:
+        def at_call(call: str) -> None:
             acted_at[0] = self.clock
 
-        def answered(call: str) -> None:
+        def after_call(call: str) -> None:
             self.clock += CALL
             cross(f"after the CE did {call}")
 
-        there: Any = Edge(far, before=acts, after=answered, within=self.boundaries.unwatched)
+        there: Any = Edge(far, before=at_call, after=after_call, within=self.boundaries.unwatched)
         witness: Any = Witness(there, ce.name, self.evidence, lambda: acted_at[0])
-        made: Any = Edge(witness, before=called)
-        return made  # type: ignore[no-any-return]
+        edge: Any = Edge(witness, before=before_call)
+        return edge  # type: ignore[no-any-return]
 
-    def _ask(self, vo: str, told: Any) -> int:
+    def _ask(self, vo: str, source: Any) -> int:
         self.boundaries.cross("before the call ask")
         self.clock += CALL
         self.boundaries.cross("after the source did ask")

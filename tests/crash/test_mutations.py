@@ -18,7 +18,7 @@ from worker.domain.pilot import Grant
 from worker.domain.vo import DEFAULT_VO
 
 LATER = NOW + timedelta(seconds=60)
-"""By then pilots are at the CEs."""
+"""Pilots are at the CEs by then."""
 
 
 NONE = Thrift(tasks=("none of them",))
@@ -30,22 +30,22 @@ class Trial:
 
     faults: Mapping[Fault, Mapping[str, Any]] = field(default_factory=dict)
     minutes: float = 4
-    lived: float = 3
+    life: float = 3
     thrift: Thrift = NONE
     disturb: Any = kill
     commands: tuple[Command, ...] = ()
 
     def run(self, system: System, share: float = 1.0) -> Report:
-        """Live so many minutes, disturb the tasks, and let all recover; stop at what is found."""
+        """Live for some minutes, disturb the tasks, and recover; stop at the first problem."""
         begin(system, self.faults, NOW + timedelta(minutes=self.minutes))
         if self.commands:
             system.commands = [(NOW, command) for command in self.commands]
         explorer = Explorer(system, replace(self.thrift, share=share), self.disturb)
-        return explorer.explore(system.save(), NOW + timedelta(minutes=self.lived))
+        return explorer.explore(system.save(), NOW + timedelta(minutes=self.life))
 
 
 def reserves(vo: str, ce: str) -> Command:
-    """Let somebody reserve three pilots without asking whether another is at it."""
+    """Let somebody reserve three pilots, whoever else is reserving."""
 
     def command(system: System) -> None:
         with system.database.uow() as tx:
@@ -56,11 +56,11 @@ def reserves(vo: str, ce: str) -> Command:
 
 BETWEEN = Thrift(statements=True, tasks=("dispatch",))
 UNDISTURBED = Trial()
-CALLS = Trial(thrift=BETWEEN, lived=1)
-PAUSES = Trial(thrift=replace(BETWEEN, repeated=False), disturb=suspend, lived=1)
-PLANS = Trial(thrift=replace(BETWEEN, tasks=("submit_pilots",)), lived=1)
+CALLS = Trial(thrift=BETWEEN, life=1)
+PAUSES = Trial(thrift=replace(BETWEEN, repeated=False), disturb=suspend, life=1)
+PLANS = Trial(thrift=replace(BETWEEN, tasks=("submit_pilots",)), life=1)
 CROWDS = Trial(
-    lived=0.1,
+    life=0.1,
     thrift=Thrift(tasks=("command",), recovers=False),
     disturb=suspend,
     commands=(reserves("one", "alpha"), reserves(DEFAULT_VO, "alpha"), reserves("one", "beta")),
@@ -90,10 +90,10 @@ SHOWN_BY: Mapping[str, tuple[Trial, str]] = {
     "loses_a_pilot_at_its_first_absence": (FORGETFUL, "not known"),
     "never_takes_over_a_lease": (CALLS, "fate"),
 }
-"""For each mutation, what shows it and the word with which the oracle names it."""
+"""For each mutation, the trial that shows it and the word by which the oracle names it."""
 
 LOCKS = {name for name, (trial, _) in SHOWN_BY.items() if trial is CROWDS}
-"""On SQLite a transaction is the only writer: a lock that is missing makes no difference."""
+"""A transaction on SQLite is the only writer: a missing lock makes no difference."""
 
 
 def test_every_mutation_has_something_that_shows_it() -> None:
@@ -107,7 +107,7 @@ def test_a_broken_build_is_noticed(sqlite_system: System, name: str) -> None:
     with MUTATIONS[name].applied():
         report = trial.run(sqlite_system)
 
-    assert [line for line in report.found if line.startswith(word)], report.found
+    assert [line for line in report.problems if line.startswith(word)], report.problems
 
 
 @pytest.mark.parametrize("name", sorted(LOCKS))
@@ -116,18 +116,18 @@ def test_a_missing_lock_is_noticed(postgresql_system: System, name: str) -> None
     with MUTATIONS[name].applied():
         report = trial.run(postgresql_system)
 
-    assert [line for line in report.found if line.startswith(word)], report.found
+    assert [line for line in report.problems if line.startswith(word)], report.problems
 
 
 def test_the_sound_build_passes_all_of_these_trials(sqlite_system: System, patient: bool) -> None:
     blank = sqlite_system.save()
     for trial in {id(trial): trial for trial, _ in SHOWN_BY.values()}.values():
         sqlite_system.restore(blank)
-        assert trial.run(sqlite_system, share=1.0 if patient else 0.1).found == []
+        assert trial.run(sqlite_system, share=1.0 if patient else 0.1).problems == []
 
 
 def test_the_sound_build_has_its_locks(postgresql_system: System) -> None:
-    assert CROWDS.run(postgresql_system).found == []
+    assert CROWDS.run(postgresql_system).problems == []
 
 
 def test_a_mutation_that_no_longer_applies_is_an_error() -> None:

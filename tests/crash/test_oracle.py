@@ -30,14 +30,14 @@ from worker.services.tasks.submit_pilots import submit_pilots
 
 
 class Watched(World):
-    """A world that is looked at after each step."""
+    """A world that the promises judge after each step."""
 
     def __init__(self, database: Database, home: Path) -> None:
         super().__init__(database, home)
         self.evidence = Evidence()
         self.promises = Promises(database.engine, self.evidence)
 
-    def told(self, **changes: Any) -> Runtime:
+    def witnessed_runtime(self, **changes: Any) -> Runtime:
         backends = {
             name: witnessed(one, self.evidence) for name, one in registry.discover().items()
         }
@@ -58,25 +58,25 @@ def watched(sqlite_database: Database, tmp_path: Path) -> Watched:
     return Watched(sqlite_database, tmp_path / "home")
 
 
-def sent(world: Watched, number: int = 2) -> tuple[CE, list[int]]:
-    """Let pilots come to a CE in the right way."""
+def send(world: Watched, number: int = 2) -> tuple[CE, list[int]]:
+    """Send pilots to a CE in the right way."""
     ce = world.ce(a_ce().with_capacity(number))
-    made = world.reserve(ce, number)
+    ids = world.reserve(ce, number)
     assert world.promises.look() == []
-    dispatch.dispatch(world.told(), ce.name)
+    dispatch.dispatch(world.witnessed_runtime(), ce.name)
     world.promises.begin()
-    return ce, made
+    return ce, ids
 
 
 def test_a_good_life_is_praised(watched: Watched) -> None:
     ce = watched.ce(a_ce().with_capacity(3))
-    submit_pilots(watched.told(), DEFAULT_VO)
+    submit_pilots(watched.witnessed_runtime(), DEFAULT_VO)
     assert watched.promises.look() == []
-    dispatch.dispatch(watched.told(), ce.name)
+    dispatch.dispatch(watched.witnessed_runtime(), ce.name)
     watched.promises.begin()
     for _ in range(4):
         watched.wait(240)
-        check_pilots.check_pilots(watched.told(), ce.name)
+        check_pilots.check_pilots(watched.witnessed_runtime(), ce.name)
         assert watched.promises.look() == []
 
     assert watched.statuses() == {"done": 3}
@@ -116,11 +116,11 @@ def test_a_limit_that_was_lowered_is_no_fault_until_a_pilot_is_added(watched: Wa
 def test_one_that_comes_back_above_a_limit_is_no_fault_and_one_that_nobody_saw_is(
     watched: Watched,
 ) -> None:
-    ce, made = sent(watched)
-    watched.faulty([Move(pilot_id=i, to=Status.LOST) for i in made])
+    ce, ids = send(watched)
+    watched.faulty([Move(pilot_id=i, to=Status.LOST) for i in ids])
     watched.reserve(ce, 2)
     assert watched.promises.look() == []
-    reconcile.reconcile(watched.told(), ce.name)
+    reconcile.reconcile(watched.witnessed_runtime(), ce.name)
     assert watched.promises.look() == []
     assert watched.statuses() == {"submitted": 2, "reserved": 2}
 
@@ -154,7 +154,7 @@ def test_one_listing_or_an_early_or_a_cut_one_gives_nobody_up(watched: Watched) 
     ce = watched.ce(visibility_delay=30)
     [pilot] = watched.make(a_pilot().on(ce).submitting())
     watched.promises.begin()
-    driver = watched.told().driver(ce)
+    driver = watched.witnessed_runtime().driver(ce)
     driver.find()
     watched.wait(31)
     watched.fault(ce, Fault.TRUNCATES)
@@ -164,7 +164,7 @@ def test_one_listing_or_an_early_or_a_cut_one_gives_nobody_up(watched: Watched) 
     lost = Move(pilot_id=pilot.id, to=Status.LOST)
     assert len(watched.faulty([lost])) == 1
 
-    watched.evidence.said[pilot.stamp, Status.SUBMITTED] = watched.clock
+    watched.evidence.statements[pilot.stamp, Status.SUBMITTED] = watched.clock
     watched.faulty([Move(pilot_id=pilot.id, to=Status.SUBMITTED)])
     driver.find()
     assert (
@@ -179,8 +179,8 @@ def test_a_history_that_is_no_path_is_named(watched: Watched) -> None:
         step = {"pilot_id": pilot.id, "was": was, "became": became, "at": watched.clock}
         watched.run(insert(transitions).values(step))
         assert [line.split(":")[0] for line in watched.promises.look()] == ["history"]
-    said = watched.promises.at_rest(watched.clock)
-    assert f"history: pilot {pilot.id} is done, it says running" in said
+    problems = watched.promises.at_rest(watched.clock)
+    assert f"history: pilot {pilot.id} is done, it says running" in problems
 
 
 def test_a_count_that_is_kept_wrongly_is_named(watched: Watched) -> None:
@@ -192,23 +192,23 @@ def test_a_count_that_is_kept_wrongly_is_named(watched: Watched) -> None:
 
 
 def end(watched: Watched) -> list[str]:
-    """Tell what is wrong at the end, by the first word of each line."""
+    """Return what is wrong at the end: the first word of each line."""
     return [line.split(":")[0] for line in watched.promises.at_rest(watched.clock)]
 
 
 def test_at_the_end_every_row_must_be_as_its_job(watched: Watched) -> None:
-    ce, _ = sent(watched)
+    ce, _ = send(watched)
     assert end(watched) == []
     watched.wait(700)
     assert end(watched) == ["fate", "fate"]
-    check_pilots.check_pilots(watched.told(), ce.name)
+    check_pilots.check_pilots(watched.witnessed_runtime(), ce.name)
     assert end(watched) == []
     watched.run(delete(sim_jobs))
     assert end(watched) == ["fate", "fate"]
 
 
 def test_at_the_end_every_job_must_have_one_pilot(watched: Watched) -> None:
-    sent(watched)
+    send(watched)
     watched.run(
         insert(sim_jobs).from_select(
             [c.name for c in sim_jobs.c if c.name != "id"],
@@ -227,23 +227,23 @@ def test_at_the_end_nobody_may_be_on_the_way(watched: Watched, status: Status) -
 
 
 def test_a_pilot_that_the_ce_shows_may_not_be_lost(watched: Watched) -> None:
-    ce, [lost, _] = sent(watched)
-    watched.faulty([Move(pilot_id=lost, to=Status.LOST)])
+    ce, [first, _] = send(watched)
+    watched.faulty([Move(pilot_id=first, to=Status.LOST)])
     assert end(watched) == ["fate"]
     watched.fault(ce, Fault.FORGETS, for_ever=True)
     assert end(watched) == []
 
 
 def test_a_stamp_that_is_sent_again_is_named(watched: Watched) -> None:
-    ce, [one, _] = sent(watched)
+    ce, [one, _] = send(watched)
     order = Order(stamp=watched.pilot(one).stamp, vo=DEFAULT_VO)
-    watched.told().driver(ce).submit([order])
+    watched.witnessed_runtime().driver(ce).submit([order])
     assert end(watched) == ["twice", "twice"]
 
 
 def test_a_birth_without_a_decision_is_named(watched: Watched) -> None:
     ce = watched.ce()
-    submit_pilots(watched.told(budget=3), DEFAULT_VO)
+    submit_pilots(watched.witnessed_runtime(budget=3), DEFAULT_VO)
     watched.reserve(ce, 1)
     with watched.database.engine.connect() as connection:
         assert reasons(connection) == [
@@ -263,17 +263,19 @@ def test_a_lease_that_is_held_is_named(watched: Watched) -> None:
 
 @pytest.mark.parametrize("way", ["nobody wished it", "it was wished", "it was over"])
 def test_a_pilot_that_is_wanted_and_ended_is_named(watched: Watched, way: str) -> None:
-    ce, [one] = sent(watched, 1)
+    ce, [one] = send(watched, 1)
     pilot = watched.pilot(one)
-    check_pilots.check_pilots(watched.told(), ce.name)
+    check_pilots.check_pilots(watched.witnessed_runtime(), ce.name)
     if way == "it was wished":
         watched.change(lambda tx: pilots.request_cancel(tx, {one: "asked for"}, watched.clock))
     if way == "it was over":
         watched.change(lambda tx: mover.move(tx, [Move(pilot_id=one, to=Status.LOST)], NOW))
     watched.promises.begin()
-    watched.told().driver(ce).cancel([Job(stamp=pilot.stamp, handle=str(pilot.handle))])
+    watched.witnessed_runtime().driver(ce).cancel(
+        [Job(stamp=pilot.stamp, handle=str(pilot.handle))]
+    )
 
-    assert [told.split(":")[0] for told in watched.promises.look()] == (
+    assert [problem.split(":")[0] for problem in watched.promises.look()] == (
         ["wanted"] if way == "nobody wished it" else []
     )
     assert watched.promises.look() == []

@@ -17,7 +17,7 @@ PROMISES = re.split(r"^## (?=\d)", PAGE, flags=re.MULTILINE)[1:]
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", PAGE)
 
 CALLED = ("dispatch", "check_pilots", "reconcile", "ask_demand")
-"""Tasks that ask somebody else, and so commit before and after."""
+"""Tasks that call somebody else, and so commit before and after."""
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
@@ -35,19 +35,19 @@ def test_each_of_the_eight_promises_has_tests() -> None:
 
 
 def test_an_execution_commits_once_or_before_and_after_its_call(sqlite_system: System) -> None:
-    """How it went is noted in one more commit; the scheduler and an operator note nothing.
+    """The outcome is one more commit; the scheduler and an operator write none.
 
-    What a CE is asked for after the record, to end jobs or for output, has a commit of its own.
+    A later call of a CE, to end jobs or for output, has a commit of its own.
     """
     system = sqlite_system
     begin(system, {})
-    seen: Counter[tuple[str, int]] = Counter()
+    observations: Counter[tuple[str, int]] = Counter()
     while system.clock < FAULTY:
         task = system.next_step().split()[0]
-        crossed = system.step()
-        commits = list(_commits(crossed))
-        calls = [n for n, what in enumerate(crossed) if what.startswith("before the call")]
-        seen[task, len(calls)] += 1
+        crossings = system.step()
+        commits = list(_commits(crossings))
+        calls = [n for n, what in enumerate(crossings) if what.startswith("before the call")]
+        observations[task, len(calls)] += 1
         if task == "tick":
             assert len(commits) == 1
         elif task in CALLED and calls:
@@ -58,17 +58,17 @@ def test_an_execution_commits_once_or_before_and_after_its_call(sqlite_system: S
             assert len(commits) == (4 if further else 3)
         elif task != "command":
             assert len(commits) <= 2
-        sent = [n for n, what in enumerate(crossed) if what.startswith("before sending")]
-        assert all(n > crossed.index("after the commit") for n in sent)
+        messages = [n for n, what in enumerate(crossings) if what.startswith("before sending")]
+        assert all(n > crossings.index("after the commit") for n in messages)
 
     for task in CALLED:
-        assert any(name == task and calls for name, calls in seen)
+        assert any(name == task and calls for name, calls in observations)
 
 
-def _commits(crossed: list[str]) -> Iterator[int]:
-    """Find the commits of transactions that wrote something."""
+def _commits(crossings: list[str]) -> Iterator[int]:
+    """Yield the commits of transactions that wrote something."""
     wrote = False
-    for number, what in enumerate(crossed):
+    for number, what in enumerate(crossings):
         wrote = wrote or what.startswith(("before INSERT", "before UPDATE", "before DELETE"))
         if what == "before the commit":
             if wrote:

@@ -1,4 +1,4 @@
-"""What is wrong with the CEs and the broker while processes are killed."""
+"""The faults of the CEs and the broker while processes are killed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ ABOUT_ANSWERS = (
     "later_than_it_says_and_no_reply",
     "forgets",
 )
-"""Those that tell most, for a short run."""
+"""The faults that show most, for a short run."""
 
 BROKERS: Mapping[str, Broker] = {
     "nudges_are_lost": Broker(nudges=0),

@@ -1,1 +1,1 @@
-"""The policies: pure, so every example is exact."""
+"""The policies are pure functions, so every example is exact."""

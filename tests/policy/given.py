@@ -1,4 +1,4 @@
-"""Facts and events as hypothesis makes them."""
+"""Strategies of hypothesis for facts and events."""
 
 from datetime import timedelta
 
@@ -63,7 +63,7 @@ BUDGETS = st.integers(0, 500)
 
 @st.composite
 def histories(draw: st.DrawFn, size: int = 40) -> list[Event]:
-    """Make outcomes in the order in which they were known."""
+    """Draw outcomes in the order in which they became known."""
     events = []
     moment = NOW
     for kind, gap, ran in draw(
@@ -75,6 +75,6 @@ def histories(draw: st.DrawFn, size: int = 40) -> list[Event]:
         )
     ):
         moment += timedelta(seconds=gap)
-        lasted = None if ran is None else timedelta(seconds=ran)
-        events.append(Event(moment, kind, None if lasted is None else moment - lasted, lasted))
+        length = None if ran is None else timedelta(seconds=ran)
+        events.append(Event(moment, kind, None if length is None else moment - length, length))
     return events

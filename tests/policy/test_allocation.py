@@ -1,4 +1,4 @@
-"""Who gets how many, and the reason of each number."""
+"""The number of pilots for each CE, and its reason."""
 
 import time
 from dataclasses import replace
@@ -20,7 +20,7 @@ VO = VOFacts(name="lhcb")
 
 
 def ce(name: str, free: int, rate: float = 1.0, **facts: Any) -> CEFacts:
-    """Make the facts of a CE whose pilots fail at their start, if they do."""
+    """Make the facts of a CE whose pilots start at this rate, and never fail later."""
     chances = Chances(accept=1.0, start=rate, finish=1.0)
     return CEFacts(name=name, free=free, chances=chances, **facts)
 
@@ -28,15 +28,15 @@ def ce(name: str, free: int, rate: float = 1.0, **facts: Any) -> CEFacts:
 def decide(
     *ces: CEFacts, vo: VOFacts = VO, budget: int = 1000, **parameters: Any
 ) -> list[Decision]:
-    given = Parameters(**parameters)
-    return three_chances(now=NOW, vo=vo, budget=budget, ces=ces, parameters=given)
+    values = Parameters(**parameters)
+    return three_chances(now=NOW, vo=vo, budget=budget, ces=ces, parameters=values)
 
 
-def grants(decided: list[Decision]) -> dict[str, int]:
-    return {decision.ce: decision.granted for decision in decided}
+def grants(decisions: list[Decision]) -> dict[str, int]:
+    return {decision.ce: decision.granted for decision in decisions}
 
 
-def paused(minutes: float) -> Pause:
+def pause_of(minutes: float) -> Pause:
     return Pause(reason="3 failed starts in a row (limit 3)", since=NOW - minutes * MINUTE)
 
 
@@ -64,9 +64,11 @@ SHARED_OUT = {
 }
 
 
-@pytest.mark.parametrize(("budget", "ces", "expected"), SHARED_OUT.values(), ids=SHARED_OUT)
-def test_pilots_are_shared_out(budget: int, ces: list[CEFacts], expected: dict[str, int]) -> None:
-    assert grants(decide(*ces, budget=budget)) == expected
+@pytest.mark.parametrize(("budget", "ces", "grants_by_ce"), SHARED_OUT.values(), ids=SHARED_OUT)
+def test_pilots_are_shared_out(
+    budget: int, ces: list[CEFacts], grants_by_ce: dict[str, int]
+) -> None:
+    assert grants(decide(*ces, budget=budget)) == grants_by_ce
 
 
 NEEDS = {
@@ -80,18 +82,18 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize(("vo", "waiting", "expected"), NEEDS.values(), ids=NEEDS)
-def test_a_vo_gets_no_more_than(vo: VOFacts, waiting: int, expected: int) -> None:
-    decided = decide(ce("a", 30, vo_waiting=waiting), ce("b", 30), vo=vo, budget=20)
-    assert sum(grants(decided).values()) == expected
+@pytest.mark.parametrize(("vo", "waiting", "number"), NEEDS.values(), ids=NEEDS)
+def test_a_vo_gets_no_more_than(vo: VOFacts, waiting: int, number: int) -> None:
+    decisions = decide(ce("a", 30, vo_waiting=waiting), ce("b", 30), vo=vo, budget=20)
+    assert sum(grants(decisions).values()) == number
 
 
 def test_what_waits_is_worth_its_chance_and_at_a_paused_ce_nothing() -> None:
     demanding = replace(VO, demand=20)
     doubtful = ce("a", 0, 0.5, vo_waiting=20)
-    stuck = replace(doubtful, pause=paused(60))
+    paused_ce = replace(doubtful, pause=pause_of(60))
     assert grants(decide(doubtful, ce("b", 50), vo=demanding))["b"] == 10
-    assert grants(decide(stuck, ce("b", 50), vo=demanding))["b"] == 20
+    assert grants(decide(paused_ce, ce("b", 50), vo=demanding))["b"] == 20
 
 
 # -- pauses and probes
@@ -100,18 +102,18 @@ def test_what_waits_is_worth_its_chance_and_at_a_paused_ce_nothing() -> None:
 @pytest.mark.parametrize(("paused_for", "interval"), [(0, 4), (20, 5), (32, 8), (600, 10)])
 def test_a_paused_ce_is_probed_ever_more_rarely(paused_for: int, interval: int) -> None:
     assert probe_interval(NOW, NOW - paused_for * MINUTE) == interval * MINUTE
-    pause = paused(paused_for)
-    for since_last, sent in ((interval - 0.1, 0), (interval, 1)):
+    pause = pause_of(paused_for)
+    for since_last, number in ((interval - 0.1, 0), (interval, 1)):
         last = NOW - since_last * MINUTE
         if last < pause.since:
             continue
         place = ce("a", 50, pause=pause, last_sent_at=last)
-        assert grants(decide(place)) == {"a": sent}
+        assert grants(decide(place)) == {"a": number}
 
 
 def test_the_first_probe_waits_as_long_as_others_however_long_ago_a_pilot_was_sent() -> None:
-    assert grants(decide(ce("a", 9, pause=paused(1)))) == {"a": 0}
-    assert grants(decide(ce("a", 9, pause=paused(4)))) == {"a": 1}
+    assert grants(decide(ce("a", 9, pause=pause_of(1)))) == {"a": 0}
+    assert grants(decide(ce("a", 9, pause=pause_of(4)))) == {"a": 1}
 
 
 def test_a_ce_whose_pilots_cost_more_than_they_bring_gets_a_probe_each_half_hour() -> None:
@@ -123,7 +125,7 @@ def test_a_ce_whose_pilots_cost_more_than_they_bring_gets_a_probe_each_half_hour
 
 
 def test_no_probe_is_sent_where_no_pilot_is_needed_or_fits() -> None:
-    place = ce("a", 9, pause=paused(60))
+    place = ce("a", 9, pause=pause_of(60))
     for vo in (replace(VO, demand=0), replace(VO, room=0), replace(VO, closed="it drains")):
         assert grants(decide(place, vo=vo)) == {"a": 0}
     assert grants(decide(replace(place, free=0))) == {"a": 0}
@@ -135,8 +137,8 @@ def test_the_value_of_a_pilot_is_what_it_brings_less_its_prices() -> None:
     assert value_of(replace(sure, start=0)) == pytest.approx(-0.1)
     assert value_of(replace(sure, finish=0)) == pytest.approx(-0.43)
     assert value_of(replace(sure, accept=0)) == pytest.approx(-0.05)
-    mixed = Chances(accept=0.9, start=0.8, finish=0.7)
-    assert value_of(mixed) == pytest.approx(
+    chances = Chances(accept=0.9, start=0.8, finish=0.7)
+    assert value_of(chances) == pytest.approx(
         0.9 * (0.56 - 0.1 * 0.44 - 0.33 * 0.8 * 0.3) - 0.05 * 0.1
     )
 
@@ -156,9 +158,9 @@ FULL, POOR = ce("good", 0, vo_occupying=40), ce("poor", 50, 0.3)
 
 
 def test_finite_work_waits_for_a_better_ce_if_all_of_it_fits_there() -> None:
-    decided = decide(FULL, POOR, vo=FINITE)
-    assert grants(decided) == {"good": 0, "poor": 0}
-    assert decided[1].reason.endswith("what is needed waits for better CEs, where all of it fits")
+    decisions = decide(FULL, POOR, vo=FINITE)
+    assert grants(decisions) == {"good": 0, "poor": 0}
+    assert decisions[1].reason.endswith("what is needed waits for better CEs, where all of it fits")
     assert grants(decide(FULL, POOR, vo=replace(VO, demand=41)))["poor"] > 0
     assert grants(decide(FULL, POOR))["poor"] == 50
     assert grants(decide(FULL, ce("as good", 50, 0.9), vo=FINITE))["as good"] == 30
@@ -178,9 +180,9 @@ def test_of_two_vos_each_gets_half_and_the_spare_part_of_one_goes_to_the_other()
 
 def test_who_has_its_part_waits_for_nobody_where_nobody_else_may_come() -> None:
     vo = replace(VO, rivals=(Rival(name="other", occupying=10),))
-    shared = ce("a", 20, occupying=80, vo_occupying=70)
+    common_ce = ce("a", 20, occupying=80, vo_occupying=70)
     own = ce("b", 20, vos=frozenset({"lhcb"}))
-    assert grants(decide(shared, own, vo=vo)) == {"a": 0, "b": 20}
+    assert grants(decide(common_ce, own, vo=vo)) == {"a": 0, "b": 20}
 
 
 def test_whoever_comes_first_does_not_leave_the_poor_slots_to_the_others() -> None:
@@ -211,12 +213,12 @@ REASONS = {
         "free 5; nothing needed: demand is 4; 4 wait, of which 4.0 are expected to end well",
     ),
     "paused": (
-        ce("a", 5, pause=paused(60), last_sent_at=NOW - MINUTE),
+        ce("a", 5, pause=pause_of(60), last_sent_at=NOW - MINUTE),
         VO,
         "PAUSED: 3 failed starts in a row (limit 3); probe every 10 min",
     ),
     "probed": (
-        ce("a", 5, pause=paused(60)),
+        ce("a", 5, pause=pause_of(60)),
         VO,
         "PAUSED: 3 failed starts in a row (limit 3); probe every 10 min: gets one now",
     ),
@@ -249,8 +251,8 @@ def test_every_number_has_a_reason(place: CEFacts, vo: VOFacts, reason: str) -> 
 
 @given(ces=CES, vo=VOS, budget=BUDGETS)
 def test_what_is_given_is_free_and_allowed(ces: list[CEFacts], vo: VOFacts, budget: int) -> None:
-    decided = decide(*ces, vo=vo, budget=budget)
-    given_to = grants(decided)
+    decisions = decide(*ces, vo=vo, budget=budget)
+    given_to = grants(decisions)
 
     assert list(given_to) == sorted(one.name for one in ces)
     for one in ces:
@@ -259,7 +261,7 @@ def test_what_is_given_is_free_and_allowed(ces: list[CEFacts], vo: VOFacts, budg
         assert one.pause is None or given_to[one.name] <= 1
     caps = [budget] + [max(0, cap) for cap in (vo.room, vo.demand) if cap is not None]
     assert sum(given_to.values()) <= min(caps)
-    assert all(decision.reason for decision in decided)
+    assert all(decision.reason for decision in decisions)
 
 
 @given(ces=CES, vo=VOS, budget=BUDGETS, dice=st.randoms(use_true_random=False))
@@ -280,12 +282,12 @@ def test_the_order_of_the_facts_changes_nothing(
 def test_without_others_whatever_one_ce_cannot_take_goes_to_another(
     ces: list[CEFacts], vo: VOFacts, budget: int
 ) -> None:
-    decided = decide(*ces, vo=replace(vo, rivals=(), demand=None), budget=budget)
-    usable = [d for d in decided if "probe_every" not in d.trace and "value" in d.trace]
-    left = [d for d in usable if "gets" in d.reason and "all that is free" not in d.reason]
-    left = [d for d in left if "pilots began there" not in d.reason]
+    decisions = decide(*ces, vo=replace(vo, rivals=(), demand=None), budget=budget)
+    usable = [d for d in decisions if "probe_every" not in d.trace and "value" in d.trace]
+    usable_ces = [d for d in usable if "gets" in d.reason and "all that is free" not in d.reason]
+    usable_ces = [d for d in usable_ces if "pilots began there" not in d.reason]
     room = budget if vo.room is None else min(budget, max(0, vo.room))
-    assert not left or sum(d.granted for d in decided) == room
+    assert not usable_ces or sum(d.granted for d in decisions) == room
 
 
 @given(ces=CES, vo=VOS, budget=st.integers(0, 300), more=st.integers(0, 100))
@@ -331,19 +333,19 @@ def test_who_gets_better_or_larger_gets_no_less(
 def test_two_vos_of_one_share_get_all_between_them_and_alike(
     ces: list[CEFacts], vo: VOFacts
 ) -> None:
-    """Two VOs that want everything, one after the other, at CEs that nobody used before."""
+    """Two VOs that want everything decide one after the other, at CEs that are empty at first."""
     places = [ce(one.name, one.free) for one in ces]
     free = sum(one.free for one in places)
     first = grants(decide(*places, vo=VOFacts(name="a", rivals=(Rival(name="b"),)), budget=10**6))
-    held = sum(first.values())
-    left = [
+    first_sum = sum(first.values())
+    places_after = [
         replace(one, free=one.free - first[one.name], occupying=first[one.name]) for one in places
     ]
-    rivals = (Rival(name="a", occupying=held, waiting=held),)
-    second = grants(decide(*left, vo=VOFacts(name="b", rivals=rivals), budget=10**6))
+    rivals = (Rival(name="a", occupying=first_sum, waiting=first_sum),)
+    second = grants(decide(*places_after, vo=VOFacts(name="b", rivals=rivals), budget=10**6))
 
-    assert abs(held - sum(second.values())) <= 1
-    assert held + sum(second.values()) >= free - 1
+    assert abs(first_sum - sum(second.values())) <= 1
+    assert first_sum + sum(second.values()) >= free - 1
 
 
 def test_deciding_for_500_ces_and_20_vos_is_quick() -> None:
@@ -351,7 +353,7 @@ def test_deciding_for_500_ces_and_20_vos_is_quick() -> None:
     vo = replace(VO, rivals=rivals, demand=5000)
     ces = [
         ce(f"ce{n:03}", n % 50, 0.9, occupying=200, waiting=20, vo_occupying=10, vo_waiting=2,
-           last_sent_at=NOW, pause=paused(9) if n % 10 == 0 else None)
+           last_sent_at=NOW, pause=pause_of(9) if n % 10 == 0 else None)
         for n in range(500)
     ]  # fmt: skip
     took = []
@@ -364,8 +366,8 @@ def test_deciding_for_500_ces_and_20_vos_is_quick() -> None:
 
 def test_a_price_of_nothing_makes_every_ce_worth_it() -> None:
     dead = CEFacts(name="a", free=5, chances=Chances(accept=0, start=0, finish=0))
-    decided = decide(dead, budget=3, price_failed=0.0, price_late=0.0, price_refused=0.0)
-    assert grants(decided) == {"a": 3}
+    decisions = decide(dead, budget=3, price_failed=0.0, price_late=0.0, price_refused=0.0)
+    assert grants(decisions) == {"a": 3}
 
 
 def test_time_matters_only_where_it_is_said() -> None:

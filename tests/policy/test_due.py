@@ -1,4 +1,4 @@
-"""When a schedule fires next."""
+"""The next time of a schedule."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,11 +22,11 @@ BEATS = {
 }
 
 
-@pytest.mark.parametrize(("was", "now", "expected"), BEATS.values(), ids=BEATS)
+@pytest.mark.parametrize(("was", "now", "seconds"), BEATS.values(), ids=BEATS)
 def test_an_interval_keeps_its_beat_and_makes_up_for_nothing(
-    was: datetime | None, now: datetime, expected: int
+    was: datetime | None, now: datetime, seconds: int
 ) -> None:
-    assert next_tick(60, None, was, now) == NOW + expected * SECOND
+    assert next_tick(60, None, was, now) == NOW + seconds * SECOND
 
 
 def test_a_tick_that_lies_ahead_begins_a_new_beat() -> None:
@@ -47,11 +47,11 @@ def test_the_next_tick_is_the_first_of_the_beat_that_lies_ahead(every: float, la
 
 
 def test_no_burst_follows_downtime() -> None:
-    moment, fired = NOW + timedelta(days=3), 0
+    moment, number = NOW + timedelta(days=3), 0
     tick = NOW
     while tick <= moment:
-        tick, fired = next_tick(30, None, tick, moment), fired + 1
-    assert fired == 1
+        tick, number = next_tick(30, None, tick, moment), number + 1
+    assert number == 1
 
 
 LINES = {
@@ -62,11 +62,11 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize(("line", "expected"), LINES.values(), ids=LINES)
-def test_a_cron_line_fires_at_its_time_whatever_was_missed(line: str, expected: datetime) -> None:
+@pytest.mark.parametrize(("line", "moment"), LINES.values(), ids=LINES)
+def test_a_cron_line_fires_at_its_time_whatever_was_missed(line: str, moment: datetime) -> None:
     check_cron(line)
-    assert next_tick(None, line, None, NOW) == expected
-    assert next_tick(None, line, NOW - timedelta(days=400), NOW) == expected
+    assert next_tick(None, line, None, NOW) == moment
+    assert next_tick(None, line, NOW - timedelta(days=400), NOW) == moment
 
 
 @pytest.mark.parametrize(

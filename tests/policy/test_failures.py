@@ -1,4 +1,4 @@
-"""Why a pilot failed, where the CE did not say."""
+"""The cause of a failure that the CE does not name."""
 
 from datetime import datetime, timedelta
 
@@ -20,11 +20,11 @@ JUDGED = {
 }
 
 
-@pytest.mark.parametrize(("told", "started_at", "expected"), JUDGED.values(), ids=JUDGED)
+@pytest.mark.parametrize(("cause", "started_at", "result"), JUDGED.values(), ids=JUDGED)
 def test_a_cause_is_what_the_ce_told_or_how_long_the_pilot_ran(
-    told: Cause | None, started_at: datetime | None, expected: Cause
+    cause: Cause | None, started_at: datetime | None, result: Cause
 ) -> None:
-    assert cause_of(told, started_at, NOW) is expected
+    assert cause_of(cause, started_at, NOW) is result
 
 
 WORDS = {
@@ -53,12 +53,12 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize(("word", "expected"), WORDS.items(), ids=WORDS)
-@pytest.mark.parametrize("told", [None, Cause.UNKNOWN, Cause.EXIT_CODE, Cause.SIGNAL])
-def test_the_ces_own_words_say_why(word: str, expected: Cause, told: Cause | None) -> None:
-    said = cause_of(told, NOW - FAST, NOW, exit_code=137, words=(None, word))
+@pytest.mark.parametrize(("word", "expectation"), WORDS.items(), ids=WORDS)
+@pytest.mark.parametrize("cause", [None, Cause.UNKNOWN, Cause.EXIT_CODE, Cause.SIGNAL])
+def test_the_ces_own_words_say_why(word: str, expectation: Cause, cause: Cause | None) -> None:
+    result = cause_of(cause, NOW - FAST, NOW, exit_code=137, words=(None, word))
 
-    assert said is expected
+    assert result is expectation
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_other_words_say_nothing(word: str) -> None:
 
 
 def test_what_the_ce_told_counts_before_every_word() -> None:
-    for told in set(Cause) - VAGUE:
-        assert cause_of(told, None, NOW, exit_code=137, words=("OUT_OF_MEMORY",)) is told
+    for cause in set(Cause) - VAGUE:
+        assert cause_of(cause, None, NOW, exit_code=137, words=("OUT_OF_MEMORY",)) is cause
 
 
 LINES = {
@@ -95,14 +95,14 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize(("line", "expected"), LINES.items())
-def test_the_lines_of_a_batch_system_say_why(line: str, expected: Cause) -> None:
+@pytest.mark.parametrize(("line", "result"), LINES.items())
+def test_the_lines_of_a_batch_system_say_why(line: str, result: Cause) -> None:
     tail = f"working\n{line}\nTerminated\n"
 
-    for judged, told in [(Cause.EXIT_CODE, Cause.EXIT_CODE), (Cause.FAILED_FAST, None)]:
-        assert refined(judged, told, tail) is expected
-    for judged, told in [(Cause.FAILED_FAST, Cause.FAILED_FAST), (Cause.PREEMPTED, None)]:
-        assert refined(judged, told, tail) is judged
+    for first, cause in [(Cause.EXIT_CODE, Cause.EXIT_CODE), (Cause.FAILED_FAST, None)]:
+        assert refined(first, cause, tail) is result
+    for first, cause in [(Cause.FAILED_FAST, Cause.FAILED_FAST), (Cause.PREEMPTED, None)]:
+        assert refined(first, cause, tail) is first
 
 
 def test_a_pilots_own_words_say_nothing() -> None:
@@ -112,7 +112,7 @@ def test_a_pilots_own_words_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
+    ("code", "result"),
     [
         (1, Cause.EXIT_CODE),
         (128, Cause.EXIT_CODE),
@@ -124,6 +124,6 @@ def test_a_pilots_own_words_say_nothing() -> None:
         (0, Cause.FAILED_LATE),
     ],
 )
-def test_an_exit_code_may_stand_for_a_signal(code: int, expected: Cause) -> None:
-    assert cause_of(None, NOW - FAST, NOW, exit_code=code) is expected
-    assert cause_of(Cause.UNKNOWN, NOW - FAST, NOW, exit_code=code) is expected
+def test_an_exit_code_may_stand_for_a_signal(code: int, result: Cause) -> None:
+    assert cause_of(None, NOW - FAST, NOW, exit_code=code) is result
+    assert cause_of(Cause.UNKNOWN, NOW - FAST, NOW, exit_code=code) is result

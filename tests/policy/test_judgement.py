@@ -1,4 +1,4 @@
-"""What the answer of a CE to a submission means for the pilots that were claimed for it."""
+"""The moves of the claimed pilots that follow from the answer of a CE to a submission."""
 
 import pytest
 

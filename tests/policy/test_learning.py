@@ -32,7 +32,7 @@ LONG = 60 * MINUTE
 
 
 class History:
-    """A CE's outcomes as they come, and what is learnt of them."""
+    """The outcomes of a CE one after the other, and what is learnt from them."""
 
     def __init__(self, configured: float = 0.95) -> None:
         self.configured = configured
@@ -47,7 +47,7 @@ class History:
     def tell(
         self, kind: EventKind, number: int = 1, ran: timedelta | None = None, **queue: Any
     ) -> "History":
-        """Tell an outcome so many times, of pilots that ran for so long until now."""
+        """Add this number of equal outcomes, of pilots that ran for this time until now."""
         event = Event(self.now, kind, None if ran is None else self.now - ran, ran)
         self._keep(self._learn([event] * number, Queue(**queue) if queue else NOTHING_WAITS))
         return self
@@ -61,23 +61,23 @@ class History:
         return self
 
     @property
-    def judged(self) -> Evaluation:
+    def evaluation(self) -> Evaluation:
         return evaluate(self.state, now=self.now, configured=self.configured)
 
     @property
     def chances(self) -> Chances:
-        return self.judged.chances
+        return self.evaluation.chances
 
     @property
     def reason(self) -> str | None:
-        return self.judged.pause.reason if self.judged.pause else None
+        return self.evaluation.pause.reason if self.evaluation.pause else None
 
     def _learn(self, events: list[Event], queue: Queue) -> LearnedState:
         return learn(self.state, events, now=self.now, configured=self.configured, queue=queue)
 
-    def _keep(self, learned: LearnedState) -> None:
-        self.state = json.loads(json.dumps(learned.state))
-        self.changes += learned.changes
+    def _keep(self, lesson: LearnedState) -> None:
+        self.state = json.loads(json.dumps(lesson.state))
+        self.changes += lesson.changes
 
 
 # -- chances
@@ -90,9 +90,9 @@ def test_a_ce_that_nothing_is_known_of_has_its_configured_rate(configured: float
     assert (chances.accept, chances.start) == (1.0, chances.finish)
 
 
-@pytest.mark.parametrize("known", [{}, {"good": 4.0, "success_rate": 0.1}, {"version": 0}])
-def test_a_state_of_another_version_is_nothing_learnt(known: dict[str, Any]) -> None:
-    assert evaluate(known, now=NOW, configured=0.5) == evaluate(None, now=NOW, configured=0.5)
+@pytest.mark.parametrize("state", [{}, {"good": 4.0, "success_rate": 0.1}, {"version": 0}])
+def test_a_state_of_another_version_is_nothing_learnt(state: dict[str, Any]) -> None:
+    assert evaluate(state, now=NOW, configured=0.5) == evaluate(None, now=NOW, configured=0.5)
 
 
 def test_each_outcome_moves_the_chance_that_it_tells_of_and_no_other() -> None:
@@ -105,8 +105,8 @@ def test_each_outcome_moves_the_chance_that_it_tells_of_and_no_other() -> None:
     ):
         before = evaluate(None, now=NOW, configured=0.5).chances
         after = History(0.5).tell(kind, 2).chances
-        moved = getattr(after, name) - getattr(before, name)
-        assert moved > 0.1 if up else moved < -0.1
+        difference = getattr(after, name) - getattr(before, name)
+        assert difference > 0.1 if up else difference < -0.1
         assert replace(after, **{name: getattr(before, name)}) == before
 
 
@@ -148,12 +148,12 @@ def test_the_batches_in_which_outcomes_come_change_nothing(
     whole = learn(None, events, now=NOW, configured=0.9)
     state: dict[str, Any] | None = None
     changes: list[PauseChange] = []
-    edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
+    edges = [0, *sorted(min(edge, len(events)) for edge in cuts), len(events)]
     for number, (start, end) in enumerate(pairwise(edges)):
         now = NOW + number * timedelta(hours=5)
-        learned = learn(state, events[start:end], now=now, configured=0.9)
-        state = json.loads(json.dumps(learned.state))
-        changes += learned.changes
+        lesson = learn(state, events[start:end], now=now, configured=0.9)
+        state = json.loads(json.dumps(lesson.state))
+        changes += lesson.changes
 
     assert state == json.loads(json.dumps(whole.state))
     assert tuple(changes) == whole.changes
@@ -163,15 +163,15 @@ def test_the_batches_in_which_outcomes_come_change_nothing(
 def test_chances_are_chances_and_the_breaker_opens_and_closes_in_turn(
     events: list[Event], configured: float
 ) -> None:
-    learned = learn(None, events, now=NOW, configured=configured)
-    chances = evaluate(learned.state, now=NOW + LONG, configured=configured).chances
+    lesson = learn(None, events, now=NOW, configured=configured)
+    chances = evaluate(lesson.state, now=NOW + LONG, configured=configured).chances
     assert all(0 <= one <= 1 for one in (chances.accept, chances.start, chances.finish))
 
-    became = [change.became for change in learned.changes]
+    became = [change.became for change in lesson.changes]
     assert became == [Sending.PAUSED, Sending.NORMAL] * (len(became) // 2) + [Sending.PAUSED] * (
         len(became) % 2
     )
-    open_now = evaluate(learned.state, now=NOW, configured=configured).pause is not None
+    open_now = evaluate(lesson.state, now=NOW, configured=configured).pause is not None
     assert open_now == (len(became) % 2 == 1)
 
 
@@ -180,10 +180,10 @@ def test_chances_are_chances_and_the_breaker_opens_and_closes_in_turn(
     good=st.sampled_from([EventKind.STARTED, EventKind.FINISHED, EventKind.ACCEPTED]),
 )
 def test_a_good_outcome_lowers_no_chance(events: list[Event], good: EventKind) -> None:
-    known = learn(None, events, now=NOW, configured=0.8).state
+    state = learn(None, events, now=NOW, configured=0.8).state
     at = events[-1].at if events else NOW
-    more = learn(known, [Event(at, good)], now=NOW, configured=0.8).state
-    before = evaluate(known, now=at, configured=0.8).chances
+    more = learn(state, [Event(at, good)], now=NOW, configured=0.8).state
+    before = evaluate(state, now=at, configured=0.8).chances
     after = evaluate(more, now=at, configured=0.8).chances
     for name in ("accept", "start", "finish"):
         assert getattr(after, name) >= getattr(before, name) - 1e-6
@@ -242,22 +242,22 @@ def test_the_first_survivor_reopens_and_old_failures_keep_a_quarter() -> None:
     history = History().tell(EventKind.FAILED_START, 12, MINUTE)
     low = history.chances.start
     history.wait(30)
-    faded = history.chances.start
+    later = history.chances.start
     history.wait(6).tell(EventKind.STARTED, 1, 5 * MINUTE)
     assert history.reason is None
     assert history.changes[-1].reason == "a pilot survived"
-    assert low < faded < 0.4 < 0.6 < history.chances.start
+    assert low < later < 0.4 < 0.6 < history.chances.start
 
 
 def test_where_there_was_no_trouble_nothing_is_forgiven() -> None:
-    alarmed, calm = (History(), History(0.0))
-    for history in (alarmed, calm):
+    alert, calm = (History(), History(0.0))
+    for history in (alert, calm):
         history.tell(EventKind.FAILED_START, 9, MINUTE).wait(3)
         history.tell(EventKind.STARTED, 5, 4 * MINUTE)
-    assert [change.became for change in alarmed.changes] == [Sending.PAUSED, Sending.NORMAL]
-    assert alarmed.state is not None
+    assert [change.became for change in alert.changes] == [Sending.PAUSED, Sending.NORMAL]
+    assert alert.state is not None
     assert calm.state is not None
-    assert alarmed.state["lately"] == calm.state["lately"]
+    assert alert.state["lately"] == calm.state["lately"]
 
 
 # -- refusals, stuck queues
@@ -275,7 +275,7 @@ def test_refusals_in_a_row_pause_and_an_accepted_submission_reopens() -> None:
     history = History().tell(EventKind.REFUSED, 3).tell(EventKind.STARTED, ran=5 * MINUTE)
     assert history.reason == "3 refused submissions in a row (limit 3)"
     history.tell(EventKind.ACCEPTED)
-    assert history.judged.pause is None
+    assert history.evaluation.pause is None
     assert history.changes[-1].reason == "a submission was accepted"
 
 
@@ -296,16 +296,16 @@ STUCK = {
 }
 
 
-@pytest.mark.parametrize(("oldest", "began", "paused"), STUCK.values(), ids=STUCK)
+@pytest.mark.parametrize(("oldest", "began", "is_paused"), STUCK.values(), ids=STUCK)
 def test_a_queue_that_does_not_move_pauses(
-    oldest: float | None, began: float | None, paused: bool
+    oldest: float | None, began: float | None, is_paused: bool
 ) -> None:
     def ago(minutes: float | None) -> datetime | None:
         return None if minutes is None else NOW - minutes * MINUTE
 
     history = History().tick(oldest_waiting_since=ago(oldest), last_began=ago(began))
-    assert (history.reason is not None) == paused
-    if paused:
+    assert (history.reason is not None) == is_paused
+    if is_paused:
         assert history.reason == "the oldest pilot waits for 30 min"
         assert history.wait(9).tell(EventKind.STARTED, ran=5 * MINUTE).reason is None
 
@@ -314,7 +314,7 @@ def test_a_queue_that_does_not_move_pauses(
 
 
 def dying_at(minutes: float, *, every: int = 1) -> History:
-    """Let one pilot begin each minute; of those after two hours one of so many lives."""
+    """Let a pilot begin each minute; those after two hours die, but one of `every` lives on."""
     history = History()
     for minute in range(165):
         history.wait(1)
@@ -344,7 +344,7 @@ def test_one_that_lets_some_live_is_left_to_the_chances(every: int) -> None:
 def test_it_is_open_again_when_a_pilot_outlives_those_that_died() -> None:
     history = dying_at(6).wait(20).tell(EventKind.STARTED, ran=5 * MINUTE)
     assert history.wait(3).tell(EventKind.ACCEPTED).reason is not None
-    # A death may be known some minutes late: it is not believed before the mark after the mark.
+    # A death may become known some minutes late: a mark counts only after the next mark.
     assert history.wait(4).tell(EventKind.ACCEPTED).reason is None
     assert history.changes[-1].reason == "a pilot outlived those that died late"
 
@@ -377,7 +377,7 @@ def test_many_that_die_at_once_say_no_more_than_a_few() -> None:
 def test_a_pilot_that_runs_is_counted_for_what_it_has_lived() -> None:
     history = History(0.25).tell(EventKind.STARTED, 20, 5 * MINUTE)
     doubtful = history.chances.finish
-    # Each moment that something is seen of the CE, the others are seen to run.
+    # At each event of the CE, the other pilots are known to run.
     history.wait(27.5).tell(EventKind.FAILED_START, ran=MINUTE)
     half = history.chances.finish
     history.wait(27.5).tell(EventKind.FINISHED, 20, ran=60 * MINUTE)
@@ -394,10 +394,10 @@ def test_ends_whose_beginning_nobody_knows_are_counted_as_ends() -> None:
 
 
 def test_one_that_is_told_of_only_when_it_has_ended_has_lived_all_the_same() -> None:
-    late, known = History(0.25), History(0.25)
+    late, prompt = History(0.25), History(0.25)
     late.wait(60).tell(EventKind.STARTED, 9, LONG).tell(EventKind.FINISHED, 9, LONG)
-    known.wait(5).tell(EventKind.STARTED, 9, 5 * MINUTE).wait(55).tell(EventKind.FINISHED, 9, LONG)
-    assert late.chances.finish == pytest.approx(known.chances.finish, abs=0.08)
+    prompt.wait(5).tell(EventKind.STARTED, 9, 5 * MINUTE).wait(55).tell(EventKind.FINISHED, 9, LONG)
+    assert late.chances.finish == pytest.approx(prompt.chances.finish, abs=0.08)
 
 
 def test_one_that_ended_to_nobodys_credit_runs_no_longer() -> None:
@@ -422,12 +422,12 @@ def test_a_pause_is_ended_by_hand_and_one_that_is_none_is_not() -> None:
 @given(events=histories())
 def test_what_is_stored_says_as_much_as_the_whole_record(events: list[Event]) -> None:
     now = NOW + 7 * MINUTE
-    learned = learn(None, events, now=NOW, configured=0.9)
-    state = json.loads(json.dumps(learned.state))
+    lesson = learn(None, events, now=NOW, configured=0.9)
+    state = json.loads(json.dumps(lesson.state))
     before = json.dumps(state)
     record = Record(state, 0.9, DEFAULTS)
-    shown = evaluate(state, now=now, configured=0.9)
+    evaluation = evaluate(state, now=now, configured=0.9)
 
-    assert shown.chances == record._counts.chances(now.timestamp())
-    assert (shown.pause is None) is (record.pause is None)
+    assert evaluation.chances == record._counts.chances(now.timestamp())
+    assert (evaluation.pause is None) is (record.pause is None)
     assert json.dumps(state) == before

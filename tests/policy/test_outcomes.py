@@ -1,4 +1,4 @@
-"""What a transition of a pilot teaches."""
+"""The outcomes that follow from a transition of a pilot."""
 
 from datetime import datetime
 
@@ -23,7 +23,7 @@ def ago(minutes: float | None) -> datetime | None:
     return None if minutes is None else NOW - minutes * MINUTE
 
 
-def ended(was: Status, became: Status, cause: Cause | None, ran: float | None) -> PilotOutcome:
+def end_of(was: Status, became: Status, cause: Cause | None, ran: float | None) -> PilotOutcome:
     return PilotOutcome(was, became, cause, NOW, became, ago(ran), NOW, NOW)
 
 
@@ -63,7 +63,7 @@ ENDS = {
 def test_an_end_teaches(
     was: Status, became: Status, cause: Cause | None, ran: float | None, taught: list[EventKind]
 ) -> None:
-    assert kinds(ended(was, became, cause, ran)) == taught
+    assert kinds(end_of(was, became, cause, ran)) == taught
 
 
 @pytest.mark.parametrize(("was", "taught"), [(SUBMITTING, [A]), (RUNNING, []), (Status.LOST, [])])
@@ -88,7 +88,7 @@ BEGINNINGS = {
 def test_a_start_is_good_when_it_is_known_to_be(
     status: Status, checked: float | None, ran: float | None, taught: list[EventKind] | None
 ) -> None:
-    """The pilot began, and was seen to, at NOW; the rest is told in minutes after it."""
+    """The pilot began at NOW, and this became known at once; the times are minutes after NOW."""
 
     def later(minutes: float | None) -> datetime | None:
         return None if minutes is None else NOW + minutes * MINUTE

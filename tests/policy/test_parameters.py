@@ -1,4 +1,4 @@
-"""The numbers of the policy: each is described, and one that cannot be is refused."""
+"""The numbers of the policy: each is described, and an impossible one is refused."""
 
 import re
 from dataclasses import fields
@@ -17,8 +17,8 @@ PAGE = ROOT / "docs" / "why" / "policy.md"
 UNITS = {"min": 60, "h": 3600, "day": 86400}
 
 
-def described() -> dict[str, float]:
-    """Read the table of the documentation, times in seconds; its rows have three columns."""
+def numbers_of_the_page() -> dict[str, float]:
+    """Return the numbers of the table in the documentation, with times in seconds."""
     row = r"^\| `(\w+)` \| ([\d.]+) ?(\w*) \|[^|]+\|$"
     rows = re.findall(row, PAGE.read_text("utf-8"), re.MULTILINE)
     return {name: float(number) * UNITS.get(unit, 1) for name, number, unit in rows}
@@ -26,7 +26,7 @@ def described() -> dict[str, float]:
 
 def test_each_is_described_with_its_default() -> None:
     defaults = {field.name: getattr(DEFAULTS, field.name) for field in fields(Parameters)}
-    assert described() == {
+    assert numbers_of_the_page() == {
         name: value.total_seconds() if isinstance(value, timedelta) else value
         for name, value in defaults.items()
     }
@@ -52,9 +52,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("values", "told"), WRONG.values(), ids=WRONG)
-def test_one_that_cannot_be_is_refused(values: dict[str, Any], told: str) -> None:
-    with refused(Invalid, "parameter", told):
+@pytest.mark.parametrize(("values", "words"), WRONG.values(), ids=WRONG)
+def test_one_that_cannot_be_is_refused(values: dict[str, Any], words: str) -> None:
+    with refused(Invalid, "parameter", words):
         Parameters(**values)
 
 

@@ -1,4 +1,4 @@
-"""When a CE is asked again, and when a pilot that it does not know is given up."""
+"""The time of the next question to a CE, and the loss of a pilot that it does not know."""
 
 from datetime import timedelta
 
@@ -19,11 +19,11 @@ QUIET = {
 }
 
 
-@pytest.mark.parametrize(("quiet", "expected"), QUIET.values(), ids=QUIET)
-def test_a_pilot_is_asked_after_ever_more_rarely(quiet: int, expected: int) -> None:
+@pytest.mark.parametrize(("quiet", "seconds"), QUIET.values(), ids=QUIET)
+def test_a_pilot_is_asked_after_ever_more_rarely(quiet: int, seconds: int) -> None:
     since = NOW - quiet * SECOND
     again = next_check(NOW, since, soonest=15 * SECOND, latest=300 * SECOND)
-    assert again == NOW + expected * SECOND
+    assert again == NOW + seconds * SECOND
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ MISSING = {
 }
 
 
-@pytest.mark.parametrize(("misses", "since", "lost"), MISSING.values(), ids=MISSING)
+@pytest.mark.parametrize(("misses", "since", "is_over"), MISSING.values(), ids=MISSING)
 def test_a_pilot_is_lost_when_it_was_missed_often_and_long_enough(
-    misses: int, since: object, lost: bool
+    misses: int, since: object, is_over: bool
 ) -> None:
-    assert is_lost(misses, since, NOW) is lost  # type: ignore[arg-type]
+    assert is_lost(misses, since, NOW) is is_over  # type: ignore[arg-type]
 
 
 def test_a_pilot_is_not_lost_lightly() -> None:

@@ -1,4 +1,4 @@
-"""Sharing out between VOs and between CEs."""
+"""The shares of VOs and of CEs."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ CLAIMS = st.dictionaries(
 
 
 @pytest.mark.parametrize(
-    ("wants", "slots", "expected"),
+    ("wants", "slots", "result"),
     [
         ((INF, INF), 10, (5, 5)),
         ((2, INF), 10, (2, 8)),
@@ -29,10 +29,10 @@ CLAIMS = st.dictionaries(
     ],
 )
 def test_slots_are_shared_between_vos(
-    wants: tuple[float, ...], slots: float, expected: tuple[float, ...]
+    wants: tuple[float, ...], slots: float, result: tuple[float, ...]
 ) -> None:
     claims = {f"vo{n}": Claim(share=1, wants=want) for n, want in enumerate(wants)}
-    assert tuple(max_min(claims, slots).values()) == expected
+    assert tuple(max_min(claims, slots).values()) == result
 
 
 def test_a_share_of_nothing_gets_what_the_others_leave() -> None:
@@ -47,9 +47,9 @@ def test_who_gets_less_than_it_wants_gets_no_less_for_its_share_than_any_other(
     claims: dict[str, Claim], slots: int
 ) -> None:
     given_to = max_min(claims, slots)
-    wanted = sum(claim.wants for claim in claims.values())
+    total = sum(claim.wants for claim in claims.values())
 
-    assert sum(given_to.values()) == pytest.approx(min(slots, wanted))
+    assert sum(given_to.values()) == pytest.approx(min(slots, total))
     for name, claim in claims.items():
         assert -1e-9 <= given_to[name] <= claim.wants + 1e-9
         if given_to[name] < claim.wants - 1e-6:

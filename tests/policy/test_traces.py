@@ -1,4 +1,4 @@
-"""Decisions can be made again from their traces, by any policy, and told step by step."""
+"""Any policy can repeat decisions from their traces, and explain them step by step."""
 
 import json
 from dataclasses import replace
@@ -18,9 +18,9 @@ from worker.policy.traces import Facts, facts_from
 from worker.services import policies
 
 
-def stored(decided: list[Decision]) -> list[Decision]:
-    """Let decisions go through a database, and come back in another order."""
-    return [replace(one, trace=json.loads(json.dumps(one.trace))) for one in reversed(decided)]
+def through_the_database(decisions: list[Decision]) -> list[Decision]:
+    """Return decisions as a database returns them, in another order."""
+    return [replace(one, trace=json.loads(json.dumps(one.trace))) for one in reversed(decisions)]
 
 
 @pytest.mark.parametrize("name", ["fill_all", "proportional", "three_chances"])
@@ -30,20 +30,22 @@ def test_the_facts_come_back_from_the_traces(
 ) -> None:
     if not ces:
         return
-    decided = policies.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
-    ordered = tuple(sorted(ces, key=lambda ce: ce.name))
+    decisions = policies.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
+    sorted_ces = tuple(sorted(ces, key=lambda ce: ce.name))
 
-    assert facts_from(stored(decided)) == Facts(now=NOW, vo=vo, budget=budget, ces=ordered)
-    for one in decided:
+    assert facts_from(through_the_database(decisions)) == Facts(
+        now=NOW, vo=vo, budget=budget, ces=sorted_ces
+    )
+    for one in decisions:
         assert steps(one)[-1] == ("result", f"{one.granted}: {one.reason}")
 
 
 def test_decisions_that_are_not_one_whole_tick_are_refused() -> None:
     policy = policies.find()
     ces = [CEFacts(name="a", free=1), CEFacts(name="b", free=1)]
-    decided = policy(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
+    decisions = policy(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
     other = policy(now=NOW + MINUTE, vo=VOFacts(name="vo"), budget=9, ces=ces)
-    for wrong in ([], decided[1:], [*decided, *other]):
+    for wrong in ([], decisions[1:], [*decisions, *other]):
         with refused(Invalid, "decisions"):
             facts_from(wrong)
 
@@ -74,8 +76,8 @@ def test_settings_outcomes_and_the_time_of_the_demand_come_back() -> None:
         answered_at=NOW - MINUTE / 2,
     )
     [decision] = policies.find()(now=NOW, vo=vo, budget=9, ces=[ce])
-    stored = replace(decision, trace=json.loads(json.dumps(decision.trace)))
-    assert facts_from([stored]) == Facts(now=NOW, vo=vo, budget=9, ces=(ce,))
+    copy = replace(decision, trace=json.loads(json.dumps(decision.trace)))
+    assert facts_from([copy]) == Facts(now=NOW, vo=vo, budget=9, ces=(ce,))
 
 
 def test_the_steps_tell_what_was_known_and_what_followed() -> None:
@@ -94,9 +96,9 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
         name="vo", demand=90, room=30, note="told an hour ago", rivals=(Rival(name="other"),)
     )
     [decision] = policies.find()(now=NOW, vo=vo, budget=16, ces=[ce])
-    told: dict[str, Any] = dict(steps(decision))
+    by_step: dict[str, Any] = dict(steps(decision))
 
-    assert told == {
+    assert by_step == {
         "demand": "90; told an hour ago",
         "waiting here": "5 of this VO, 7 of all VOs",
         "free": "58 slots; 40 are occupied, 20 by this VO",
@@ -128,12 +130,12 @@ def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
     pause = Pause(reason="3 refused submissions in a row (limit 3)", since=NOW - 60 * MINUTE)
     ce = CEFacts(name="a", free=5, pause=pause, closed="held by hand: new nodes")
     [decision] = policies.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
-    told = dict(steps(decision))
+    by_step = dict(steps(decision))
 
-    assert told["closed because"] == "held by hand: new nodes"
-    assert told["pause"] == "since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
-    assert told["probes"] == "one every 10 min, and nothing else"
-    assert told["chances"] == "nothing learnt; configured success rate 1.00"
+    assert by_step["closed because"] == "held by hand: new nodes"
+    assert by_step["pause"] == "since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
+    assert by_step["probes"] == "one every 10 min, and nothing else"
+    assert by_step["chances"] == "nothing learnt; configured success rate 1.00"
 
 
 def test_the_steps_of_a_ce_that_is_held_do_not_say_that_it_has_no_pause() -> None:

@@ -1,4 +1,4 @@
-"""Whose fault it is that pilots do nothing: a CE's, or nobody's, because their VO has no work."""
+"""The reason why pilots do nothing: a bad CE, or a VO without work."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -36,16 +36,16 @@ def at(
     ce: str, minutes_ago: float, *, vo: str = "atlas", useful: int = 0, short: int = 0,
     empty: int = 0, served: int | None = None,
 ) -> Cohort:  # fmt: skip
-    kept = useful if served is None else served
-    return Cohort(vo, ce, began(minutes_ago), useful, short, empty, kept)
+    number = useful if served is None else served
+    return Cohort(vo, ce, began(minutes_ago), useful, short, empty, number)
 
 
-def judged(*cohorts: Cohort) -> Verdicts:
+def verdicts_on(*cohorts: Cohort) -> Verdicts:
     return judge(cohorts, NOW)
 
 
 def test_a_ce_whose_pilots_are_short_while_others_are_useful_swallows_them() -> None:
-    verdicts = judged(at("lyon", KNOWN, short=9), at("bari", KNOWN, useful=4))
+    verdicts = verdicts_on(at("lyon", KNOWN, short=9), at("bari", KNOWN, useful=4))
     assert verdicts.without_work == {}
     assert verdicts.holes["lyon"].since == began(KNOWN)
     assert verdicts.holes["lyon"].reason == (
@@ -54,7 +54,7 @@ def test_a_ce_whose_pilots_are_short_while_others_are_useful_swallows_them() -> 
 
 
 def test_a_vo_whose_pilots_do_nothing_anywhere_has_no_work_and_no_ce_is_to_blame() -> None:
-    verdicts = judged(
+    verdicts = verdicts_on(
         at("lyon", 30, useful=20),
         at("lyon", KNOWN, short=5),
         at("bari", KNOWN, short=4, empty=1),
@@ -69,23 +69,23 @@ def test_a_vo_whose_pilots_do_nothing_anywhere_has_no_work_and_no_ce_is_to_blame
 
 def test_one_that_finds_work_is_enough_for_a_vo_to_have_some() -> None:
     shorts = [at(ce, KNOWN, short=8) for ce in ("lyon", "bari")]
-    assert judged(*shorts).without_work
-    assert not judged(*shorts, at("bari", KNOWN - 4, useful=1)).without_work
+    assert verdicts_on(*shorts).without_work
+    assert not verdicts_on(*shorts, at("bari", KNOWN - 4, useful=1)).without_work
 
 
 def test_what_pilots_say_of_work_blames_no_ce() -> None:
-    verdicts = judged(at("lyon", KNOWN, empty=50), at("bari", KNOWN, useful=20))
+    verdicts = verdicts_on(at("lyon", KNOWN, empty=50), at("bari", KNOWN, useful=20))
     assert verdicts == Verdicts(holes={}, without_work={})
 
 
 def test_good_pilots_of_the_same_minute_are_waited_for() -> None:
     cohorts = [at("lyon", 5, short=50), at("bari", 5, short=50)]
-    assert judged(*cohorts) == Verdicts(holes={}, without_work={})
+    assert verdicts_on(*cohorts) == Verdicts(holes={}, without_work={})
 
 
 def test_where_a_vo_had_no_work_before_a_pilot_elsewhere_found_some_no_ce_is_to_blame() -> None:
     # Its last job was taken at bari, a moment after those at lyon found none.
-    verdicts = judged(
+    verdicts = verdicts_on(
         at("lyon", KNOWN, short=6),
         at("bari", KNOWN, short=7, useful=1),
         at("bari", KNOWN - 1, useful=1),
@@ -95,20 +95,20 @@ def test_where_a_vo_had_no_work_before_a_pilot_elsewhere_found_some_no_ce_is_to_
 
 def test_a_vo_that_had_use_of_a_ce_shows_that_the_ce_swallows_nobody() -> None:
     hole = at("lyon", KNOWN, short=30), at("bari", KNOWN, useful=9)
-    assert judged(*hole).holes
-    assert not judged(*hole, at("lyon", KNOWN, vo="cms", useful=1)).holes
-    assert judged(*hole, at("lyon", KNOWN + 9, vo="cms", useful=1)).holes
+    assert verdicts_on(*hole).holes
+    assert not verdicts_on(*hole, at("lyon", KNOWN, vo="cms", useful=1)).holes
+    assert verdicts_on(*hole, at("lyon", KNOWN + 9, vo="cms", useful=1)).holes
 
 
 def test_in_the_minute_in_which_a_ce_breaks_another_may_have_had_use_of_it_before() -> None:
     hole = [at("lyon", KNOWN + ago, short=9) for ago in (0, 1, 2)]
     hole.append(at("bari", KNOWN, useful=9))
-    assert judged(*hole, at("lyon", KNOWN + 2, vo="cms", useful=1)).holes
-    assert not judged(*hole, at("lyon", KNOWN + 1, vo="cms", useful=1)).holes
+    assert verdicts_on(*hole, at("lyon", KNOWN + 2, vo="cms", useful=1)).holes
+    assert not verdicts_on(*hole, at("lyon", KNOWN + 1, vo="cms", useful=1)).holes
 
 
 def test_a_vo_without_work_says_nothing_of_the_ces_of_another() -> None:
-    verdicts = judged(
+    verdicts = verdicts_on(
         *(at(ce, KNOWN, vo="cms", short=9) for ce in ("lyon", "bari")),
         *(at(ce, KNOWN, useful=9) for ce in ("lyon", "bari")),
     )
@@ -118,31 +118,33 @@ def test_a_vo_without_work_says_nothing_of_the_ces_of_another() -> None:
 
 def test_where_many_are_short_by_nature_more_of_them_in_a_row_are_luck() -> None:
     usually_short = at("bari", KNOWN, useful=10, short=10)
-    assert not judged(at("lyon", KNOWN, short=7), usually_short).holes
-    assert judged(at("lyon", KNOWN, short=20), usually_short).holes
+    assert not verdicts_on(at("lyon", KNOWN, short=7), usually_short).holes
+    assert verdicts_on(at("lyon", KNOWN, short=20), usually_short).holes
 
 
 def test_a_useful_pilot_ends_a_row_and_what_is_old_counts_no_longer() -> None:
     others = at("bari", KNOWN, useful=9)
-    assert not judged(at("lyon", KNOWN + 5, short=9), at("lyon", KNOWN, useful=1), others).holes
-    assert not judged(at("lyon", 61, short=9), others).holes
+    assert not verdicts_on(
+        at("lyon", KNOWN + 5, short=9), at("lyon", KNOWN, useful=1), others
+    ).holes
+    assert not verdicts_on(at("lyon", 61, short=9), others).holes
 
 
 def test_what_began_by_a_clock_that_was_set_back_since_counts_for_nothing() -> None:
     hole = at("lyon", KNOWN, short=9), at("bari", KNOWN, useful=9)
     next_year = [at(ce, -500_000, useful=9, vo=vo) for ce in ("lyon",) for vo in ("atlas", "cms")]
-    assert judged(*hole, *next_year) == judged(*hole)
-    assert judged(*hole).holes
+    assert verdicts_on(*hole, *next_year) == verdicts_on(*hole)
+    assert verdicts_on(*hole).holes
 
 
 def test_a_vo_of_one_ce_cannot_tell_and_so_no_ce_is_paused() -> None:
-    verdicts = judged(at("lyon", 40, useful=30), at("lyon", KNOWN, short=9))
+    verdicts = verdicts_on(at("lyon", 40, useful=30), at("lyon", KNOWN, short=9))
     assert verdicts.holes == {}
     assert "atlas" in verdicts.without_work
 
 
 def test_too_few_show_nothing() -> None:
-    assert judged() == judged(at("lyon", KNOWN, short=4), at("bari", KNOWN, useful=9))
+    assert verdicts_on() == verdicts_on(at("lyon", KNOWN, short=4), at("bari", KNOWN, useful=9))
 
 
 def test_the_parameters_say_how_many_are_enough() -> None:
@@ -177,16 +179,16 @@ def test_whatever_the_pilots_of_one_vo_report_the_work_of_another_stays_as_it_is
 def test_what_pilots_only_say_clears_no_ce_and_blames_none() -> None:
     swallows = at("lyon", KNOWN, short=9), at("bari", KNOWN, useful=4)
     boasts = at("lyon", KNOWN - 2, vo="cms", useful=50, served=0)
-    assert "lyon" in judged(*swallows, boasts).holes
-    assert "lyon" not in judged(*swallows, boasts._replace(served=1)).holes
-    assert judged(swallows[0], at("bari", KNOWN, useful=4, served=0)).holes == {}
+    assert "lyon" in verdicts_on(*swallows, boasts).holes
+    assert "lyon" not in verdicts_on(*swallows, boasts._replace(served=1)).holes
+    assert verdicts_on(swallows[0], at("bari", KNOWN, useful=4, served=0)).holes == {}
 
 
 @given(COHORTS, st.lists(st.tuples(*[st.integers(0, 99)] * 3), min_size=30, max_size=30))
 def test_whatever_the_pilots_of_one_vo_say_changes_no_verdict_on_a_ce_by_another(
     cohorts: list[Cohort], words: list[tuple[int, int, int]]
 ) -> None:
-    """One VO says anything; of what the other's pilots show, nothing is believed or denied."""
+    """One VO says anything; the verdicts from the pilots of the other stay the same."""
     lying = [
         one._replace(useful=word[0], short=word[1], empty=word[2]) if one.vo == "cms" else one
         for one, word in zip(cohorts, words, strict=False)
@@ -202,8 +204,8 @@ def _of_atlas(verdicts: Verdicts) -> dict[str, Hole]:
 
 @given(COHORTS, st.randoms())
 def test_the_order_of_what_is_known_changes_nothing(cohorts: list[Cohort], dice: Random) -> None:
-    shuffled = sorted(cohorts, key=lambda _: dice.random())
-    assert judge(merged(cohorts), NOW) == judge(merged(shuffled), NOW)
+    mixture = sorted(cohorts, key=lambda _: dice.random())
+    assert judge(merged(cohorts), NOW) == judge(merged(mixture), NOW)
 
 
 # What counts
@@ -286,8 +288,8 @@ def test_with_no_part_nothing_is_short() -> None:
 
 
 def test_a_vo_without_work_keeps_a_trickle() -> None:
-    missing = NoWork(reason="its last 9 pilots in a row found no work", since=NOW)
-    assert [demand_without(missing, demand) for demand in (None, 500, 1, 0)] == [2, 2, 1, 0]
+    no_work = NoWork(reason="its last 9 pilots in a row found no work", since=NOW)
+    assert [demand_without(no_work, demand) for demand in (None, 500, 1, 0)] == [2, 2, 1, 0]
     assert [demand_without(None, demand) for demand in (None, 500)] == [None, 500]
 
 

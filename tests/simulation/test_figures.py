@@ -1,6 +1,6 @@
-"""The figures that the policy is held to, on made-up worlds.
+"""The figures that the policy must reach, on made-up worlds.
 
-Here each world is short and seen once. PILOTAGE_TEST_LONG=1 runs all of them whole, thrice.
+Each world is short and runs once here. PILOTAGE_TEST_LONG=1 runs all of them whole, three times.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ SHORT = {
     "no_work": 14.0,
     "hole_and_no_work": 14.0,
 }
-"""Hours that are enough to see what the scenario is about."""
+"""Hours that are enough to show the trouble of the scenario."""
 
 DRIFTING = {"drift": 0.92, "tides": 0.92}
 NET = 0.94
@@ -49,26 +49,26 @@ FOLLOWED = {
     "silent_hole": (15, 30),
     "hole_and_no_work": (15, 30),
 }
-"""Within how many minutes a trouble is noticed, and its end."""
+"""Minutes within which a trouble is noticed, and its end."""
 
 
-def check(compared: PolicyComparison) -> None:
-    name = compared.scenario.name
-    oracle, ours = compared.outcomes
+def check(comparison: PolicyComparison) -> None:
+    name = comparison.scenario.name
+    oracle, ours = comparison.outcomes
     assert ours.goodput >= 0.97
     assert ours.net >= {**DRIFTING, **HIGHER}.get(name, NET)
     assert ours.score.waste <= max(0.15, 1.3 * oracle.score.waste)
     assert ours.score.fairness is None or ours.score.fairness >= 0.98
     if name in FOLLOWED:
-        noticed, back = FOLLOWED[name]
+        delay, back = FOLLOWED[name]
         assert ours.score.noticed is not None
-        assert ours.score.noticed <= noticed
+        assert ours.score.noticed <= delay
         assert ours.score.back is None or ours.score.back <= back
 
 
 @pytest.fixture
 def patient(request: pytest.FixtureRequest) -> bool:
-    """Whether there is time for all."""
+    """Return whether to run everything, however long it takes."""
     return bool(request.config.stash[PLAN].long)
 
 
@@ -82,8 +82,8 @@ def test_the_default_policy_is_near_the_oracle(name: str, patient: bool) -> None
 
 
 def test_a_policy_that_looks_at_nothing_pays_for_it() -> None:
-    compared = compare(load("black_hole"), ["three_chances", "fill_all"], hours=8)
-    _, ours, blind = compared.outcomes
+    comparison = compare(load("black_hole"), ["three_chances", "fill_all"], hours=8)
+    _, ours, blind = comparison.outcomes
     assert blind.net < ours.net - 0.03
     assert blind.score.failed > 3 * ours.score.failed
 
@@ -94,15 +94,15 @@ BLIND = replace(DEFAULTS, short_part=0.0)
 
 def test_a_vo_without_work_sends_a_tenth_and_blames_no_ce() -> None:
     scenario = load("no_work").model_copy(update={"hours": 12.0})
-    sighted, blind = (drive(scenario, _ours, parameters=one) for one in (DEFAULTS, BLIND))
-    assert score(sighted).empty <= score(blind).empty / 10
-    assert not [change for _, change in sighted.changes if "for nothing" in change.reason]
+    normal, blind = (drive(scenario, _ours, parameters=one) for one in (DEFAULTS, BLIND))
+    assert score(normal).empty <= score(blind).empty / 10
+    assert not [change for _, change in normal.changes if "for nothing" in change.reason]
 
 
 def test_a_ce_that_swallows_pilots_is_blamed_and_no_other() -> None:
     scenario = load("hole_and_no_work").model_copy(update={"hours": 12.0})
-    run = drive(scenario, _ours)
-    assert {ce for ce, change in run.changes if "for nothing" in change.reason} == {"ce00"}
+    result = drive(scenario, _ours)
+    assert {ce for ce, change in result.changes if "for nothing" in change.reason} == {"ce00"}
 
 
 def _ours(_: World) -> Policy:

@@ -1,4 +1,4 @@
-"""Scenarios are read, and what is wrong with one is said."""
+"""Scenarios are read, and a wrong one is refused with its reason."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ CE = {"name": "ce", "count": 2}
 
 
 def test_a_scenario_is_what_its_file_says() -> None:
-    told = {
+    values = {
         "hours": 6,
         "ce": [CE, {"name": "own", "vos": ["lhcb"]}],
         "vo": [{"name": "lhcb", "share": 2}],
         "trouble": [{"ce": "ce01", "kind": "outage", "begins": 1, "ends": 2}],
         "drift": [{"ce": "all", "of": "start", "low": 0.2, "high": 0.9}],
     }
-    scenario = parse("mine", told)
+    scenario = parse("mine", values)
 
     assert (scenario.name, scenario.hours, scenario.seed) == ("mine", 6, 1)
     assert [name for site in scenario.sites for name in names_of(site)] == ["ce00", "ce01", "own"]
@@ -62,10 +62,10 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize(("told", "words"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said(told: dict[str, Any], words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("values", "words"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said(values: dict[str, Any], words: tuple[str, ...]) -> None:
     with refused(Invalid, *words):
-        parse("mine", told)
+        parse("mine", values)
 
 
 def test_values_of_another_kind_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""The world does what its scenario says, and what is known of it is known late."""
+"""The world does what its scenario says, and its events become known late."""
 
 from collections import Counter
 from dataclasses import replace
@@ -31,9 +31,9 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 
 
 def test_a_ce_that_lies_runs_no_more_pilots_than_it_has_slots() -> None:
-    run = ours(a_scenario(sites=(CEModel(name="liar", capacity=30, slots=4),)))
-    assert max(sample.running + sample.lost for sample in run.samples) == 4
-    assert sum(1 for pilot in run.world.pilots if pilot.ended is None) <= 30
+    result = ours(a_scenario(sites=(CEModel(name="liar", capacity=30, slots=4),)))
+    assert max(sample.running + sample.lost for sample in result.samples) == 4
+    assert sum(1 for pilot in result.world.pilots if pilot.ended is None) <= 30
 
 
 def test_a_policy_that_grants_more_than_is_free_is_found_out() -> None:
@@ -69,9 +69,9 @@ def test_what_happens_is_known_when_it_is_looked_at() -> None:
 
 def test_of_a_ce_that_is_silent_nothing_is_known_and_nothing_is_sent_there() -> None:
     scenario = a_scenario(troubles=(a_trouble(TroubleKind.OUTAGE, silent=True),))
-    told: list[Decision] = []
-    ours(scenario, on_decisions=told.extend)
-    during = [one for one in told if moment(1.05 * HOUR) < one.at < moment(2 * HOUR)]
+    decisions: list[Decision] = []
+    ours(scenario, on_decisions=decisions.extend)
+    during = [one for one in decisions if moment(1.05 * HOUR) < one.at < moment(2 * HOUR)]
     assert {(one.granted, one.reason) for one in during} == {(0, "its calls fail")}
 
 
@@ -87,13 +87,13 @@ def test_a_black_hole_kills_what_begins_and_leaves_what_runs() -> None:
 
 def test_an_outage_refuses_and_kills_and_a_stuck_ce_begins_nothing() -> None:
     away = ours(a_scenario(troubles=(a_trouble(TroubleKind.OUTAGE),))).world
-    stuck = ours(a_scenario(troubles=(a_trouble(TroubleKind.STUCK),))).world
-    for world in (away, stuck):
+    stopped_site = ours(a_scenario(troubles=(a_trouble(TroubleKind.STUCK),))).world
+    for world in (away, stopped_site):
         assert not [one for one in world.pilots if HOUR <= (one.began or 0) < 2 * HOUR]
         assert [one for one in world.pilots if (one.began or 0) >= 2 * HOUR]
     assert Counter(one.cause for one in away.pilots)[Cause.NODE] == 10
     assert away.refused["default"] > 3
-    assert stuck.refused["default"] == 0
+    assert stopped_site.refused["default"] == 0
 
 
 def test_work_is_done_once_and_a_pilot_without_work_ends_soon() -> None:
@@ -128,20 +128,20 @@ def test_a_rate_drifts_between_its_bounds() -> None:
 def test_bursts_come_when_they_are_told_to() -> None:
     owner = Owner(name="default", burst=5, burst_hours=2)
     world = World(a_scenario(owners=(owner,), hours=8), 1)
-    seen = []
+    numbers = []
     for hours in (0.9, 1.1, 2.9, 3.1):
         world.run(hours * HOUR)
-        seen.append(world.work["default"].jobs)
-    assert seen == [0, 5, 5, 10]
+        numbers.append(world.work["default"].jobs)
+    assert numbers == [0, 5, 5, 10]
 
 
 def test_the_oracle_sends_nothing_into_trouble() -> None:
-    told: list[Decision] = []
+    decisions: list[Decision] = []
     scenario = a_scenario(troubles=(a_trouble(TroubleKind.BLACK_HOLE),))
-    drive(scenario, oracle, on_decisions=told.extend)
-    during = [one for one in told if moment(HOUR) <= one.at < moment(2 * HOUR)]
+    drive(scenario, oracle, on_decisions=decisions.extend)
+    during = [one for one in decisions if moment(HOUR) <= one.at < moment(2 * HOUR)]
     assert sum(one.granted for one in during) == 0
-    assert sum(one.granted for one in told if one.at >= moment(2 * HOUR)) > 0
+    assert sum(one.granted for one in decisions if one.at >= moment(2 * HOUR)) > 0
 
 
 def test_a_vo_gets_nothing_where_it_may_not_go() -> None:
@@ -153,12 +153,12 @@ def test_a_vo_gets_nothing_where_it_may_not_go() -> None:
 
 
 def test_what_a_run_was_worth_is_added_up() -> None:
-    run = ours(a_scenario())
-    before = score(run)
-    pilot = next(one for one in run.world.pilots if one.ended is None and one.began is not None)
+    result = ours(a_scenario())
+    before = score(result)
+    pilot = next(one for one in result.world.pilots if one.ended is None and one.began is not None)
     pilot.cause = Cause.FAILED_LATE
-    after = score(run)
-    hours = (run.world.now - (pilot.began or 0)) / HOUR
+    after = score(result)
+    hours = (result.world.now - (pilot.began or 0)) / HOUR
 
     assert before.net == before.useful
     assert after.useful == pytest.approx(before.useful - hours)

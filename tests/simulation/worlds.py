@@ -8,7 +8,7 @@ from worker.simulation.scenario import CEModel, CETrouble, Scenario, TroubleKind
 
 
 def a_scenario(**facts: Any) -> Scenario:
-    """Make a scenario of one good CE of ten slots for three hours, unless told otherwise."""
+    """Make a scenario: by default one good CE of ten slots for three hours."""
     site = CEModel(name="ce", capacity=10, start=1.0, finish=1.0)
     return Scenario(**{"name": "test", "hours": 3.0, "sites": (site,), **facts})
 

@@ -1,1 +1,1 @@
-"""The whole core under a machine that tries random lives, and models of its smaller parts."""
+"""A machine that tries random lives of the whole core, and models of its smaller parts."""

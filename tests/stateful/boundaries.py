@@ -2,7 +2,7 @@
 
     before transaction 1 · before commit 1 · after commit 1 · before the call · after the call · …
 
-What is not ours, a CE's own world, passes none.
+The CE's own world is not ours, and passes none.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,13 +25,13 @@ QUIET = (
     "before transaction 2",
     "after commit 2",
 )
-"""Nothing of the database is held here, so an execution may wait here as long as it likes."""
+"""Places where an execution holds no lock of the database, so it may wait for any time."""
 
 PLACES = (*QUIET, "before commit 1", "before commit 2", "before transaction 3", "before commit 3")
 
 
 class Script:
-    """An execution that goes through; it dies at a place if it is told one."""
+    """An execution that runs to its end, or dies at the given place."""
 
     def __init__(self, dies: str | None = None) -> None:
         self._dies = dies
@@ -39,15 +39,15 @@ class Script:
         self.is_dead = False
 
     def passes(self, place: str) -> None:
-        """Come by a boundary: go on, or die."""
-        # The dead do nothing any more, whatever their code says about its own end.
+        """Pass a boundary: go on, or die."""
+        # A dead execution does nothing more, whatever its code does at its end.
         if self.is_dead or place == self._dies:
             self.is_dead = True
             raise Killed(place)
 
     @contextmanager
     def transaction(self) -> Iterator[Callable[[], None]]:
-        """Go through a transaction; what is handed out is told of its commit."""
+        """Go through a transaction; yield a function to call right before its commit."""
         self._transactions += 1
         number = self._transactions
         self.passes(f"before transaction {number}")
@@ -65,7 +65,7 @@ class Script:
 
 
 class Stage:
-    """Where the execution that runs now is told of its boundaries."""
+    """Holds the script of the execution that runs now."""
 
     def __init__(self) -> None:
         self.script = Script()
@@ -73,15 +73,15 @@ class Stage:
     @contextmanager
     def played_by(self, script: Script) -> Iterator[None]:
         """Let another execution run, then go on with the one that ran before."""
-        kept, self.script = self.script, script
+        previous, self.script = self.script, script
         try:
             yield
         finally:
-            self.script = kept
+            self.script = previous
 
 
 class StagedUnitOfWork(UnitOfWork):
-    """A unit of work that passes boundaries, and is looked at after each commit."""
+    """A unit of work that passes boundaries; `look` is called after each commit."""
 
     def __init__(self, engine: Engine, stage: Stage, look: Callable[[], None]) -> None:
         super().__init__(engine)
@@ -89,10 +89,10 @@ class StagedUnitOfWork(UnitOfWork):
         self._look = look
 
     def _begin(self) -> AbstractContextManager[Connection]:
-        return self._staged()
+        return self._stage_transaction()
 
     @contextmanager
-    def _staged(self) -> Iterator[Connection]:
+    def _stage_transaction(self) -> Iterator[Connection]:
         with self._stage.script.transaction() as about_to_commit:
             with self.engine.begin() as connection:
                 yield connection
@@ -101,7 +101,7 @@ class StagedUnitOfWork(UnitOfWork):
 
 
 class StagedDriver:
-    """A driver that passes boundaries. Its CE has its own clock; when it was asked, ours tells."""
+    """A driver that passes boundaries. Its CE has its own clock; the time of a call is ours."""
 
     def __init__(self, driver: Driver, stage: Stage, now: Callable[[], datetime]) -> None:
         self._driver = driver
@@ -111,10 +111,10 @@ class StagedDriver:
     def __getattr__(self, call: str) -> Callable[..., Any]:
         method = getattr(self._driver, call)
 
-        def made(*given: Any) -> Any:
+        def wrapper(*arguments: Any) -> Any:
             with self._stage.script.call():
                 as_of = self._now()
-                answer = method(*given)
+                answer = method(*arguments)
                 return replace(answer, as_of=as_of) if call == "find" else answer
 
-        return made
+        return wrapper

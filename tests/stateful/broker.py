@@ -1,10 +1,10 @@
-"""A broker in the hands of a play: messages get lost, double, or come late and in any order."""
+"""A broker that a play controls: messages get lost, doubled, late or out of order."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 RETRIES = 5
-"""So often the receiver of a message asks for it again, as the tasks do."""
+"""Times that the receiver of a message asks for it again, as the tasks do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +28,16 @@ class Broker:
         self._later: list[Message] = []
 
     def send(self, task: str, subject: str | None, now: datetime, expires: float) -> None:
-        """Take a message."""
+        """Accept a message."""
         expires_at = now + timedelta(seconds=expires)
         self.messages.append(Message(task=task, subject=subject, expires_at=expires_at))
 
     def again(self, message: Message) -> None:
-        """Take a message back that its receiver could do nothing with yet."""
+        """Take a message back that its receiver could not execute yet."""
         if message.retries < RETRIES:
             self._later.append(replace(message, retries=message.retries + 1))
 
     def ripen(self) -> None:
-        """Let what was taken back come again."""
+        """Deliver again the messages that were taken back."""
         self.messages += self._later
         self._later.clear()

@@ -8,8 +8,8 @@ from tests.factories import NOW
 class Clocks:
     """Ours, which an operator may set; the CEs' own; and a ledger's, which never goes back.
 
-    Between two moments the ledger's clock goes on by no less than ours. So what lasted so long by
-    ours, as our code must see to, has lasted as long by the ledger.
+    Between two moments the ledger's clock goes on by no less than ours. So a time that our code
+    must wait for by our clock has passed by the ledger's clock, too.
     """
 
     def __init__(self) -> None:

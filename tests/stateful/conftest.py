@@ -1,4 +1,4 @@
-"""What plays are tried on."""
+"""The database that the plays use."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,13 +14,13 @@ from worker.db.engine import make_engine, parse_url
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    """One database in memory for all plays: what it has compiled, it keeps."""
-    made = make_engine(parse_url("sqlite://"))
-    yield made
-    made.dispose()
+    """One database in memory for all plays: it keeps its compiled statements."""
+    engine = make_engine(parse_url("sqlite://"))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
 def try_plays(engine: Engine, sqlite_template: Sqlite, tmp_path: Path) -> Try:
-    """Try plays, as many as settings say, until one breaks a promise."""
+    """Try as many plays as the settings say, until one breaks a promise."""
     return partial(run, engine, sqlite_template.pour, tmp_path)

@@ -1,7 +1,7 @@
-"""Executions that run while others do: each in a thread of its own, and only one at a time.
+"""Executions that take turns: each in a thread of its own, and only one runs at a time.
 
-An execution is let go up to a place, others run, and it is let go again or killed. Who runs is
-decided by the play alone, so the same play gives the same story.
+An execution runs up to a place, others run, and it goes on or is killed. The play alone decides
+which one runs, so the same play gives the same story.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tests.stateful.boundaries import Script, Stage
 
 
 class Execution(Script):
-    """One execution, which can be kept waiting at a place."""
+    """An execution that can be made to wait at a place."""
 
     def __init__(self, stage: Stage, name: str, work: Callable[[], None]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Execution(Script):
             self._work()
         except Killed:
             pass
-        except BaseException as error:  # noqa: BLE001  # who let it go on is told of it
+        except BaseException as error:  # noqa: BLE001  # `go_on` raises it
             self._broke = error
         finally:
             self.is_over = True

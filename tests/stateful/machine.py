@@ -1,7 +1,7 @@
 """The machine: what may happen to the system, in any order.
 
 The shortest play that breaks a promise is printed as a story. Each rule is one event; after each
-the promises must hold. At the end all is mended, time passes, and everything must come to rest.
+the promises must hold. At the end the faults are over, time passes, and all must come to rest.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ rates = st.sampled_from((1.0, 0.5))
 times = st.sampled_from((4, 1))
 ends = st.booleans()
 then = st.sampled_from((61, 125, 20, 0, 700))
-"""So many seconds pass until a scheduler looks again; with 0 it does not."""
+"""Seconds until a scheduler looks again; with 0 it does not."""
 
 calling = st.sampled_from(("dispatch", "dispatch", "check_pilots", "reconcile"))
 at_the_call = ("before the call", "after the call")
@@ -53,23 +53,23 @@ ANY = (
 )
 
 REST = (60, 120, 600, *(660,) * 20)
-"""How time passes until all has come to rest."""
+"""The steps of time until everything has come to rest."""
 
 
 def _beside(neighbour: str) -> dict[str, Any]:
-    """Put a CE at the place of another; their listings show the jobs of both, and not whose."""
+    """Put a CE at the place of another; a listing of either shows the jobs of both, without CE."""
     return {"neighbours": [neighbour], "tells_ce": False}
 
 
 class Machine(RuleBasedStateMachine):
-    """One play; its story is told line by line."""
+    """One play; it prints its story line by line."""
 
     def __init__(self, play: Site, tell: Callable[[str], object] = note) -> None:
         super().__init__()
         self.play = play
         self._say = tell
 
-    # How the site is at first.
+    # The site at first.
 
     @initialize(
         capacity=st.integers(1, 4), waiting_limit=limits, delay=st.sampled_from((0.0, 200.0))
@@ -99,19 +99,19 @@ class Machine(RuleBasedStateMachine):
         self.play.lie_in_wait(task, place, dies=True)
         self.play.work(then)
 
-    @precondition(lambda self: len(self.play.waiting) < 3)
+    @precondition(lambda self: len(self.play.waiters) < 3)
     @rule(task=calling, place=quiet, then=then)
     def one_is_kept_waiting(self, task: str, place: str, then: int) -> None:
         self.play.lie_in_wait(task, place, dies=False)
         self.play.work(then)
 
-    @precondition(lambda self: self.play.waiting)
+    @precondition(lambda self: self.play.waiters)
     @rule(which=which, then=then)
     def one_that_waited_goes_on(self, which: int, then: int) -> None:
         self.play.go_on(which)
         self.play.work(then)
 
-    @precondition(lambda self: self.play.waiting)
+    @precondition(lambda self: self.play.waiters)
     @rule(which=which, then=then)
     def one_that_waited_is_killed(self, which: int, then: int) -> None:
         self.play.die(which)
@@ -142,7 +142,7 @@ class Machine(RuleBasedStateMachine):
             self.play.clocks.set_by(hours * 3600)
         self.play.work(then)
 
-    # What befalls the CEs.
+    # Faults of the CEs.
 
     @rule(ce=ces, it=st.sampled_from(tuple(AT_SUBMISSION)), rate=rates, times=times, ends=ends)
     def a_ce_errs_at_submission(
@@ -243,20 +243,20 @@ class Machine(RuleBasedStateMachine):
         for ce in (FIRST, SECOND, THIRD):
             self.play.mend(ce)
         self.play.ambush = None
-        while self.play.waiting:
+        while self.play.waiters:
             self.play.go_on(0)
         for vo in (DEFAULT_VO, ATLAS):
             self.play.change_vo(vo, enabled=False)
         for seconds in REST:
             self.play.work(seconds)
             self._tell()
-            found = self.play.oracle.rest()
-            if not found:
+            problems = self.play.oracle.rest()
+            if not problems:
                 return
-        raise AssertionError("\n".join(found))
+        raise AssertionError("\n".join(problems))
 
     def _tell(self) -> None:
         for line in self.play.story:
             self._say(f"    {line}")
         self.play.story.clear()
-        assert not self.play.oracle.found, "\n".join(self.play.oracle.found)
+        assert not self.play.oracle.problems, "\n".join(self.play.oracle.problems)

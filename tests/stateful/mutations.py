@@ -1,5 +1,5 @@
-"""Broken builds that the machine must find: those of the crash harness that show on one writer,
-and some that show in the long run only.
+"""Broken builds that the machine must find: those of the crash harness that show with one writer,
+and some that show only in a long run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -63,7 +63,7 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """Be a broken build."""
+    """Make this a broken build within the block."""
     pieces = OURS[name] if name in OURS else (OF_THE_HARNESS[name],)
     with ExitStack() as stack:
         for piece in pieces:

@@ -34,12 +34,12 @@ from worker.services.tasks import catalogue, execute, ticks
 
 KEEP_FINAL = timedelta(hours=30)
 GONE = (NotFound, InUse, AlreadyExists)
-"""What an execution may answer where its CE or VO was removed, or may not be."""
+"""Errors of an execution whose CE or VO was removed, or may not be removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ambush:
-    """What happens to the next execution of a task that comes to a place."""
+    """What happens to the next execution of a task at a place."""
 
     task: str
     place: str
@@ -47,7 +47,7 @@ class Ambush:
 
 
 class Play:
-    """One system, with all that it stands on in the hands of a test."""
+    """One system, whose clocks, broker and CEs a test controls."""
 
     def __init__(self, engine: Engine, home: Path) -> None:
         self.clocks = Clocks()
@@ -55,7 +55,7 @@ class Play:
         self.stage = Stage()
         self.evidence = Evidence()
         self.oracle = Oracle(engine, self.evidence, self.clocks, KEEP_FINAL)
-        self.waiting: list[Execution] = []
+        self.waiters: list[Execution] = []
         self.story: list[str] = []
         self.ambush: Ambush | None = None
         self.world = UnitOfWork(engine)
@@ -70,7 +70,7 @@ class Play:
         ticks.seed(self.database, self.clocks.ours, schedules)
 
     def runtime(self, *, by_hand: bool = False) -> Runtime:
-        """Put together what a service is handed, for one execution."""
+        """Make the runtime of one execution."""
         own = replace(SIM, driver=self._driver)
         return Runtime(
             database=self.database,
@@ -88,32 +88,32 @@ class Play:
         )
 
     def run(self, task: str, subject: str | None, *, dies: str | None = None) -> None:
-        """Run a task by hand; it may be killed on its way."""
+        """Run a task by hand; it may be killed at a place."""
         work = partial(self._execute, task, subject, by_hand=True)
         self._die(f"{task} {subject or ''}", dies, work)
 
     def lie_in_wait(self, task: str, place: str, *, dies: bool) -> None:
-        """Let the next execution of a task that comes to a place die there, or be kept waiting."""
+        """Let the next execution of a task die or wait at a place."""
         self.ambush = Ambush(task=task, place=place, dies=dies)
 
     def go_on(self, which: int) -> None:
-        """Let one that waits go on to its end."""
-        execution = self.waiting.pop(which % len(self.waiting))
+        """Let a waiting execution go on to its end."""
+        execution = self.waiters.pop(which % len(self.waiters))
         self.story.append(f"{execution.name} goes on, {execution.waits}")
         execution.go_on()
 
     def die(self, which: int) -> None:
-        """Kill one that waits."""
-        execution = self.waiting.pop(which % len(self.waiting))
+        """Kill a waiting execution."""
+        execution = self.waiters.pop(which % len(self.waiters))
         self.story.append(f"{execution.name} is killed, {execution.waits}")
         execution.die()
 
     def cancel(self, stamp: str, dies: str | None) -> None:
-        """Let an operator cancel a pilot; his command may be killed on its way."""
+        """Let an operator cancel a pilot; the command may be killed at a place."""
 
         def work() -> None:
-            done = pilots.cancel(self.runtime(by_hand=True), [stamp], yes=True)
-            self.story.append(f"cancel {stamp[-8:]}: {done}")
+            result = pilots.cancel(self.runtime(by_hand=True), [stamp], yes=True)
+            self.story.append(f"cancel {stamp[-8:]}: {result}")
 
         self._die(f"cancel {stamp[-8:]}", dies, work)
 
@@ -121,19 +121,19 @@ class Play:
         """Let an operator apply a file."""
         path = self._home / "site.toml"
         path.write_text(text)
-        wanted = inventory_file.read(path, _backends())
+        declaration = inventory_file.read(path, _backends())
         self.by_operator(
-            lambda: apply.apply(self.database, wanted, self.clocks.ours, dry_run=False)
+            lambda: apply.apply(self.database, declaration, self.clocks.ours, dry_run=False)
         )
 
     def close(self) -> None:
         """Leave no execution behind."""
-        while self.waiting:
+        while self.waiters:
             self.die(0)
         self.oracle.close()
 
     def by_operator(self, act: Callable[[], object]) -> None:
-        """Let an operator do something, which may be refused."""
+        """Let an operator act; the act may be refused."""
         with self.stage.played_by(Script()):
             try:
                 act()
@@ -149,7 +149,7 @@ class Play:
         self.story.append(f"sent: {', '.join(map(str, self.broker.messages)) or 'nothing'}")
 
     def deliver_all(self, how: str = "in order") -> None:
-        """Hand out what there is, and what it leads to; who finds his CE busy tries it later."""
+        """Deliver all messages, and those that follow from them; one for a busy CE comes again."""
         if how == "not yet":
             return
         if how == "never":
@@ -163,7 +163,7 @@ class Play:
         self.broker.ripen()
 
     def _deliver(self, message: Message) -> None:
-        """Hand a message to a worker, if it is not too late."""
+        """Deliver a message to a worker, if it is not too late."""
         if message.expires_at <= self.clocks.ours:
             self.story.append(f"{message}: too late")
             return
@@ -177,7 +177,7 @@ class Play:
             self._keep(str(message), ambush.place, partial(self._receive, message))
 
     def _die(self, name: str, place: str | None, work: Callable[[], object]) -> None:
-        """Let an execution die at a place, if it comes there."""
+        """Let an execution die at a place, if it gets there."""
         script = Script(place)
         with self.stage.played_by(script), suppress(Killed):
             work()
@@ -186,28 +186,28 @@ class Play:
             self.ambush = None
 
     def _keep(self, name: str, place: str, work: Callable[[], None]) -> None:
-        """Let an execution wait at a place, if it comes there."""
+        """Let an execution wait at a place, if it gets there."""
         execution = Execution(self.stage, name, work)
         execution.go_on(place)
         if not execution.is_over:
-            self.waiting.append(execution)
+            self.waiters.append(execution)
             self.story.append(f"{name} waits {place}")
             self.ambush = None
 
     def _receive(self, message: Message) -> None:
-        done = self._execute(message.task, message.subject, by_hand=False)
-        if done is not None and done.busy:
+        result = self._execute(message.task, message.subject, by_hand=False)
+        if result is not None and result.busy:
             self.broker.again(message)
 
     def _execute(self, name: str, subject: str | None, *, by_hand: bool) -> TaskResult | None:
-        told = f"{name} {subject or ''}: "
+        prefix = f"{name} {subject or ''}: "
         try:
-            done = execute.execute(catalogue.get(name), subject, self.runtime(by_hand=by_hand))
+            result = execute.execute(catalogue.get(name), subject, self.runtime(by_hand=by_hand))
         except GONE as error:
-            self.story.append(f"{told}{error}")
+            self.story.append(f"{prefix}{error}")
             return None
-        self.story.append(told + "; ".join([str(done), *done.lines[:3]]))
-        return done
+        self.story.append(prefix + "; ".join([str(result), *result.lines[:3]]))
+        return result
 
     def _nudge(self, task: str, subject: str) -> None:
         self.broker.send(task, subject, self.clocks.ours, catalogue.get(task).every or 60)

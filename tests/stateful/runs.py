@@ -1,4 +1,4 @@
-"""How many plays are tried, and how."""
+"""The number of plays to try, and their settings."""
 
 from collections.abc import Callable
 from itertools import count
@@ -16,7 +16,7 @@ from worker.db import pilots
 from worker.db.uow import UnitOfWork
 
 ODD = list(HealthCheck)
-"""A play is long and its steps are many; none of that is odd here."""
+"""Health checks to leave out: a play is long, and has many steps."""
 
 SHORT = settings(max_examples=30, stateful_step_count=20, suppress_health_check=ODD)
 """The same plays each time."""
@@ -34,7 +34,7 @@ Try = Callable[[settings], None]
 
 
 def number_stamps(patch: pytest.MonkeyPatch) -> None:
-    """Give the same play the same stamps, from which the simulator draws the lives of its jobs."""
+    """Give the same play the same stamps: they decide the lives of simulated jobs."""
     numbers = count(1)
     patch.setattr(pilots, "token_hex", lambda length: f"{next(numbers):0{2 * length}x}")
 
@@ -47,6 +47,6 @@ def run(engine: Engine, pour: Callable[[Engine], None], home: Path, how: setting
         pour(engine)
         return Machine(Site(engine, home))
 
-    chosen: Any = machine
+    factory: Any = machine
     with pytest.MonkeyPatch.context() as patch:
-        run_state_machine_as_test(chosen, settings=how)
+        run_state_machine_as_test(factory, settings=how)

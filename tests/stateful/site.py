@@ -1,4 +1,4 @@
-"""A play with its CEs and VOs: what operators do to them, and what befalls them."""
+"""A play with its CEs and VOs: the faults of the CEs, and what operators do."""
 
 from datetime import timedelta
 from functools import partial
@@ -16,38 +16,38 @@ from worker.services import pilot_reports
 from worker.services.operate import ce_inventory, vo_inventory
 
 OPTIONS = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "call_timeout": 1e-6}
-"""Every job waits a minute and runs for ten; who is slow is too slow."""
+"""Every job waits a minute and runs for ten; a slow call is always too slow."""
 
 
 class Site(Play):
-    """The VOs, the CEs, and the time that passes over them."""
+    """The VOs, the CEs, and their time."""
 
     def work(self, seconds: int) -> None:
-        """Let time pass, a scheduler look, and every message arrive; for no time, nothing."""
+        """Let time pass, a scheduler look, and every message arrive; do nothing for 0 seconds."""
         if seconds:
             self.clocks.go_on(seconds)
             self.tick()
             self.deliver_all()
 
     def pilot(self, which: int) -> Pilot | None:
-        """Find a pilot that occupies a slot, if there is one."""
+        """Return a pilot that occupies a slot, if there is one."""
         with self.world() as tx:
-            found = pilot_reads.find(tx, statuses=OCCUPYING, asked=PageRequest(limit=100)).items
-        return found[which % len(found)] if found else None
+            pilots = pilot_reads.find(tx, statuses=OCCUPYING, asked=PageRequest(limit=100)).items
+        return pilots[which % len(pilots)] if pilots else None
 
-    # What befalls the CEs.
+    # Faults of the CEs.
 
     def err(self, ce: str, trouble: Trouble, rate: float, times: int, ends: bool) -> None:
-        """Let a CE err while the factory works."""
-        fault, told = trouble
-        switch_on(self.world, ce, fault, rate, now=self.clocks.true, **told)
+        """Give a CE a fault while the factory works."""
+        fault, settings = trouble
+        switch_on(self.world, ce, fault, rate, now=self.clocks.true, **settings)
         for _ in range(times):
             self.work(210)
         if ends:
             switch_off(self.world, ce, fault)
 
     def mend(self, ce: str) -> None:
-        """Let a CE do all as it should."""
+        """End all faults of a CE."""
         switch_off(self.world, ce)
 
     def strike(self, pilot: Pilot, how: Fault) -> None:
@@ -56,7 +56,7 @@ class Site(Play):
         switch_off(self.world, pilot.ce, how)
 
     def speak(self, pilot: Pilot, state: PilotState, payloads: int) -> None:
-        """Let a pilot say what it does, true or false."""
+        """Let a pilot report what it does; it may lie."""
         work = partial(pilot_reports.note, self.runtime(), pilot.stamp)
         self.by_operator(partial(work, state=state, payloads=payloads))
 
@@ -65,7 +65,7 @@ class Site(Play):
     def add_ce(
         self, name: str, capacity: int, waiting_limit: int | None, delay: float, **options: Any
     ) -> None:
-        """Add a CE that ends what is unwanted at its place."""
+        """Add a CE that cancels strangers at its place."""
         new: NewCE = {
             "name": name,
             "backend": "sim",
@@ -94,7 +94,7 @@ class Site(Play):
         self.by_operator(partial(vo_inventory.change_vo, self.runtime(), name, changes))
 
     def let_speak(self, vo: str) -> None:
-        """Let the pilots of a VO say what they do; those that idle are ended."""
+        """Let the pilots of a VO report what they do; idle ones are ended."""
         payload = {"script": "exit 0", "reports": True}
         with self.world() as tx:
             payloads.put(tx, vo, payload)

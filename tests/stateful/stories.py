@@ -1,4 +1,4 @@
-"""Short stories of the machine: for each broken build one that shows what is wrong with it.
+"""Short stories of the machine: each shows what is wrong with a broken build.
 
 They are written in the words of the machine, as it prints a play that breaks a promise.
 """
@@ -86,7 +86,7 @@ def a_ce_forgets_for_a_moment(machine: Machine) -> None:
     machine.a_ce_errs_in_its_answers(FIRST, "forgets jobs for a while", 1.0, 1, ends=True)
 
 
-def who_decides_is_killed(machine: Machine) -> None:
+def a_decision_is_killed(machine: Machine) -> None:
     begin(machine)
     machine.a_task_is_run_by_hand(("submit_pilots", DEFAULT_VO), "before commit 2", 61)
 
@@ -111,7 +111,7 @@ def two_ces_share_a_place(machine: Machine) -> None:
         machine.the_factory_works(61)
 
 
-TOLD: Mapping[str, tuple[Story, str]] = {
+STORIES: Mapping[str, tuple[Story, str]] = {
     "gives_up_after_one_listing": (an_order_is_never_sent, "not known"),
     "trusts_an_incomplete_listing": (a_listing_is_cut_short, "not known"),
     "ignores_the_visibility_delay": (a_job_is_not_shown_yet, "not known"),
@@ -122,7 +122,7 @@ TOLD: Mapping[str, tuple[Story, str]] = {
     "takes_an_error_for_an_absence": (a_ce_is_down, "not known"),
     "loses_a_pilot_at_its_first_absence": (a_ce_forgets_for_a_moment, "not known"),
     "sends_those_in_doubt_again": (a_place_is_added_while_one_is_in_doubt, "twice"),
-    "decides_in_another_transaction": (who_decides_is_killed, "reason"),
+    "decides_in_another_transaction": (a_decision_is_killed, "reason"),
     "never_takes_over_a_lease": (an_order_is_never_sent, "fate"),
     "forgets_the_waiting_limit": (only_one_may_wait, "too many"),
     "tells_no_reason_for_nothing": (nothing_is_free, "reason"),
@@ -130,4 +130,4 @@ TOLD: Mapping[str, tuple[Story, str]] = {
     "ends_what_is_of_another_ce": (two_ces_share_a_place, "wanted"),
     "finds_no_lost_nudge": (a_nudge_is_lost, "fate"),
 }
-"""For each broken build the story that it gets wrong, and the promise that breaks."""
+"""For each broken build, the story that fails with it, and the promise that breaks."""

@@ -1,4 +1,4 @@
-"""Leases and allowances, against models, under a clock that may be set."""
+"""Leases and allowances, against models, with a clock that may be set."""
 
 from datetime import datetime, timedelta
 from itertools import accumulate, count
@@ -23,17 +23,17 @@ def test_a_lease_has_one_holder_at_a_time_and_runs_out(uow: UnitOfWork) -> None:
     @given(script=acts)
     def holds(script: list[tuple[str, str, int]]) -> None:
         name, now = f"lease {next(numbers)}", NOW
-        held: tuple[str, datetime] | None = None
+        lease: tuple[str, datetime] | None = None
         for holder, act, gap in script:
             now += timedelta(seconds=gap)
-            is_free = held is None or held[0] == holder or held[1] <= now
+            is_free = lease is None or lease[0] == holder or lease[1] <= now
             with uow() as tx:
                 if act == "take":
                     assert locks.take_lease(tx, name, holder, now, LENGTH) == is_free
-                    held = (holder, now + LENGTH) if is_free else held
+                    lease = (holder, now + LENGTH) if is_free else lease
                 else:
                     locks.release_lease(tx, name, holder)
-                    held = None if held and held[0] == holder else held
+                    lease = None if lease and lease[0] == holder else lease
 
     holds()
 
@@ -42,21 +42,21 @@ def test_no_stretch_of_time_sees_more_than_the_rate_and_one_allowance(uow: UnitO
     @some(uow)
     @given(
         rate=st.sampled_from((0.25, 1.0, 2.5, 60.0)),
-        asked=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 100)), max_size=15),
+        requests=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 100)), max_size=15),
     )
-    def holds(rate: float, asked: list[tuple[int, int]]) -> None:
+    def holds(rate: float, requests: list[tuple[int, int]]) -> None:
         name = f"rate {next(numbers)}"
-        times = list(accumulate(gap for gap, _ in asked))
-        taken = []
-        for at, (_, wanted) in zip(times, asked, strict=True):
+        times = list(accumulate(gap for gap, _ in requests))
+        uses = []
+        for at, (_, number) in zip(times, requests, strict=True):
             with uow() as tx:
                 now = NOW + timedelta(seconds=at)
-                taken.append(locks.use_allowance(tx, name, wanted, rate, now))
-            assert 0 <= taken[-1] <= wanted
-        for first in range(len(taken)):
-            for last in range(first, len(taken)):
+                uses.append(locks.use_allowance(tx, name, number, rate, now))
+            assert 0 <= uses[-1] <= number
+        for first in range(len(uses)):
+            for last in range(first, len(uses)):
                 stretch = times[last] - times[first]
-                assert sum(taken[first : last + 1]) <= max(1.0, rate) + stretch / 60 * rate + 1e-6
+                assert sum(uses[first : last + 1]) <= max(1.0, rate) + stretch / 60 * rate + 1e-6
 
     holds()
 
@@ -65,14 +65,14 @@ def test_who_waits_long_enough_gets_a_token_though_the_clock_was_set_back(uow: U
     @some(uow)
     @given(
         rate=st.sampled_from((0.25, 1.0, 60.0)),
-        asked=st.lists(st.tuples(st.integers(-7200, 300), st.integers(0, 100)), max_size=8),
+        requests=st.lists(st.tuples(st.integers(-7200, 300), st.integers(0, 100)), max_size=8),
     )
-    def holds(rate: float, asked: list[tuple[int, int]]) -> None:
+    def holds(rate: float, requests: list[tuple[int, int]]) -> None:
         name, now = f"rate {next(numbers)}", NOW
-        for gap, wanted in asked:
+        for gap, number in requests:
             now += timedelta(seconds=gap)
             with uow() as tx:
-                locks.use_allowance(tx, name, wanted, rate, now)
+                locks.use_allowance(tx, name, number, rate, now)
         with uow() as tx:
             locks.use_allowance(tx, name, 0, rate, now)
         with uow() as tx:

@@ -11,7 +11,7 @@ from tests.stateful.machine import Machine
 from tests.stateful.mutations import mutated
 from tests.stateful.runs import LONG, SHORT, Try, number_stamps
 from tests.stateful.site import Site
-from tests.stateful.stories import TOLD, Story
+from tests.stateful.stories import STORIES, Story
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def machine(
 
 
 def play(machine: Machine, story: Story) -> None:
-    """Play a story to its end; the promises are looked at once more when all is at rest."""
+    """Play a story to its end; the promises are judged once more when all is at rest."""
     try:
         story(machine)
         machine.the_promises_hold()
@@ -37,13 +37,13 @@ def test_the_promises_hold_whatever_happens(try_plays: Try, request: pytest.Fixt
     try_plays(LONG if request.config.stash[PLAN].long else SHORT)
 
 
-@pytest.mark.parametrize("story", {story: None for story, _ in TOLD.values()})
+@pytest.mark.parametrize("story", {story: None for story, _ in STORIES.values()})
 def test_the_promises_hold_in_a_story(machine: Machine, story: Story) -> None:
     play(machine, story)
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", STORIES)
 def test_the_machine_finds_what_is_broken(machine: Machine, name: str) -> None:
-    story, word = TOLD[name]
+    story, word = STORIES[name]
     with mutated(name), pytest.raises(AssertionError, match=word):
         play(machine, story)

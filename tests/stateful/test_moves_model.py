@@ -63,7 +63,7 @@ class Model:
 
 
 Models = dict[int, Model]
-Wanted = dict[int, tuple[Any, Any]]
+Requests = dict[int, tuple[Any, Any]]
 
 
 def test_pilots_are_where_the_model_says_whatever_is_asked_of_them(uow: UnitOfWork) -> None:
@@ -79,42 +79,42 @@ def agree(uow: UnitOfWork, beginnings: Sequence[Status], script: Sequence[Step])
     """Do the same to pilots and to their models, and compare them after each step."""
     with uow() as tx:
         ce = a_ce().with_capacity(NUMBER).create(tx)
-        made = [a_pilot().on(ce).that_is(status).create(tx) for status in beginnings]
+        new_pilots = [a_pilot().on(ce).that_is(status).create(tx) for status in beginnings]
         models = {
             pilot.id: Model(pilot.status, [s.became for s in pilot_reads.history(tx, pilot.id)])
-            for pilot in made
+            for pilot in new_pilots
         }
-    for number, (what, told) in enumerate(script, start=1):
+    for number, (what, changes) in enumerate(script, start=1):
         now = NOW + number * MINUTE
-        wanted = {made[which].id: one for which, one in told.items()}
+        requests = {new_pilots[which].id: one for which, one in changes.items()}
         with uow() as tx:
             if what == "move":
-                move(tx, models, wanted, now)
+                move(tx, models, requests, now)
             else:
-                check(tx, models, wanted, now)
+                check(tx, models, requests, now)
         with uow() as tx:
             for pilot_id, model in models.items():
                 compare(tx, pilot_id, model)
 
 
-def move(tx: Transaction, models: Models, wanted: Wanted, now: datetime) -> None:
+def move(tx: Transaction, models: Models, requests: Requests, now: datetime) -> None:
     """Move pilots and models."""
-    done = mover.move(
-        tx, [Move(pilot_id=i, to=to, was=was) for i, (to, was) in wanted.items()], now
+    outcome = mover.move(
+        tx, [Move(pilot_id=i, to=to, was=was) for i, (to, was) in requests.items()], now
     )
-    legal = {i for i, (to, was) in wanted.items() if models[i].move(to, was)}
-    assert done.moved == legal
-    assert done.refused == wanted.keys() - legal
+    legal = {i for i, (to, was) in requests.items() if models[i].move(to, was)}
+    assert outcome.moved == legal
+    assert outcome.refused == requests.keys() - legal
 
 
-def check(tx: Transaction, models: Models, wanted: Wanted, now: datetime) -> None:
+def check(tx: Transaction, models: Models, requests: Requests, now: datetime) -> None:
     """Note checks of pilots and models."""
-    noted = [
+    notes = [
         Check(pilot_id=i, next_check_at=None, answered=answered, missing=missing)
-        for i, (answered, missing) in wanted.items()
+        for i, (answered, missing) in requests.items()
     ]
-    pilots.checked(tx, noted, now)
-    for i, (answered, missing) in wanted.items():
+    pilots.checked(tx, notes, now)
+    for i, (answered, missing) in requests.items():
         models[i].check(answered, missing, now)
 
 

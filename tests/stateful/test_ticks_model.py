@@ -1,4 +1,4 @@
-"""Ticks, whoever looks and whenever: none is skipped while somebody looks, none fires twice."""
+"""Ticks: none is skipped while a scheduler looks, and none fires twice, however often it looks."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,8 @@ EVERY = 60
 looks = st.lists(st.integers(0, 200), min_size=1, max_size=12)
 
 
-def fired(database: Database, now: datetime, task: str = "learn") -> int:
-    """Let a scheduler look; tell how often it fired a task."""
+def count_firings(database: Database, now: datetime, task: str = "learn") -> int:
+    """Let a scheduler look; return how often it fired a task."""
     firings, _ = ticks.claim_due(database, now)
     return sum(firing.task.name == task for firing in firings)
 
@@ -39,7 +39,7 @@ def test_an_interval_fires_once_in_each_of_its_beats_in_which_anybody_looks(
             for gap in gaps:
                 at += gap
                 beat = at // EVERY
-                assert fired(database, NOW + timedelta(seconds=at)) == (beat not in beats)
+                assert count_firings(database, NOW + timedelta(seconds=at)) == (beat not in beats)
                 beats.add(beat)
 
         holds()

@@ -1,1 +1,1 @@
-"""What needs no database, or only one in memory."""
+"""Tests that need no database, or only one in memory."""

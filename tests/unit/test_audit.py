@@ -1,4 +1,4 @@
-"""The audit of dependencies: what is weak fails it, what was not asked is not called good."""
+"""The audit of dependencies: a weakness fails it, and what was not looked up is not called good."""
 
 import sys
 from pathlib import Path

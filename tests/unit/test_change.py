@@ -1,4 +1,4 @@
-"""What is kept of a change: what differs, compact, and never a secret."""
+"""The stored form of a change: the differences, compact, and never a secret."""
 
 import json
 import os
@@ -39,7 +39,7 @@ ordinary = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
 
 @st.composite
 def hidden(draw: st.DrawFn, secret: str) -> tuple[str, Any]:
-    """Draw a value that holds a secret, and its name: the one or the other says that it is one."""
+    """Draw a value that holds a secret, and its name; one of them shows that it is a secret."""
     text = st.just(secret) | st.just([secret, "more"]) | st.just({"value": {"deep": secret}})
     words = st.sampled_from(NAMES).map(lambda name: ["run", f"{name}=the {secret}", f"--{name}"])
     by_word = st.tuples(st.just("command"), words.map(lambda one: [*one, f"my {secret}"]))
@@ -78,12 +78,12 @@ def test_no_secret_is_kept_wherever_it_stands(
 def test_whatever_it_is_its_size_is_bounded_and_it_can_be_stored(value: Any) -> None:
     one = ObjectChange(kind="ce", name="lyon", verb="add", after={"options": value})
     _, after = one.difference()
-    kept = json.dumps(after, allow_nan=False)
+    text = json.dumps(after, allow_nan=False)
 
-    assert "\\u0000" not in kept
-    assert kept.isascii()
-    kept.encode("utf-8")
-    assert len(kept) < (MOST + 2) * (2 * LONGEST * 6 + 10)
+    assert "\\u0000" not in text
+    assert text.isascii()
+    text.encode("utf-8")
+    assert len(text) < (MOST + 2) * (2 * LONGEST * 6 + 10)
 
 
 def test_only_what_differs_is_kept_and_of_options_only_their_keys() -> None:
@@ -131,7 +131,7 @@ def test_a_number_without_a_name_is_named_all_the_same(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("user", "suffix"),
     [
         ("alice", " (for alice)"),
         ("", ""),
@@ -140,11 +140,11 @@ def test_a_number_without_a_name_is_named_all_the_same(monkeypatch: pytest.Monke
     ],
 )
 def test_behind_sudo_both_accounts_are_named(
-    monkeypatch: pytest.MonkeyPatch, given: str, shown: str
+    monkeypatch: pytest.MonkeyPatch, user: str, suffix: str
 ) -> None:
     own = f"{pwd.getpwuid(os.geteuid()).pw_name}@{HERE}"
-    monkeypatch.setenv("SUDO_USER", given)
-    assert account() == own + shown
+    monkeypatch.setenv("SUDO_USER", user)
+    assert account() == own + suffix
 
 
 def test_somebody_who_becomes_himself_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +168,8 @@ def test_of_two_changes_of_one_object_the_last_verb_says_what_came_of_it() -> No
         before={"sending": "paused"},
         after={"sending": "held"},
     )
-    made = ObjectChange(kind="ce", name="lyon", verb="add", before=None, after={"capacity": 1})
+    change = ObjectChange(kind="ce", name="lyon", verb="add", before=None, after={"capacity": 1})
 
     assert pause.followed_by(resume).verb == "resume"
     assert pause.followed_by(resume).before == {"sending": "normal"}
-    assert made.followed_by(pause).verb == "add"
+    assert change.followed_by(pause).verb == "add"

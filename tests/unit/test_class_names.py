@@ -1,4 +1,4 @@
-"""One word for one thing: a class name stands for one idea in the whole program."""
+"""One word for one thing: a class name has one meaning in the whole program."""
 
 import ast
 from collections import defaultdict
@@ -9,11 +9,11 @@ import worker
 ROOT = Path(worker.__file__).parent
 
 CONTRACT_NAMES = frozenset({"Driver", "Options"})
-"""The same idea in every back-end, behind one contract."""
+"""Classes that have the same meaning in every back-end, by the contract."""
 
 
 def places_of_classes() -> dict[str, list[str]]:
-    """Return where each class is defined, by its name."""
+    """Return the modules that define each class, by its name."""
     places = defaultdict(list)
     for file in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -11,20 +11,20 @@ BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def course(failed: list[int]) -> Trend:
+def course(failures: list[int]) -> Trend:
     points = [
         TrendPoint(at=BEGIN + place * MINUTE, running=3, waiting=1, failed=number)
-        for place, number in enumerate(failed, 1)
+        for place, number in enumerate(failures, 1)
     ]
     return Trend(begin=BEGIN, end=points[-1].at, step_seconds=60, points=points)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 59, 60, 61, 178, 179, 180])
 def test_each_failure_is_in_one_bar(steps: int) -> None:
-    failed = [place % 5 for place in range(1, steps + 1)]
-    bars = together(course(failed).points)
+    failures = [place % 5 for place in range(1, steps + 1)]
+    bars = together(course(failures).points)
     assert len(bars) <= BARS
-    assert sum(one.failed for one in bars) == sum(failed)
+    assert sum(one.failed for one in bars) == sum(failures)
     assert bars[-1].end == steps - 1
     assert [one.begin for one in bars[1:]] == [one.end for one in bars[:-1]]
 

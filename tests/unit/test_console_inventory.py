@@ -1,4 +1,4 @@
-"""What the pages of the inventory say, and how their forms are read: without a page."""
+"""The words of the inventory pages, and the reading of their forms, without a page."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,7 @@ def test_a_maintenance_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("states_of_ces", "sentence"),
     [
         ([], "There is no CE yet."),
         (["normal"], "1 CE, and it is normal."),
@@ -93,8 +93,8 @@ def test_a_maintenance_is_a_sentence() -> None:
         (["held: x", "disabled"], "2 CEs, none gets new pilots."),
     ],
 )
-def test_all_ces_are_a_sentence(given: list[str], said: str) -> None:
-    assert states.of_all([replace(LINE, state=state) for state in given]) == said
+def test_all_ces_are_a_sentence(states_of_ces: list[str], sentence: str) -> None:
+    assert states.of_all([replace(LINE, state=state) for state in states_of_ces]) == sentence
 
 
 @pytest.mark.parametrize(
@@ -157,20 +157,20 @@ def test_moments_are_read_from_now_on_and_back() -> None:
     assert forms.moment("until", "2026-01-31T13:00+01:00", NOW) == NOW
     assert forms.ago("since", "2h", NOW) == NOW - timedelta(hours=2)
     assert forms.ago("since", "2026-01-31T12:00", NOW) == NOW
-    for read in (forms.moment, forms.ago):
+    for reader in (forms.moment, forms.ago):
         for text in ("soon", "999999999d", "0001-01-01T00:00+14:00"):
             with pytest.raises(Invalid):
-                read("since", text, NOW)
+                reader("since", text, NOW)
 
 
 def test_a_refused_form_keeps_what_was_typed_and_its_version() -> None:
     group = FormGroup("slots", "Slots", (FormField("capacity", "Capacity", forms.WHOLE),))
     form = Form(values={"do": "slots", "capacity": "many", "version": "old"})
-    tried = forms.refused(form, Invalid("capacity", "it must be a whole number"))
-    shown = forms.filled(group, LINE, "new", tried)
-    assert shown.is_open
-    assert shown.version == "old"
-    assert [(entry.text, entry.was) for entry in shown.entries] == [("many", "10")]
+    attempt = forms.refused(form, Invalid("capacity", "it must be a whole number"))
+    form_group = forms.filled(group, LINE, "new", attempt)
+    assert form_group.is_open
+    assert form_group.version == "old"
+    assert [(entry.text, entry.was) for entry in form_group.entries] == [("many", "10")]
     fresh = forms.filled(group, LINE, "new", Form())
     assert not fresh.is_open
     assert (fresh.version, fresh.entries[0].text) == ("new", "10")
@@ -183,8 +183,8 @@ def test_what_no_other_value_mends_is_raised() -> None:
 
 
 def test_only_what_differs_is_shown_of_a_conflict() -> None:
-    wanted = {"capacity": 20, "backend": "sim", "trouble": None}
-    assert differences(wanted, LINE, NOW) == [Difference("Capacity", "10", "20")]
+    changes = {"capacity": 20, "backend": "sim", "trouble": None}
+    assert differences(changes, LINE, NOW) == [Difference("Capacity", "10", "20")]
     assert written(timedelta(hours=2), NOW) == "2h"
     assert written(NOW, NOW) == "12:00:00Z"
     assert written({"a": 1, "b": None, "c": "x"}, NOW) == "a=1\nc=x"
@@ -201,8 +201,8 @@ def test_a_change_is_written_as_on_the_command_line() -> None:
 
 
 def test_small_lengths_have_two_digits_that_matter() -> None:
-    said = [words.seconds(value) for value in (0.0, 0.0131, 0.13, 1.25, 12.4, 125.0)]
-    assert said == ["0 s", "0.013 s", "0.13 s", "1.2 s", "12 s", "2 min 5 s"]
+    texts = [words.seconds(value) for value in (0.0, 0.0131, 0.13, 1.25, 12.4, 125.0)]
+    assert texts == ["0 s", "0.013 s", "0.13 s", "1.2 s", "12 s", "2 min 5 s"]
 
 
 def test_when_a_task_fires_is_said() -> None:

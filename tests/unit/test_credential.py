@@ -1,4 +1,4 @@
-"""The life of a credential: what is left of it, what is worth a warning, when it is renewed."""
+"""The life of a credential: the rest of it, its warnings, and its renewal."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,12 +35,12 @@ FRESH = Credential(
 
 
 def after(hours: float) -> Credential:
-    """Tell what was seen after so many hours."""
+    """Return the credential as it was checked after some hours."""
     return replace(FRESH, checked_at=NOW + hours * HOUR)
 
 
 @pytest.mark.parametrize(
-    ("hours", "expected"),
+    ("hours", "result"),
     [
         (0, State.GOOD),
         (4.9, State.GOOD),
@@ -52,8 +52,8 @@ def after(hours: float) -> Credential:
         (99, State.UNUSABLE),
     ],
 )
-def test_a_state_follows_from_the_share_of_life_that_is_used(hours: float, expected: State) -> None:
-    assert state(FRESH, NOW + hours * HOUR) is expected
+def test_a_state_follows_from_the_share_of_life_that_is_used(hours: float, result: State) -> None:
+    assert state(FRESH, NOW + hours * HOUR) is result
 
 
 def test_what_nobody_knows_is_no_problem() -> None:
@@ -69,10 +69,10 @@ def test_what_nobody_knows_is_no_problem() -> None:
 
 
 def test_trouble_names_whose_credential_it_is() -> None:
-    shared = replace(FRESH, vo=None, problem="its file is missing")
+    credential = replace(FRESH, vo=None, problem="its file is missing")
 
-    assert called(shared) == "the proxy of all VOs for arc"
-    assert problem_of(shared, NOW, "atlas") == (
+    assert called(credential) == "the proxy of all VOs for arc"
+    assert problem_of(credential, NOW, "atlas") == (
         "the proxy of VO atlas for arc cannot be used: its file is missing: /secrets/proxy"
     )
     assert problem_of(FRESH, NOW + 10.2 * HOUR) == (
@@ -81,14 +81,14 @@ def test_trouble_names_whose_credential_it_is() -> None:
 
 
 def test_each_warning_comes_once() -> None:
-    said = []
+    lines = []
     before = replace(FRESH, checked_at=None)
     for tenths in range(0, 120, 5):
-        seen = after(tenths / 10)
-        said.append(warning(before, seen, NOW + tenths / 10 * HOUR))
-        before = seen
+        later = after(tenths / 10)
+        lines.append(warning(before, later, NOW + tenths / 10 * HOUR))
+        before = later
 
-    assert [line for line in said if line] == [
+    assert [line for line in lines if line] == [
         "the proxy of VO lhcb for arc has used up 50% of its life and expires in 5 h",
         "the proxy of VO lhcb for arc has used up 80% of its life and expires in 2 h",
         "the proxy of VO lhcb for arc expired 0 s ago: /secrets/proxy",
@@ -97,24 +97,24 @@ def test_each_warning_comes_once() -> None:
 
 def test_a_renewed_credential_is_warned_of_again() -> None:
     half = after(6)
-    renewed = replace(half, expires_at=NOW + 20 * HOUR, issued_at=NOW + 6 * HOUR)
+    new = replace(half, expires_at=NOW + 20 * HOUR, issued_at=NOW + 6 * HOUR)
 
-    assert warning(half, renewed, NOW + 6 * HOUR) is None
-    later = replace(renewed, checked_at=NOW + 13 * HOUR)
-    assert "50%" in str(warning(renewed, later, NOW + 13 * HOUR))
+    assert warning(half, new, NOW + 6 * HOUR) is None
+    later = replace(new, checked_at=NOW + 13 * HOUR)
+    assert "50%" in str(warning(new, later, NOW + 13 * HOUR))
 
 
 def test_a_problem_is_warned_of_once() -> None:
-    gone = replace(FRESH, issued_at=None, expires_at=None, problem="its file is missing")
+    absent = replace(FRESH, issued_at=None, expires_at=None, problem="its file is missing")
 
-    assert "its file is missing" in str(warning(FRESH, gone, NOW))
-    assert warning(gone, gone, NOW + HOUR) is None
-    assert warning(gone, replace(gone, problem="its file is empty"), NOW + HOUR) is None
-    assert warning(gone, FRESH, NOW) is None
+    assert "its file is missing" in str(warning(FRESH, absent, NOW))
+    assert warning(absent, absent, NOW + HOUR) is None
+    assert warning(absent, replace(absent, problem="its file is empty"), NOW + HOUR) is None
+    assert warning(absent, FRESH, NOW) is None
 
 
 @pytest.mark.parametrize(
-    ("changes", "hours", "due"),
+    ("changes", "hours", "is_due"),
     [
         ({}, 4.9, False),
         ({}, 5, True),
@@ -127,15 +127,15 @@ def test_a_problem_is_warned_of_once() -> None:
     ],
 )
 def test_it_is_renewed_when_half_of_it_is_used_or_it_cannot_be(
-    changes: dict[str, object], hours: float, due: bool
+    changes: dict[str, object], hours: float, is_due: bool
 ) -> None:
     one = replace(FRESH, **{"renew": ("renew",), **changes})  # type: ignore[arg-type]
 
-    assert renewal_due(one, NOW + hours * HOUR) is due
+    assert renewal_due(one, NOW + hours * HOUR) is is_due
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "words"),
     [
         ({"path": "relative"}, "it is not an absolute path"),
         ({"path": "/a\nb"}, "is not an absolute path"),
@@ -145,13 +145,13 @@ def test_it_is_renewed_when_half_of_it_is_used_or_it_cannot_be(
         ({"backend": "a b"}, "back-end name"),
     ],
 )
-def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> None:
-    with refused(Invalid, said):
+def test_what_cannot_be_is_refused(changes: dict[str, object], words: str) -> None:
+    with refused(Invalid, words):
         replace(FRESH, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (-5, "0 s"),
         (0, "0 s"),
@@ -165,5 +165,5 @@ def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> Non
         (2 * 86400 + 7200 + 59, "2 days 2 h"),
     ],
 )
-def test_a_length_is_said_in_two_units(seconds: float, said: str) -> None:
-    assert in_two_units(timedelta(seconds=seconds)) == said
+def test_a_length_is_said_in_two_units(seconds: float, text: str) -> None:
+    assert in_two_units(timedelta(seconds=seconds)) == text

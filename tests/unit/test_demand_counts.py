@@ -1,4 +1,4 @@
-"""What is counted off a number of a source, what bounds it, and what is held of it."""
+"""The demand that follows from the number of a source: its parts, bounds and delay."""
 
 from datetime import timedelta
 
@@ -21,9 +21,9 @@ def test_of_a_total_the_pilots_that_wait_or_run_are_counted_off() -> None:
 
 
 def test_a_total_below_what_there_is_needs_none() -> None:
-    counted = count(5, DemandCounts.TOTAL, occupying=31, waiting=0)
-    assert counted.demand == 0
-    assert counted.words == "wants 5 in all, has 31, so 0 more"
+    demand = count(5, DemandCounts.TOTAL, occupying=31, waiting=0)
+    assert demand.demand == 0
+    assert demand.words == "wants 5 in all, has 31, so 0 more"
 
 
 def test_a_number_of_more_pilots_is_the_demand_as_it_is() -> None:
@@ -46,10 +46,10 @@ def test_the_bounds_are_in_pilots_altogether(
     number: int | None, counts: DemandCounts, demand: int, rule: str
 ) -> None:
     bounds = DemandBounds(least=5, most=10)
-    counted = count(number, counts, occupying=2, waiting=0, bounds=bounds)
-    assert counted.demand == demand
-    assert counted.words is not None
-    assert counted.words.endswith(f"more{rule}")
+    counted_demand = count(number, counts, occupying=2, waiting=0, bounds=bounds)
+    assert counted_demand.demand == demand
+    assert counted_demand.words is not None
+    assert counted_demand.words.endswith(f"more{rule}")
 
 
 def test_the_ceiling_is_above_the_floor() -> None:
@@ -64,31 +64,31 @@ def test_whatever_is_answered_the_bounds_hold_and_nothing_is_below_zero(
 ) -> None:  # fmt: skip
     bounds = DemandBounds(least=least, most=most)
     occupying = running + waiting
-    made = count(number, counts, occupying=occupying, waiting=waiting, bounds=bounds, held=held)
-    assert made.demand is None or made.demand >= 0
+    demand = count(number, counts, occupying=occupying, waiting=waiting, bounds=bounds, held=held)
+    assert demand.demand is None or demand.demand >= 0
     if most is not None:
-        assert made.demand is not None
-        assert made.demand + running <= max(most, running)
-    if made.demand is not None and least is not None:
-        assert made.demand + running >= min(least, most if most is not None else least)
+        assert demand.demand is not None
+        assert demand.demand + running <= max(most, running)
+    if demand.demand is not None and least is not None:
+        assert demand.demand + running >= min(least, most if most is not None else least)
 
 
 def answers(*totals: tuple[int, int]) -> HeldTotal:
-    held = HeldTotal()
+    memory = HeldTotal()
     for minute, total in totals:
-        held = held.after(total, NOW + minute * MINUTE, DELAY)
-    return held
+        memory = memory.after(total, NOW + minute * MINUTE, DELAY)
+    return memory
 
 
 def test_a_lower_total_is_followed_after_the_delay() -> None:
-    held = answers((0, 40), (1, 10))
-    assert held.at(NOW + 11 * MINUTE - timedelta(seconds=1), DELAY).held == 40
-    assert held.at(NOW + 11 * MINUTE, DELAY).held == 10
+    memory = answers((0, 40), (1, 10))
+    assert memory.at(NOW + 11 * MINUTE - timedelta(seconds=1), DELAY).held == 40
+    assert memory.at(NOW + 11 * MINUTE, DELAY).held == 10
 
 
 def test_the_highest_of_the_lower_totals_is_followed() -> None:
-    held = answers((0, 40), (1, 10), (5, 25), (9, 0))
-    assert held.at(NOW + 11 * MINUTE, DELAY).held == 25
+    memory = answers((0, 40), (1, 10), (5, 25), (9, 0))
+    assert memory.at(NOW + 11 * MINUTE, DELAY).held == 25
 
 
 def test_a_total_that_is_higher_is_followed_at_once() -> None:
@@ -101,5 +101,5 @@ def test_a_source_that_flaps_never_starves() -> None:
 
 
 def test_a_source_that_falls_is_followed_in_steps() -> None:
-    held = answers(*((minute, max(0, 40 - minute)) for minute in range(80)))
-    assert held.at(NOW + 80 * MINUTE, DELAY).held == 0
+    memory = answers(*((minute, max(0, 40 - minute)) for minute in range(80)))
+    assert memory.at(NOW + 80 * MINUTE, DELAY).held == 0

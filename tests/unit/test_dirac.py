@@ -1,4 +1,4 @@
-"""The words of DiracX: statuses both ways, conditions, and which reports are taken."""
+"""The words of DiracX: statuses both ways, conditions, and the reports that are accepted."""
 
 import pytest
 

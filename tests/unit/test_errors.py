@@ -22,16 +22,16 @@ KINDS = list(family(PilotageError))
 
 
 def test_the_module_draws_the_tree_of_its_classes() -> None:
-    drawn = {}
+    tree = {}
     above: list[str] = []
     for line in str(errors.__doc__).splitlines():
-        if found := re.match(r"    ([│ ]*)([├└]── )?([A-Z]\w+)", line):
+        if match := re.match(r"    ([│ ]*)([├└]── )?([A-Z]\w+)", line):
             # A level is drawn four columns wide.
-            depth = (len(found[1]) + len(found[2] or "")) // 4
-            above[depth:] = [found[3]]
-            drawn[found[3]] = above[depth - 1] if depth else None
+            depth = (len(match[1]) + len(match[2] or "")) // 4
+            above[depth:] = [match[3]]
+            tree[match[3]] = above[depth - 1] if depth else None
 
-    assert drawn == {
+    assert tree == {
         kind.__name__: None if kind is PilotageError else kind.__bases__[0].__name__
         for kind in KINDS
     }
@@ -58,11 +58,11 @@ def test_the_docstring_is_the_message(kind: type[PilotageError]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_survives_the_way_to_another_process(kind: type[PilotageError]) -> None:
-    # Some need more than their details; all are made from words.
-    needed = [
+    # Some errors need more than their details; words are enough for all.
+    parameters = [
         p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_POSITIONAL
     ]
-    error = kind(*("word" for _ in needed))
+    error = kind(*("word" for _ in parameters))
     copy = pickle.loads(pickle.dumps(error))
 
     assert type(copy) is kind

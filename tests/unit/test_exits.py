@@ -1,4 +1,4 @@
-"""What an exit code says."""
+"""The meaning of exit codes."""
 
 import pytest
 

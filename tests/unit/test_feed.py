@@ -1,4 +1,4 @@
-"""Which ids of the feed may be given out: all, each once, in order, whoever commits when."""
+"""The feed yields all ids, each once and in order, in whatever order transactions commit."""
 
 from dataclasses import dataclass, field
 
@@ -38,11 +38,11 @@ def test_a_part_of_a_gap_is_as_old_as_the_whole() -> None:
 
 def test_a_gap_is_dead_when_all_have_ended_that_could_fill_it() -> None:
     young = passage(Passage(0), [2], QUIET, 0.0)
-    settled = passage(young, [2], BUSY, SETTLED_AFTER)
+    end = passage(young, [2], BUSY, SETTLED_AFTER)
 
-    assert (young.position, settled.position) == (0, 0)
-    assert passage(settled, [2], Snapshot(10, 50), 99.0).position == 0
-    assert passage(settled, [2], Snapshot(11, 50), 99.0) == Passage(2)
+    assert (young.position, end.position) == (0, 0)
+    assert passage(end, [2], Snapshot(10, 50), 99.0).position == 0
+    assert passage(end, [2], Snapshot(11, 50), 99.0) == Passage(2)
 
 
 def test_a_gap_that_nobody_can_fill_waits_no_longer_than_it_must() -> None:
@@ -75,7 +75,7 @@ def test_a_single_writer_leaves_no_gap_that_is_filled_later() -> None:
 
 @dataclass
 class Writer:
-    """A transaction. It has no number until a moment after its first id."""
+    """A transaction. It gets its number a moment after its first id."""
 
     began: float
     number: int | None = None
@@ -92,8 +92,8 @@ class Database:
         self.committed: set[int] = set()
 
     def snapshot(self) -> Snapshot:
-        running = [writer.number for writer in self.writers if writer.number is not None]
-        return Snapshot(min(running, default=self.numbers + 1), self.numbers + 1)
+        numbers = [writer.number for writer in self.writers if writer.number is not None]
+        return Snapshot(min(numbers, default=self.numbers + 1), self.numbers + 1)
 
     def begin(self) -> Writer:
         writer = Writer(self.now)
@@ -130,14 +130,14 @@ class Reader:
     def __init__(self, database: Database, limit: int) -> None:
         self.database, self.limit = database, limit
         self.passage = Passage(0)
-        self.received: list[int] = []
+        self.ids: list[int] = []
 
     def read(self) -> None:
         position = self.passage.position
         ids = sorted(i for i in self.database.rows if i > position)[: self.limit]
         end = passage(self.passage, ids, self.database.snapshot(), self.database.now)
         assert len(end.gaps) <= self.limit + 1
-        self.received += [i for i in ids if i <= end.position]
+        self.ids += [i for i in ids if i <= end.position]
         self.passage = end
 
     def resume(self) -> None:
@@ -146,8 +146,8 @@ class Reader:
         self.passage = Passage(position, (Gap(position + 1, newest, self.database.now),))
 
     def prune(self) -> None:
-        """Delete what was received."""
-        self.database.rows -= set(self.received[::2])
+        """Delete some of the rows that were read."""
+        self.database.rows -= set(self.ids[::2])
 
 
 ACTS = st.tuples(
@@ -188,7 +188,7 @@ def test_each_committed_event_is_given_out_once_and_in_order(
         reader.read()
         database.wait(SETTLED_AFTER)
 
-    assert reader.received == sorted(database.committed)
+    assert reader.ids == sorted(database.committed)
 
 
 @given(acts=st.lists(ACTS, max_size=60))
@@ -209,4 +209,4 @@ def test_a_gap_holds_nothing_back_longer_than_those_who_could_fill_it(
         database.end(writer, commits=False)
     reader.read()
 
-    assert reader.received == sorted(database.committed)
+    assert reader.ids == sorted(database.committed)

@@ -1,6 +1,6 @@
-"""What people write in files and options, and what sources and messages say, is read or refused.
+"""Any file, option, answer of a source or message is read or refused.
 
-Nothing but an error of the domain comes out, in one line.
+A refusal is an error of the domain, in one line.
 """
 
 import json
@@ -29,10 +29,10 @@ from worker.wiring import backends
 TEXTS = st.text(max_size=60)
 
 
-def is_tame(read: Callable[[], Any]) -> Any:
-    """Read; what is refused is refused in one line."""
+def is_tame(reader: Callable[[], Any]) -> Any:
+    """Read; check that a refusal is one line."""
     try:
-        return read()
+        return reader()
     except PilotageError as error:
         message = str(error)
     assert "\n" not in message
@@ -41,7 +41,7 @@ def is_tame(read: Callable[[], Any]) -> Any:
 
 
 def toml(draw: st.DrawFn, tables: list[str], keys: list[str]) -> str:
-    """Write a file that is nearly one: known tables and keys with any values."""
+    """Draw a file that is nearly right: known tables and keys with any values."""
     lines = []
     for _ in range(draw(st.integers(0, 4))):
         if draw(st.booleans()):
@@ -89,11 +89,11 @@ def files(draw: st.DrawFn, kind: tuple[list[str], list[str]]) -> str:
     return draw(TEXTS) if draw(st.integers(0, 9)) == 0 else toml(draw, *kind)
 
 
-def read_as(folder: Path, text: str, read: Callable[[Path], Any]) -> None:
+def read_as(folder: Path, text: str, reader: Callable[[Path], Any]) -> None:
     path = folder / "file.toml"
     with suppress(UnicodeEncodeError):
         path.write_text(text, encoding="utf-8")
-        is_tame(lambda: read(path))
+        is_tame(lambda: reader(path))
 
 
 @kept("toml", "text")
@@ -128,10 +128,10 @@ def test_whatever_a_scenario_says_is_read_or_refused(tmp_path: Path, text: str) 
 @ANY_TIME
 @given(text=files(SETTINGS))
 def test_whatever_the_settings_say_is_read_or_refused(tmp_path: Path, text: str) -> None:
-    def read(path: Path) -> object:
+    def load(path: Path) -> object:
         return settings.load({"PILOTAGE_CONFIG": str(path), "HOME": str(tmp_path)})
 
-    read_as(tmp_path, text, read)
+    read_as(tmp_path, text, load)
 
 
 @ANY_TIME
@@ -149,9 +149,9 @@ def test_whatever_a_variable_says_is_read_or_refused(name: str, value: str) -> N
 @example(text="x=" + "9" * 5000)
 @example(text="x=1e400")
 def test_whatever_an_option_says_is_read_or_refused(text: str) -> None:
-    read = is_tame(lambda: parse_pairs([text]))
-    if read is not None:
-        json.dumps(read, allow_nan=False)
+    values = is_tame(lambda: parse_pairs([text]))
+    if values is not None:
+        json.dumps(values, allow_nan=False)
 
 
 OPTIONS = {
@@ -162,7 +162,7 @@ OPTIONS = {
 
 @st.composite
 def options(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """Give options of a back-end any values."""
+    """Draw options of a back-end with any values."""
     name = draw(st.sampled_from(sorted(OPTIONS)))
     keys = st.sampled_from(OPTIONS[name]) if OPTIONS[name] else TEXTS
     return name, draw(st.dictionaries(keys | TEXTS, VALUES, max_size=4))
@@ -204,7 +204,7 @@ def test_each_input_that_is_kept_is_tried_by_a_test() -> None:
 
 
 class Message:
-    """A message as kombu hands it over."""
+    """A message, as kombu delivers it."""
 
     def __init__(self, body: bytes, headers: Any, decoded: Any) -> None:
         self.body, self.headers, self._decoded = body, headers, decoded

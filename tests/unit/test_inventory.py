@@ -1,4 +1,4 @@
-"""What a VO and a CE may be called, and the numbers they may have."""
+"""The names and numbers that a VO and a CE may have."""
 
 import math
 from dataclasses import FrozenInstanceError

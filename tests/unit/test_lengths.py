@@ -1,4 +1,4 @@
-"""Moments as one says them."""
+"""Moments in words."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ LATE = datetime(2026, 11, 26, 23, 10, tzinfo=UTC)
     [
         (0, "23:10Z"),
         (-20, "03:10Z"),
-        (2, "01:10Z"),  # past midnight, and yet it can mean no other
+        (2, "01:10Z"),  # past midnight, and still clear
         (13, "27 Nov 12:10Z"),
         (-36, "25 Nov 11:10Z"),
         (24 * 60, "2027-01-25"),

@@ -1,4 +1,4 @@
-"""Lines of a log: for people or as JSON, with what they are about, and never with a secret."""
+"""Lines of a log, for people or as JSON: they name their subject and show no secret."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ SECRET = "S3cr3t-of-ours"
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """The logger above all, as it was afterwards."""
+    """The root logger; it is restored afterwards."""
     one = logging.getLogger()
     level, handlers = one.level, list(one.handlers)
     yield one
@@ -28,8 +28,8 @@ def root() -> Iterator[logging.Logger]:
 
 
 @pytest.fixture
-def written(root: logging.Logger) -> StringIO:
-    """What is logged as JSON."""
+def stream(root: logging.Logger) -> StringIO:
+    """The stream that gets the log as JSON."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
@@ -38,11 +38,11 @@ def written(root: logging.Logger) -> StringIO:
     return stream
 
 
-def events(written: StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written.getvalue().splitlines()]
+def events(stream: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_each_event_is_one_line_also_with_a_traceback(written: StringIO) -> None:
+def test_each_event_is_one_line_also_with_a_traceback(stream: StringIO) -> None:
     log = logging.getLogger("worker.x")
     log.info("two\nlines of %s", "lyon")
     try:
@@ -50,19 +50,19 @@ def test_each_event_is_one_line_also_with_a_traceback(written: StringIO) -> None
     except ValueError:
         log.exception("it failed")
 
-    first, second = events(written)
+    first, second = events(stream)
     assert (first["level"], first["logger"]) == ("info", "worker.x")
     assert first["message"] == "two\nlines of lyon"
     assert first["at"].endswith("+00:00")
     assert "it broke\nin two lines" in second["traceback"]
 
 
-def test_a_line_says_what_the_work_is_about_and_what_triggered_it(written: StringIO) -> None:
+def test_a_line_says_what_the_work_is_about_and_what_triggered_it(stream: StringIO) -> None:
     with about(task_id="4f1c", by="nudge"), about(task="dispatch", ce="lyon", vo=None):
         logging.getLogger("x").info("sent", extra={"pilot": 17, "stamp": "ab" * 16})
     logging.getLogger("x").info("outside")
 
-    inside, outside = events(written)
+    inside, outside = events(stream)
     facts = {"task": "dispatch", "task_id": "4f1c", "by": "nudge", "ce": "lyon"}
     assert facts.items() <= inside.items()
     assert (inside["pilot"], inside["stamp"], "vo" in inside) == ("17", "ab" * 16, False)
@@ -71,7 +71,7 @@ def test_a_line_says_what_the_work_is_about_and_what_triggered_it(written: Strin
 
 @pytest.mark.parametrize(("header", "by"), [("tick", "tick"), (["x"], None), ("hand; x", None)])
 def test_a_message_says_what_triggered_it_and_nothing_else(
-    written: StringIO, monkeypatch: pytest.MonkeyPatch, header: object, by: str | None
+    stream: StringIO, monkeypatch: pytest.MonkeyPatch, header: object, by: str | None
 ) -> None:
     def say(*_: object) -> TaskResult:
         logging.getLogger("x").info("works")
@@ -85,7 +85,7 @@ def test_a_message_says_what_triggered_it_and_nothing_else(
         task.run()
     finally:
         task.pop_request()
-    [event] = events(written)
+    [event] = events(stream)
     assert (event["task_id"], event.get("by")) == ("one", by)
 
 

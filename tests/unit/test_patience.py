@@ -13,7 +13,7 @@ from worker.backends.conformance.looks import once_in_time
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock on which each look takes a second."""
+    """A clock that goes on by a second at each look."""
     seconds = count()
     monkeypatch.setattr("tests.patience.time.monotonic", lambda: float(next(seconds)))
     monkeypatch.setattr(patience, "PATIENCE", 10.0)

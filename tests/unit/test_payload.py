@@ -1,4 +1,4 @@
-"""A payload: a template that is checked when it is set, and whose values stay values."""
+"""A payload: a template that is checked when it is set; its values are never code."""
 
 import subprocess
 from typing import Any
@@ -31,17 +31,17 @@ HOSTILE = [
 ]
 
 
-def changed(**changes: Any) -> dict[str, Any]:
+def variant(**changes: Any) -> dict[str, Any]:
     return {**TOLD, **changes}
 
 
-def with_variable(name: str = "x", script: str = PLAIN, **told: Any) -> dict[str, Any]:
-    return {"script": script, "variables": {name: told}}
+def with_variable(name: str = "x", script: str = PLAIN, **variable: Any) -> dict[str, Any]:
+    return {"script": script, "variables": {name: variable}}
 
 
 def at(payload: Payload, ce: str) -> tuple[str, tuple[str, ...]]:
-    fitted = payload.fitted(vo="lhcb", ce=ce, backend="slurm", tags=("eu", "gpu"))
-    return fitted.for_pilot(STAMP)
+    payload_at_ce = payload.fitted(vo="lhcb", ce=ce, backend="slurm", tags=("eu", "gpu"))
+    return payload_at_ce.for_pilot(STAMP)
 
 
 def test_values_stand_in_their_places() -> None:
@@ -69,10 +69,10 @@ def test_plain_values_are_read_back_as_they_were_written() -> None:
 
 
 def test_a_script_without_a_stamp_is_the_same_text_for_all_pilots() -> None:
-    fitted = read(TOLD).fitted(vo="lhcb", ce="ce01", backend="slurm", tags=())
+    payload_at_ce = read(TOLD).fitted(vo="lhcb", ce="ce01", backend="slurm", tags=())
 
-    assert fitted.for_pilot("1")[0] is fitted.for_pilot("2")[0]
-    assert fitted.for_pilot("1")[1] != fitted.for_pilot("2")[1]
+    assert payload_at_ce.for_pilot("1")[0] is payload_at_ce.for_pilot("2")[0]
+    assert payload_at_ce.for_pilot("1")[1] != payload_at_ce.for_pilot("2")[1]
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -80,42 +80,42 @@ def test_a_script_without_a_stamp_is_the_same_text_for_all_pilots() -> None:
 def test_a_value_that_a_shell_could_read_never_enters_a_script(value: str, place: str) -> None:
     with refused(Invalid, "cannot enter the script"):
         read(with_variable(script=f"echo {place}", default=value))
-    told = with_variable(script=f"echo {place}", default="a")
+    values = with_variable(script=f"echo {place}", default="a")
     with refused(Invalid, "cannot enter the script"):
-        read({**told, "at": {"ce01": {"x": value}}})
+        read({**values, "at": {"ce01": {"x": value}}})
 
 
 def test_what_may_enter_a_script_is_nothing_but_itself_to_a_shell() -> None:
     value = "Az09_@%+=:,./-"
     assert is_plain(value)
     script = "printf '%s\\n' x@{x} 'x@{x}' \"x@{x}\" # @{x}\ncat <<.\nx@{x}\n.\n"
-    told, _ = at(read(with_variable(script=script, default=value)), "ce01")
-    ran = subprocess.run(["/bin/sh", "-c", told], capture_output=True, text=True, check=True)
+    body, _ = at(read(with_variable(script=script, default=value)), "ce01")
+    process = subprocess.run(["/bin/sh", "-c", body], capture_output=True, text=True, check=True)
 
-    assert ran.stdout.splitlines() == [f"x{value}"] * 4
+    assert process.stdout.splitlines() == [f"x{value}"] * 4
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_an_argument_is_one_word_whatever_it_holds(value: str) -> None:
-    told = {**with_variable(default=value), "arguments": ["--x=@{x}"]}
+    values = {**with_variable(default=value), "arguments": ["--x=@{x}"]}
 
-    assert at(read(told), "ce01")[1] == (f"--x={value}",)
+    assert at(read(values), "ce01")[1] == (f"--x={value}",)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "payload: script: it must be given"),
-    "an empty script": (changed(script=" \n"), "script: it is empty"),
-    "a zero byte": (changed(script="a\0"), "zero byte"),
-    "half a character": (changed(script="\ud800"), "script: it is not text"),
-    "a huge script": (changed(script="x" * 300_000), "longer than 262144 bytes"),
-    "an unknown key": (changed(argument=["x"]), "did you mean 'arguments'?"),
-    "an unknown variable": (changed(script="@{quue}"), "did you mean 'queue'?"),
-    "an unknown variable in an argument": (changed(arguments=["@{Stamp}"]), "'@{Stamp}'"),
-    "a variable without a name": (changed(script="@{}"), "unknown variable '@{}'"),
-    "arguments as a text": (changed(arguments="a b"), "arguments: it must be a list"),
-    "a number as an argument": (changed(arguments=[1]), "arguments.0: it must be text"),
-    "a line break in an argument": (changed(arguments=["a\nb"]), "not one line of text"),
-    "too many arguments": (changed(arguments=["a"] * 201), "arguments: there are more than 200"),
+    "an empty script": (variant(script=" \n"), "script: it is empty"),
+    "a zero byte": (variant(script="a\0"), "zero byte"),
+    "half a character": (variant(script="\ud800"), "script: it is not text"),
+    "a huge script": (variant(script="x" * 300_000), "longer than 262144 bytes"),
+    "an unknown key": (variant(argument=["x"]), "did you mean 'arguments'?"),
+    "an unknown variable": (variant(script="@{quue}"), "did you mean 'queue'?"),
+    "an unknown variable in an argument": (variant(arguments=["@{Stamp}"]), "'@{Stamp}'"),
+    "a variable without a name": (variant(script="@{}"), "unknown variable '@{}'"),
+    "arguments as a text": (variant(arguments="a b"), "arguments: it must be a list"),
+    "a number as an argument": (variant(arguments=[1]), "arguments.0: it must be text"),
+    "a line break in an argument": (variant(arguments=["a\nb"]), "not one line of text"),
+    "too many arguments": (variant(arguments=["a"] * 201), "arguments: there are more than 200"),
     "a system variable of one's own": (with_variable("stamp", default="x"), "the system's own"),
     "a name in capitals": (with_variable("Queue", default="x"), "small letters"),
     "no default": (with_variable(type="text"), "default: it must be given"),
@@ -139,37 +139,37 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "variables.x: it must be a table",
     ),
     "an unknown key of a variable": (with_variable(defualt="x"), "did you mean 'default'?"),
-    "an unknown variable at a CE": (changed(at={"ce01": {"quue": "x"}}), "did you mean 'queue'?"),
+    "an unknown variable at a CE": (variant(at={"ce01": {"quue": "x"}}), "did you mean 'queue'?"),
     "a wrong value at a CE": (
-        changed(at={"ce01": {"cores": 65}}),
+        variant(at={"ce01": {"cores": 65}}),
         "payload: at.ce01.cores: 65 is above 64",
     ),
     "a system variable at a CE": (
-        changed(at={"ce01": {"vo": "x"}}),
+        variant(at={"ce01": {"vo": "x"}}),
         "payload: at.ce01.vo: unknown variable",
     ),
-    "a CE that is no table": (changed(at={"ce01": "long"}), "at.ce01: it must be a table"),
-    "an exit code in words": (changed(exit_codes={"x": "empty"}), "'x' is no exit code"),
-    "an exit code too large": (changed(exit_codes={"256": "empty"}), "'256' is no exit code"),
-    "an unknown meaning": (changed(exit_codes={"77": "emtpy"}), "did you mean 'empty'?"),
-    "exit codes as a list": (changed(exit_codes=[77]), "exit_codes: it must be a table"),
-    "a life below zero": (changed(useful_after=-1), "useful_after"),
-    "a life in words": (changed(useful_after="5 min"), "useful_after: it must be a number"),
+    "a CE that is no table": (variant(at={"ce01": "long"}), "at.ce01: it must be a table"),
+    "an exit code in words": (variant(exit_codes={"x": "empty"}), "'x' is no exit code"),
+    "an exit code too large": (variant(exit_codes={"256": "empty"}), "'256' is no exit code"),
+    "an unknown meaning": (variant(exit_codes={"77": "emtpy"}), "did you mean 'empty'?"),
+    "exit codes as a list": (variant(exit_codes=[77]), "exit_codes: it must be a table"),
+    "a life below zero": (variant(useful_after=-1), "useful_after"),
+    "a life in words": (variant(useful_after="5 min"), "useful_after: it must be a number"),
 }
 
 
-@pytest.mark.parametrize(("told", "said"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_is_refused_when_it_is_set(told: dict[str, Any], said: str) -> None:
-    with refused(Invalid, said):
-        read(told)
+@pytest.mark.parametrize(("values", "words"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused_when_it_is_set(values: dict[str, Any], words: str) -> None:
+    with refused(Invalid, words):
+        read(values)
 
 
 def test_exit_codes_have_meanings_and_what_was_stored_without_them_stays_the_same() -> None:
-    payload = read(changed(exit_codes={77: "empty", "78": "node"}, useful_after=600))
+    payload = read(variant(exit_codes={77: "empty", "78": "node"}, useful_after=600))
     assert payload.exit_codes == {"77": ExitMeaning.EMPTY, "78": ExitMeaning.NODE}
     assert plain(payload)["exit_codes"] == {"77": "empty", "78": "node"}
     assert plain(payload)["useful_after"] == 600
-    assert plain(read(changed())).keys() == {"script", "arguments", "variables", "at"}
+    assert plain(read(variant())).keys() == {"script", "arguments", "variables", "at"}
 
 
 def test_places_are_found_and_filled() -> None:

@@ -22,7 +22,7 @@ from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.words import Described
 
-# The table of the design, written down a second time on purpose.
+# The table of the design, written a second time on purpose.
 TABLE = """
 reserved    submitting cancelled
 submitting  submitted running done failed lost

@@ -1,4 +1,4 @@
-"""What a pilot said: how one report follows another, and which use it speaks of."""
+"""The reports of a pilot: how one follows another, and the use that they show."""
 
 from datetime import timedelta
 

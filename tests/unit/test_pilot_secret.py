@@ -1,4 +1,4 @@
-"""Secrets of pilots: derived, bound to one pilot, and known for what they are."""
+"""Secrets of pilots: they are derived, bound to one pilot, and recognised as secrets."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -28,10 +28,10 @@ def test_a_secret_is_known_for_its_pilot_and_is_the_same_each_time() -> None:
 
 
 def test_the_secret_of_one_pilot_is_none_of_another() -> None:
-    forged = KEYS.secret_of(STAMP).replace(STAMP, FOREIGN)
+    forgery = KEYS.secret_of(STAMP).replace(STAMP, FOREIGN)
 
-    assert is_pilot_secret(forged)
-    assert KEYS.stamp_of(forged) is None
+    assert is_pilot_secret(forgery)
+    assert KEYS.stamp_of(forgery) is None
     assert KEYS.secret_of(FOREIGN)[-43:] != KEYS.secret_of(STAMP)[-43:]
 
 
@@ -39,13 +39,13 @@ def test_the_secret_of_one_pilot_is_none_of_another() -> None:
 def test_a_secret_with_another_character_is_nobodys(place: int, other: str) -> None:
     secret = KEYS.secret_of(STAMP)
     place %= len(secret)
-    changed = secret[:place] + other + secret[place + 1 :]
+    altered_secret = secret[:place] + other + secret[place + 1 :]
 
-    assert changed == secret or KEYS.stamp_of(changed) is None
+    assert altered_secret == secret or KEYS.stamp_of(altered_secret) is None
 
 
 def test_the_last_character_has_one_form_alone() -> None:
-    """Base64 has bits to spare at its end; a text that differs there is another secret."""
+    """Base64 has unused bits at its end; a text that differs there is not the secret."""
     secret = KEYS.secret_of(STAMP)
     twins = [secret[:-1] + end for end in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij0123456789_-"]
 

@@ -1,4 +1,4 @@
-"""What the pages of pilots say and draw, without a page."""
+"""The words and drawings of the pages of pilots, without a page."""
 
 import shlex
 from collections import Counter
@@ -36,7 +36,7 @@ def a_life(**more: Any) -> PilotDetails:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (
             {"status": Status.RESERVED},
@@ -78,13 +78,13 @@ def a_life(**more: Any) -> PilotDetails:
         ({"status": Status.LOST, "handle": None}, "is lost: it did not reach lyon"),
     ],
 )
-def test_a_headline_says_what_became_of_a_pilot(more: dict[str, Any], said: str) -> None:
-    assert words.of_pilot(a_life(**more)) == f"Pilot 17 {said}."
+def test_a_headline_says_what_became_of_a_pilot(more: dict[str, Any], sentence: str) -> None:
+    assert words.of_pilot(a_life(**more)) == f"Pilot 17 {sentence}."
 
 
 def test_what_else_should_be_known_is_said() -> None:
-    asked = a_life(misses=2, attempts=1, cancel_requested_at=NOW, cancel_reason="asked for")
-    assert words.more_of(asked) == [
+    pilot = a_life(misses=2, attempts=1, cancel_requested_at=NOW, cancel_reason="asked for")
+    assert words.more_of(pilot) == [
         "lyon did not know it in the last 2 answers.",
         "1 check had no answer; that changes nothing.",
         "It is to end: somebody asked for it.",
@@ -97,7 +97,7 @@ def group(node: str | None, pilots: int, cause: str = "exit_code") -> Failures:
 
 
 @pytest.mark.parametrize(
-    ("groups", "said"),
+    ("groups", "begin"),
     [
         ([], "No other pilot failed at lyon for this cause in the last hour."),
         ([group("wn-1", 1)], "No other pilot failed at lyon for this cause in the last hour."),
@@ -114,31 +114,31 @@ def group(node: str | None, pilots: int, cause: str = "exit_code") -> Failures:
     ],
 )
 def test_others_that_ended_alike_point_to_whose_fault_it_is(
-    groups: list[Failures], said: str
+    groups: list[Failures], begin: str
 ) -> None:
     pilot = a_life(status=Status.FAILED, cause=Cause.EXIT_CODE, node="wn-1", ended_at=NOW)
-    found = words.whose_fault(pilot, groups, NOW - timedelta(hours=1))
-    assert found is not None
-    assert found.startswith(said)
-    assert found.endswith("It counts against lyon.")
+    line = words.whose_fault(pilot, groups, NOW - timedelta(hours=1))
+    assert line is not None
+    assert line.startswith(begin)
+    assert line.endswith("It counts against lyon.")
 
 
 def test_nobody_is_blamed_for_what_is_no_fault() -> None:
     pilot = a_life(status=Status.FAILED, cause=Cause.PREEMPTED)
-    found = words.whose_fault(pilot, [], NOW)
-    assert found is not None
-    assert "counts against" not in found
+    line = words.whose_fault(pilot, [], NOW)
+    assert line is not None
+    assert "counts against" not in line
     assert words.whose_fault(a_life(status=Status.DONE), [], NOW) is None
-    lost = words.whose_fault(a_life(status=Status.LOST), [group("wn-9", 2, "lost")], NOW)
-    assert lost == "2 others were lost at lyon in the last hour."
+    line_of_lost = words.whose_fault(a_life(status=Status.LOST), [group("wn-9", 2, "lost")], NOW)
+    assert line_of_lost == "2 others were lost at lyon in the last hour."
 
 
-def of(chosen: PilotFilter, **page: Any) -> Query:
-    return Query(chosen=chosen, page=replace(NEWEST.page, **page))
+def of(pilot_filter: PilotFilter, **page: Any) -> Query:
+    return Query(chosen=pilot_filter, page=replace(NEWEST.page, **page))
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "text"),
     [
         (of(PilotFilter()), "The newest 25 pilots."),
         (of(PilotFilter(), descending=False), "The oldest 25 pilots."),
@@ -157,16 +157,16 @@ def of(chosen: PilotFilter, **page: Any) -> Query:
         ),
     ],
 )
-def test_a_list_that_nobody_counts_says_which_it_shows(query: Query, said: str) -> None:
-    assert words.which(query, 25) == said
+def test_a_list_that_nobody_counts_says_which_it_shows(query: Query, text: str) -> None:
+    assert words.which(query, 25) == text
 
 
 def test_a_list_that_is_counted_says_how_many_there_are() -> None:
     some = of(PilotFilter(ce="lyon"))
 
     def headline(query: Query, **counts: int) -> str:
-        found = Counter({Status(status): n for status, n in counts.items()})
-        return words.of_list(query, [], is_last=False, counts=found, active=Counter())
+        by_status = Counter({Status(status): n for status, n in counts.items()})
+        return words.of_list(query, [], is_last=False, counts=by_status, active=Counter())
 
     assert headline(some, running=300, submitted=112) == "412 pilots match: 300 run and 112 wait."
     assert headline(some, failed=1) == "1 pilot matches: 1 failed."
@@ -176,7 +176,7 @@ def test_a_list_that_is_counted_says_how_many_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "typed", "now", "is_done"),
+    ("old_number", "text", "now", "is_done"),
     [
         (10, None, 10, True),
         (10, None, 11, True),
@@ -190,43 +190,43 @@ def test_a_list_that_is_counted_says_how_many_there_are() -> None:
     ],
 )
 def test_a_set_is_cancelled_as_it_was_shown(
-    shown: int | None, typed: int | None, now: int, *, is_done: bool
+    old_number: int | None, text: int | None, now: int, *, is_done: bool
 ) -> None:
-    assert (words.objection(shown, typed, now) is None) == is_done
+    assert (words.objection(old_number, text, now) is None) == is_done
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "value"),
     [("1,200", 1200), ("1 200", 1200), ("12", 12), ("", None), ("x", None), ("-1", None)],
 )
-def test_a_number_is_read_as_people_write_it(text: str, found: int | None) -> None:
-    assert number(text) == found
+def test_a_number_is_read_as_people_write_it(text: str, value: int | None) -> None:
+    assert number(text) == value
 
 
 # -- a life to scale
 
 
 def test_a_life_is_drawn_to_scale() -> None:
-    drawn = life(a_life(), NOW + timedelta(seconds=100))
-    assert [(one.status, one.begin, one.breadth) for one in drawn.phases] == [
+    drawing = life(a_life(), NOW + timedelta(seconds=100))
+    assert [(one.status, one.begin, one.breadth) for one in drawing.phases] == [
         (Status.RESERVED, 0, 10),
         (Status.SUBMITTING, 10, 10),
         (Status.SUBMITTED, 20, 30),
         (Status.RUNNING, 50, 50),
     ]
-    assert drawn.ended is None
-    assert drawn.words == "held a slot 10 s; was sent 10 s; waited 30 s; ran 50 s; and goes on"
+    assert drawing.ended is None
+    assert drawing.words == "held a slot 10 s; was sent 10 s; waited 30 s; ran 50 s; and goes on"
 
 
 def test_whatever_there_was_shows_and_nothing_runs_backwards() -> None:
     begun_before = a_life(
         status=Status.DONE, started_at=NOW - timedelta(seconds=5), ended_at=NOW + timedelta(hours=9)
     )
-    drawn = life(begun_before, NOW)
-    begins = [one.begin for one in drawn.phases]
+    drawing = life(begun_before, NOW)
+    begins = [one.begin for one in drawing.phases]
     assert begins == sorted(begins)
-    assert min(one.breadth for one in drawn.phases) == LEAST
-    assert drawn.ended is Status.DONE
+    assert min(one.breadth for one in drawing.phases) == LEAST
+    assert drawing.ended is Status.DONE
     assert life(a_life(status=Status.DONE, ended_at=NOW), NOW).phases[0].breadth == 100
 
 
@@ -248,29 +248,29 @@ def test_a_pilot_that_was_put_back_to_wait_is_drawn_by_its_history() -> None:
 @pytest.mark.parametrize("length", [0, 1, 59, 3600, 86400, 86400 * 40])
 def test_an_axis_has_few_marks_within_it(length: int) -> None:
     begin = datetime.fromisoformat("2026-11-25T20:31:00+00:00")
-    found = marks(begin, begin + timedelta(seconds=length))
-    assert len(found) <= 6
-    assert all(0 < one.at < 100 for one in found)
+    all_marks = marks(begin, begin + timedelta(seconds=length))
+    assert len(all_marks) <= 6
+    assert all(0 < one.at < 100 for one in all_marks)
 
 
 def test_a_query_is_written_as_a_command() -> None:
-    chosen = PilotFilter(ce="a b", statuses=[Status.DONE], older_than=timedelta(hours=2))
-    written = of(chosen, sort="age").command()
-    assert written == (
+    pilot_filter = PilotFilter(ce="a b", statuses=[Status.DONE], older_than=timedelta(hours=2))
+    command = of(pilot_filter, sort="age").command()
+    assert command == (
         "pilotage pilot list --ce 'a b' --status done --older-than 2h --sort age"
         " --descending --rows 25"
     )
 
 
 def test_the_command_of_a_query_is_one_that_lists_the_same() -> None:
-    chosen = PilotFilter(
+    pilot_filter = PilotFilter(
         search="abcd", handle="17", node="wn-1", statuses=[Status.FAILED], causes=[Cause.REFUSED],
         uses=[Use.EMPTY], ce="a b", tag="gpu", vo="lhcb", older_than=timedelta(hours=2),
     )  # fmt: skip
-    query = of(chosen, sort="age", after="17")
+    query = of(pilot_filter, sort="age", after="17")
     words = shlex.split(query.command())
     assert words[:3] == ["pilotage", "pilot", "list"]
     values = list_.make_context("list", words[3:]).params
     assert values.pop("as_json") is False
     assert PageRequest(**{name: values.pop(name) for name in PAGING}) == query.page
-    assert filter_of(values) == chosen
+    assert filter_of(values) == pilot_filter

@@ -1,4 +1,4 @@
-"""A pool of Celery watches no process whose end it has noticed."""
+"""A pool of Celery does not watch a process whose end it has noticed."""
 
 import inspect
 import os
@@ -13,14 +13,14 @@ from worker.messaging.pool import watch_living_only
 
 
 class Plain:
-    """The pool as Celery makes it: its way of watching, and nothing else."""
+    """The pool of Celery: only its way of watching."""
 
     _track_child_process = inspect.unwrap(AsynPool.__dict__["_track_child_process"])
     _event_process_exit = AsynPool.__dict__["_event_process_exit"]
 
 
 class Careful(Plain):
-    """The pool as our workers have it."""
+    """The pool of our workers."""
 
 
 watch_living_only(Careful)
@@ -28,7 +28,7 @@ watch_living_only(Careful)
 
 @pytest.fixture
 def over() -> Any:
-    """A process of a pool whose end was noticed."""
+    """A process of a pool whose end the pool has noticed."""
     return SimpleNamespace(_sentinel_poll=None)
 
 

@@ -1,4 +1,4 @@
-"""Rows as one parameter, and the keyset that says where a page ended."""
+"""Rows as one parameter, and the key at which a page ends."""
 
 import ast
 import json
@@ -35,17 +35,17 @@ ROWS: list[tuple[Any, ...]] = [
 
 def test_rows_come_out_as_they_went_in(uow: UnitOfWork) -> None:
     with uow() as tx:
-        sent = rows(tx.dialect, **KINDS)
-        found = tx.execute(select(sent), encode(tuple(KINDS), ROWS)).all()
+        subquery = rows(tx.dialect, **KINDS)
+        result = tx.execute(select(subquery), encode(tuple(KINDS), ROWS)).all()
 
-    assert [tuple(row) for row in found] == ROWS
+    assert [tuple(row) for row in result] == ROWS
 
 
 def test_no_rows_are_no_rows(uow: UnitOfWork) -> None:
     with uow() as tx:
-        found = tx.execute(select(rows(tx.dialect, **KINDS)), encode(tuple(KINDS), [])).all()
+        result = tx.execute(select(rows(tx.dialect, **KINDS)), encode(tuple(KINDS), [])).all()
 
-    assert found == []
+    assert result == []
 
 
 def test_a_thousand_rows_are_one_parameter() -> None:
@@ -80,7 +80,7 @@ def test_a_page_has_a_sensible_length(limit: int) -> None:
 
 
 def test_db_is_the_only_room_that_knows_the_two_databases_apart() -> None:
-    """Baselines of back-ends are frozen, and name the types of both."""
+    """The first migrations of back-ends are frozen, and name the types of both."""
     worker = Path(__file__).parents[2] / "worker"
     branching = [
         f"{path.relative_to(worker)}: {ast.unparse(node)}"

@@ -1,4 +1,4 @@
-"""What looks like a secret is taken out, in every shape; what is ordinary stays as it is."""
+"""What looks like a secret is removed, in every shape; ordinary text stays as it is."""
 
 import logging
 import string
@@ -69,9 +69,9 @@ ORDINARY = [
 ]
 
 
-@pytest.mark.parametrize(("text", "shown"), SHOWN.items())
-def test_what_looks_like_a_secret_is_taken_out(text: str, shown: str) -> None:
-    assert without_secrets(text) == shown
+@pytest.mark.parametrize(("text", "clean"), SHOWN.items())
+def test_what_looks_like_a_secret_is_taken_out(text: str, clean: str) -> None:
+    assert without_secrets(text) == clean
 
 
 @pytest.mark.parametrize("text", ORDINARY)
@@ -94,7 +94,7 @@ PREFIXES = [
     *("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "gloas-"),
     *("glsoat-", "glffct-", "xoxb-", "xapp-", "sk-", "pypi-", "dckr_pat_", "hvs.", "ya29.", "AIza"),
 ]
-"""How the tokens of public services begin."""
+"""The first characters of the tokens of public services."""
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -159,11 +159,11 @@ def test_no_secret_survives_in_any_shape(shape: str, secrets: st.SearchStrategy[
     @settings(max_examples=40)
     @given(secrets, AROUND, AROUND)
     def survives(secret: str, before: str, after: str) -> None:
-        # A word that follows without a space belongs to what is there.
-        shown = without_secrets(before + shape.format(secret) + after)
-        assert secret not in shown
-        assert not any(line in shown for line in secret.splitlines() if len(line) == 64)
-        assert without_secrets(shown) == shown
+        # A word that follows without a space belongs to the secret.
+        text = without_secrets(before + shape.format(secret) + after)
+        assert secret not in text
+        assert not any(line in text for line in secret.splitlines() if len(line) == 64)
+        assert without_secrets(text) == text
 
     survives()
 
@@ -213,7 +213,7 @@ NASTY = {
 
 
 def seconds(text: str) -> float:
-    """Return how long the processor works on a text: the best of a few times."""
+    """Return the time that the processor works on a text: the best of a few."""
     best = float("inf")
     for _ in range(2):
         began = time.process_time()
@@ -228,14 +228,14 @@ def test_the_work_grows_with_the_text_and_no_faster(piece: str) -> None:
         return (piece * (length // len(piece) + 1))[:length]
 
     small, large = seconds(text(2**14)), seconds(text(2**18))
-    # Sixteen times the text: what grows with its square takes 256 times as long.
+    # The text is sixteen times as long: quadratic work would take 256 times as long.
     assert large < 64 * max(small, 0.001)
 
 
 def test_the_end_of_a_text_has_no_half_of_a_secret() -> None:
     secret = "0123456789abcdef" * 8
-    for cut in range(1, 160, 7):
-        assert "abcdef" not in end_of(f"begin\ntoken={secret} " + "x" * cut, cut + 20)
+    for length in range(1, 160, 7):
+        assert "abcdef" not in end_of(f"begin\ntoken={secret} " + "x" * length, length + 20)
     assert end_of("a\n" * 100_000, 4) == "a\na\n"
 
 
@@ -244,7 +244,7 @@ def test_of_a_program_for_credentials_no_long_word_is_shown() -> None:
 
 
 class Talkative:
-    """A driver whose every answer holds a secret."""
+    """A driver with a secret in every answer."""
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         return [Receipt(stamp=one.stamp, reason="token=hunter2") for one in orders]
@@ -309,7 +309,7 @@ def test_no_log_line_holds_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     finally:
         root.handlers = handlers
         root.setLevel(level)
-    shown = capsys.readouterr().err
-    assert "token=***" in shown
-    assert "https://me:***@host" in shown
-    assert PASSWORD not in shown
+    output = capsys.readouterr().err
+    assert "token=***" in output
+    assert "https://me:***@host" in output
+    assert PASSWORD not in output

@@ -1,4 +1,4 @@
-"""Settings: variables, then a file, then defaults; whatever is unknown is an error."""
+"""Settings: variables, then a file, then defaults; an unknown name is an error."""
 
 from pathlib import Path
 
@@ -114,8 +114,8 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 @pytest.mark.parametrize("url", ["https://pilotage.example.org", "http://[::1]:8017/at"])
 def test_an_address_of_the_console_is_taken_without_a_last_slash(url: str) -> None:
     assert load({}).web_url is None
-    for written in (url, f"{url}/"):
-        assert load({"PILOTAGE_WEB_URL": written}).web_url == url
+    for address in (url, f"{url}/"):
+        assert load({"PILOTAGE_WEB_URL": address}).web_url == url
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Texts of others, made fit to be stored and shown."""
+"""Texts of others, cleaned so that they can be stored and shown."""
 
 from pathlib import Path
 

@@ -54,13 +54,13 @@ def test_an_interruption_rolls_back_too(uow: UnitOfWork) -> None:
 
 
 def test_units_of_work_do_not_nest(uow: UnitOfWork) -> None:
-    entered: list[str] = []
+    steps: list[str] = []
     with uow() as tx:
         a_vo().named("lhcb").create(tx)
         with refused(NestedUnitOfWork), uow():
-            entered.append("it nested")
+            steps.append("it nested")
 
-    assert entered == []
+    assert steps == []
     assert names(uow) == ["default", "lhcb"]
 
 
@@ -93,37 +93,37 @@ def test_it_is_usable_again_after_an_error(uow: UnitOfWork) -> None:
 
 
 def test_work_for_after_the_commit_runs_after_it_in_order(uow: UnitOfWork) -> None:
-    done: list[object] = []
+    calls: list[object] = []
     with uow() as tx:
         a_vo().named("lhcb").create(tx)
-        tx.after_commit(lambda: done.append(is_open()))
-        tx.after_commit(lambda: done.append(names(uow)))
-        before = list(done)
+        tx.after_commit(lambda: calls.append(is_open()))
+        tx.after_commit(lambda: calls.append(names(uow)))
+        before = list(calls)
 
     assert before == []
-    assert done == [False, ["default", "lhcb"]]
+    assert calls == [False, ["default", "lhcb"]]
 
 
 def test_work_for_after_the_commit_never_runs_on_a_rollback(uow: UnitOfWork) -> None:
-    done: list[str] = []
+    calls: list[str] = []
     with broken_by(ZeroDivisionError), uow() as tx:
-        tx.after_commit(lambda: done.append("sent"))
+        tx.after_commit(lambda: calls.append("sent"))
         raise ZeroDivisionError
 
-    assert done == []
+    assert calls == []
 
 
 def test_work_for_after_the_commit_never_runs_when_the_commit_itself_fails(
     database: Database,
 ) -> None:
-    done: list[str] = []
+    calls: list[str] = []
     with broken_by(IntegrityError), database.uow() as tx:
         a_vo().named("lhcb").create(tx)
         for statement in CHILD_WITHOUT_PARENT.split(";"):
             tx.execute(text(statement))
-        tx.after_commit(lambda: done.append("sent"))
+        tx.after_commit(lambda: calls.append("sent"))
 
-    assert done == []
+    assert calls == []
     assert not is_open()
     assert names(database.uow) == ["default"]
 
@@ -131,7 +131,7 @@ def test_work_for_after_the_commit_never_runs_when_the_commit_itself_fails(
 def test_work_that_fails_stops_no_other_and_is_logged(
     uow: UnitOfWork, caplog: pytest.LogCaptureFixture
 ) -> None:
-    done: list[str] = []
+    calls: list[str] = []
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -139,9 +139,9 @@ def test_work_that_fails_stops_no_other_and_is_logged(
     with caplog.at_level(logging.ERROR), uow() as tx:
         a_vo().named("lhcb").create(tx)
         tx.after_commit(fail)
-        tx.after_commit(lambda: done.append("sent"))
+        tx.after_commit(lambda: calls.append("sent"))
 
-    assert done == ["sent"]
+    assert calls == ["sent"]
     assert names(uow) == ["default", "lhcb"]
     assert "the commit stands" in caplog.text
 
@@ -152,11 +152,11 @@ def test_an_error_of_ours_passes_as_it_is(uow: UnitOfWork) -> None:
 
 
 def in_a_thread(work: Callable[[], object]) -> list[object]:
-    said: list[object] = []
-    thread = threading.Thread(target=lambda: said.append(work()))
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
     thread.start()
     wait_for(thread)
-    return said
+    return results
 
 
 def test_threads_are_independent_of_each_other(postgresql_database: Database) -> None:
@@ -165,10 +165,10 @@ def test_threads_are_independent_of_each_other(postgresql_database: Database) ->
     with uow() as tx:
         a_vo().named("mine").create(tx)
         elsewhere = in_a_thread(is_open)
-        seen = in_a_thread(lambda: names(uow))
+        results = in_a_thread(lambda: names(uow))
 
     assert elsewhere == [False]
-    assert seen == [["default"]]
+    assert results == [["default"]]
     assert names(uow) == ["default", "mine"]
 
 

@@ -1,4 +1,4 @@
-"""Database URLs: what is wrong is told in one line, and a password is never shown."""
+"""Database URLs: an error is one line, and a password is never shown."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_the_driver_is_ours_to_choose(text: str, driver: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "words"),
     [
         (f"postgresql://me:{PASSWORD}@host:5/db", "postgresql://me:***@host:5/db"),
         (f"postgresql://me@host/db?password={PASSWORD}", "postgresql://me@host/db"),
@@ -67,8 +67,8 @@ def test_the_driver_is_ours_to_choose(text: str, driver: str) -> None:
         ("sqlite:////srv/pilotage.sqlite", "sqlite:////srv/pilotage.sqlite"),
     ],
 )
-def test_a_url_is_shown_without_password_and_options(text: str, said: str) -> None:
-    assert shown(parse_url(text)) == said
+def test_a_url_is_shown_without_password_and_options(text: str, words: str) -> None:
+    assert shown(parse_url(text)) == words
 
 
 def test_a_password_of_odd_characters_reaches_the_driver_as_it_is() -> None:

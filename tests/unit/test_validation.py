@@ -1,4 +1,4 @@
-"""Values that a validator refuses: what is said of them is ours, in plain words."""
+"""Values that a validator refuses: the message is ours, in plain words."""
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -26,7 +26,7 @@ BAD: tuple[object, ...] = (
     None,
 )
 FOREIGN = ("Input", "should", "valid", "parse", "Value error", "pydantic", "right kind")
-"""Words of the validator's own, and of a sentence that says nothing."""
+"""Words of the validator itself, and of a sentence that says nothing."""
 
 
 def models() -> list[type[BaseModel]]:

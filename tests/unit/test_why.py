@@ -1,4 +1,4 @@
-"""Why a pilot ended, each thing said once."""
+"""The reasons for the end of a pilot, each said once."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from worker.domain.why import why
 
 
 @pytest.mark.parametrize(
-    ("cause", "raw", "reason", "said"),
+    ("cause", "raw", "reason", "lines"),
     [
         (Cause.EXIT_CODE, "FAILED", "exit code 78", ["exit code 78"]),
         (Cause.EXIT_CODE, "exit 78", "exit code 78", ["exit code 78"]),
@@ -19,6 +19,6 @@ from worker.domain.why import why
     ],
 )
 def test_nothing_is_said_twice(
-    cause: Cause | None, raw: str | None, reason: str | None, said: list[str]
+    cause: Cause | None, raw: str | None, reason: str | None, lines: list[str]
 ) -> None:
-    assert why(Status.FAILED, cause, raw, reason) == said
+    assert why(Status.FAILED, cause, raw, reason) == lines

@@ -19,17 +19,17 @@ from worker.services.tasks import catalogue, execute
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What a worker that has set up its logging writes, for people."""
+    """The log of a worker after it has set up its logging, for people."""
     monkeypatch.setenv("PILOTAGE_LOG_FORMAT", "text")
     forget()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     setup_logging.send(sender=app, loglevel=logging.INFO)
-    written = io.StringIO()
+    stream = io.StringIO()
     for handler in root.handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.setStream(written)
-    yield written
+            handler.setStream(stream)
+    yield stream
     root.handlers, root.level = handlers, level
     forget()
 
@@ -65,19 +65,19 @@ def test_a_worker_that_starts_warns_of_calls_that_may_outlast_a_task(
 
 
 @pytest.mark.parametrize(
-    ("setting", "shown"), [("", ["info", "warning"]), ("warning", ["warning"]), ("error", [])]
+    ("setting", "ids"), [("", ["info", "warning"]), ("warning", ["warning"]), ("error", [])]
 )
 def test_the_log_level_of_the_settings_goes_before_that_of_celery(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, setting: str, shown: list[str]
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, setting: str, ids: list[str]
 ) -> None:
     monkeypatch.setenv("PILOTAGE_LOG_LEVEL", setting)
     forget()
-    written: io.StringIO = request.getfixturevalue("log")
+    stream: io.StringIO = request.getfixturevalue("log")
 
     for level in ("debug", "info", "warning"):
         getattr(execute.log, level)(level)
 
-    assert [line.rpartition(" ")[2] for line in written.getvalue().splitlines()] == shown
+    assert [line.rpartition(" ")[2] for line in stream.getvalue().splitlines()] == ids
 
 
 def test_what_the_broker_refuses_is_one_line(log: io.StringIO) -> None:

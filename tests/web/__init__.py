@@ -1,1 +1,1 @@
-"""The API: who may do what, how it answers, and what a process of it survives."""
+"""The API and the console: who may do what, how they answer, and what a server survives."""

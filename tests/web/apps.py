@@ -20,9 +20,9 @@ def _pattern() -> FastAPI:
 
 
 def app_on(runtime: Runtime, *, prefix: str = "", issuer: "Issuer | None" = None) -> FastAPI:
-    """Return an application with a state and doors of its own, and the routes of `make_app`.
+    """Return an application with its own state and doors, and the routes of `make_app`.
 
-    To make the routes costs more than most tests do, and they know neither runtime nor state.
+    Making the routes takes longer than most tests, and routes know neither runtime nor state.
     """
     app = copy(_pattern())
     app.state = State(dict(app.state._state))

@@ -1,4 +1,4 @@
-"""Whoever sends requests, with one token or another."""
+"""A client that sends requests, with one token or another."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class Client:
         return self._client.request(method, path, headers=headers, **more)
 
     def get(self, path: str, token: str | None = "admin", **more: Any) -> Any:
-        """Read, and expect that it may be read."""
+        """Read a path, and expect success."""
         answer = self("GET", path, token, **more)
         assert answer.status_code == 200, (path, answer.text)
         return answer.json()

@@ -14,7 +14,7 @@ VOID = frozenset({"meta", "link", "input", "col", "br", "rect", "path", "use", "
 
 @dataclass
 class Element:
-    """An element of a page: its name, attributes, what is in it, and its text."""
+    """An element of a page: its name, attributes, parts and text."""
 
     name: str
     attributes: dict[str, str]
@@ -32,7 +32,7 @@ class Element:
                 yield from part.each()
 
     def find(self, name: str = "", **attributes: str) -> "list[Element]":
-        """Find elements by name and attributes; of `class` one of its words."""
+        """Find elements by name and attributes; one word of `class` is enough."""
         pairs = {key.rstrip("_"): value for key, value in attributes.items()}
         return [
             one
@@ -57,10 +57,10 @@ class _Reader(HTMLParser):
         self.open = [Element("document", {})]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        made = Element(tag, {name: value or "" for name, value in attrs})
-        self.open[-1].parts.append(made)
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.open[-1].parts.append(element)
         if tag not in VOID:
-            self.open.append(made)
+            self.open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.open[-1].parts.append(Element(tag, {name: value or "" for name, value in attrs}))

@@ -28,7 +28,7 @@ _VERSION = re.compile(r'name="version" value="([0-9a-f]+)"')
 
 @dataclass(frozen=True)
 class Shown:
-    """A page as it was answered."""
+    """A page, as the server answered it."""
 
     status: int
     html: str
@@ -41,12 +41,12 @@ class Shown:
 
     @property
     def version(self) -> str:
-        found = _VERSION.search(self.html)
-        assert found, "the page has no form with a version"
-        return found[1]
+        match = _VERSION.search(self.html)
+        assert match, "the page has no form with a version"
+        return match[1]
 
     def forms(self) -> set[str]:
-        """Name what the forms of the page do."""
+        """Return what the forms of the page do."""
         return set(re.findall(r'name="do" value="([a-z-]+)"', self.html))
 
 
@@ -83,7 +83,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Console:
-    """The console, and what it stands on."""
+    """The console, and the world behind it."""
 
     world: World
     client: TestClient
@@ -101,7 +101,7 @@ class Console:
     def vo(self, name: str) -> ShownVO:
         return vo_inventory.show_vo(self.world.runtime(), name)
 
-    def recorded(self, of: str) -> list[RecordedChange]:
+    def changes(self, of: str) -> list[RecordedChange]:
         since = self.ce("lyon").sending_since or self.world.now()
         return audit.recorded(self.world.runtime(), since.replace(year=2000), of=of).items
 

@@ -13,20 +13,20 @@ from worker.domain.sending import Sending
 from worker.services.tasks import submit_pilots
 
 HOLDS, DRAINS, SILENCES, PAUSES = 41, 53, 37, 29
-"""Every so many CEs one is held, drained, silent or paused."""
+"""One CE of this many is held, drained, silent or paused."""
 
 
 def furnish_large(world: World, places: int = 500, users: int = 20) -> None:
-    """Make the site, or make more of it."""
+    """Make the site, or add to it."""
     with world.database.uow() as tx:
         before = len(ces.names(tx))
-        made = [_ce(tx, number) for number in range(before, before + places)]
+        new_ces = [_ce(tx, number) for number in range(before, before + places)]
         for number in range(users):
             if _name(number) not in vos.names(tx):
                 _add_vo(tx, number)
-        for number, ce in enumerate(made, before):
+        for number, ce in enumerate(new_ces, before):
             _trouble(world, tx, number, ce)
-    for number, ce in enumerate([ce for ce in made if not ce.draining][::10]):
+    for number, ce in enumerate([ce for ce in new_ces if not ce.draining][::10]):
         _pilots(world, ce, number % users)
     for number in range(users):
         world.wait(seconds=1)
@@ -42,9 +42,9 @@ def _add_vo(tx: Transaction, number: int) -> None:
 
 
 def _ce(tx: Transaction, number: int) -> CE:
-    made = a_ce().named(f"ce{number:03}.grid.example.org").with_capacity(100 + number)
-    made = made.with_waiting_limit(10 + number % 7).tagged(f"tier{number % 3}", "eu")
-    return (made.draining() if number % DRAINS == 3 else made).create(tx)
+    builder = a_ce().named(f"ce{number:03}.grid.example.org").with_capacity(100 + number)
+    builder = builder.with_waiting_limit(10 + number % 7).tagged(f"tier{number % 3}", "eu")
+    return (builder.draining() if number % DRAINS == 3 else builder).create(tx)
 
 
 def _trouble(world: World, tx: Transaction, number: int, ce: CE) -> None:
@@ -53,8 +53,8 @@ def _trouble(world: World, tx: Transaction, number: int, ce: CE) -> None:
     elif number % PAUSES == 4:
         _send(world, tx, ce, Sending.PAUSED, "7 failed starts in a row (limit 5)")
     elif number % SILENCES == 2:
-        failed = FailedCall(error="squeue: timed out after 60 s", at=world.now())
-        health.call_failed(tx, ce.name, failed, lambda times: world.now() + timedelta(minutes=5))
+        failure = FailedCall(error="squeue: timed out after 60 s", at=world.now())
+        health.call_failed(tx, ce.name, failure, lambda times: world.now() + timedelta(minutes=5))
 
 
 def _send(world: World, tx: Transaction, ce: CE, became: Sending, reason: str) -> None:
@@ -73,9 +73,11 @@ def _pilots(world: World, ce: CE, vo: int) -> None:
     """Let some pilots run, some wait and one fail."""
     with world.database.uow() as tx:
         owner = vos.get(tx, _name(vo))
-    made = world.make(a_pilot().on(ce).for_vo(owner).submitted(), 6)
+    new_pilots = world.make(a_pilot().on(ce).for_vo(owner).submitted(), 6)
     world.wait(seconds=30)
-    moves = [Move(pilot_id=one.id, to=Status.RUNNING) for one in made[:4]]
-    moves += [Move(pilot_id=made[4].id, to=Status.FAILED, cause=Cause.FAILED_FAST, raw="Exit 127")]
+    moves = [Move(pilot_id=one.id, to=Status.RUNNING) for one in new_pilots[:4]]
+    moves += [
+        Move(pilot_id=new_pilots[4].id, to=Status.FAILED, cause=Cause.FAILED_FAST, raw="Exit 127")
+    ]
     with world.database.uow() as tx:
         mover.move(tx, moves, world.now())

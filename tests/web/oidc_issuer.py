@@ -1,8 +1,8 @@
 """A small issuer of OpenID Connect on the loopback, on a port of its own.
 
-It signs everybody in at once as the person whom a test has chosen, and checks what a real one
-checks: the client and its secret, the address to go back to, PKCE, and that a code is used once.
-A test has it lie, be slow or never end by its attributes.
+It signs everybody in at once as the person that a test chooses, and checks what a real one checks:
+the client and its secret, the address to go back to, PKCE, and that a code is used once. By its
+attributes a test makes it lie, be silent or never end.
 """
 
 import json
@@ -31,7 +31,7 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 class Signer:
-    """A key with which ID tokens are signed, and how the issuer publishes it."""
+    """A key that signs ID tokens, and the form in which the issuer publishes it."""
 
     def __init__(self, kid: str, algorithm: str, key: Any) -> None:
         self.kid = kid
@@ -54,7 +54,7 @@ BY_SECRET = Signer("one", "HS256", SECRET)
 
 
 class SmallIssuer:
-    """What the issuer says, and what was asked of it."""
+    """The answers of the issuer, and the requests that it got."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -65,22 +65,22 @@ class SmallIssuer:
         }
         self.secret: str | None = SECRET
         self.signer = ONE
-        self.published = [ONE]
+        self.public_keys = [ONE]
         self.claims: dict[str, Any] = {}
-        """Claims of ID tokens that are other ones than they should be; `None` for one left out."""
+        """Wrong claims of ID tokens; a claim that is `None` is left out."""
         self.discovery: dict[str, Any] = {}
-        """The same of what the issuer says of itself."""
+        """Wrong values of the description of the issuer; one that is `None` is left out."""
         self.refusal: str | None = None
-        """The error with which it sends a person back."""
+        """The error with which it sends people back."""
         self.mute: set[str] = set()
         """Paths that are never answered."""
         self.endless: set[str] = set()
         """Paths whose answer never ends."""
-        self.broken: dict[str, tuple[int, bytes]] = {}
-        """Paths that are answered by these statuses and bodies."""
-        self.asked: Counter[str] = Counter()
+        self.replies: dict[str, tuple[int, bytes]] = {}
+        """Paths that it answers with these statuses and bodies."""
+        self.request_counts: Counter[str] = Counter()
         self.last: dict[str, str] = {}
-        """The last question that a browser has brought."""
+        """The query of the last sign-in."""
         self.codes: dict[str, dict[str, str]] = {}
         self.over = threading.Event()
 
@@ -93,34 +93,34 @@ class SmallIssuer:
         }
         return {**of_itself, **self.discovery}
 
-    def authorize(self, asked: dict[str, str]) -> str:
-        """Sign the person in; return where the browser goes back to."""
-        assert asked["response_type"] == "code"
-        assert asked["client_id"] == CLIENT
-        assert asked["code_challenge_method"] == "S256"
-        assert "openid" in asked["scope"].split()
-        self.last = asked
-        back = asked["redirect_uri"]
+    def authorize(self, question: dict[str, str]) -> str:
+        """Sign the person in; return the address that the browser goes back to."""
+        assert question["response_type"] == "code"
+        assert question["client_id"] == CLIENT
+        assert question["code_challenge_method"] == "S256"
+        assert "openid" in question["scope"].split()
+        self.last = question
+        back = question["redirect_uri"]
         if self.refusal is not None:
-            return f"{back}?{urlencode({'error': self.refusal, 'state': asked['state']})}"
+            return f"{back}?{urlencode({'error': self.refusal, 'state': question['state']})}"
         code = token_urlsafe()
-        self.codes[code] = asked
-        answer = {"code": code, "state": asked["state"], "iss": self.address}
+        self.codes[code] = question
+        answer = {"code": code, "state": question["state"], "iss": self.address}
         return f"{back}?{urlencode(answer)}"
 
     def token(self, form: dict[str, str], login: str) -> tuple[int, dict[str, Any]]:
-        """Give the ID token for a code, once."""
+        """Return the ID token for a code, once."""
         if not self._is_client(form, login):
             return 401, {"error": "invalid_client"}
-        asked = self.codes.pop(form.get("code", ""), None)
+        question = self.codes.pop(form.get("code", ""), None)
         digest = sha256(form.get("code_verifier", "").encode()).digest()
         challenge = urlsafe_b64encode(digest).rstrip(b"=").decode()
-        if asked is None or asked["code_challenge"] != challenge:
+        if question is None or question["code_challenge"] != challenge:
             return 400, {"error": "invalid_grant"}
-        if asked["redirect_uri"] != form.get("redirect_uri"):
+        if question["redirect_uri"] != form.get("redirect_uri"):
             return 400, {"error": "invalid_grant"}
-        signed = self.signer.sign(self._claims(asked["nonce"]))
-        return 200, {"access_token": "x", "token_type": "Bearer", "id_token": signed}
+        id_token = self.signer.sign(self._claims(question["nonce"]))
+        return 200, {"access_token": "x", "token_type": "Bearer", "id_token": id_token}
 
     def _is_client(self, form: dict[str, str], login: str) -> bool:
         if self.secret is None:
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts.path == "/.well-known/openid-configuration":
             self._answer(200, self.issuer.says())
         elif parts.path == "/keys":
-            self._answer(200, {"keys": [one.public() for one in self.issuer.published]})
+            self._answer(200, {"keys": [one.public() for one in self.issuer.public_keys]})
         else:
             self._answer(404, {})
 
@@ -162,14 +162,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*self.issuer.token(_flat(body), self.headers.get("Authorization", "")))
 
     def _is_off(self, path: str) -> bool:
-        """Answer a question in the wrong way, if a test wants that."""
-        self.issuer.asked[path] += 1
+        """Answer in the wrong way if a test wants that; return whether it did."""
+        self.issuer.request_counts[path] += 1
         if path in self.issuer.mute:
             self.issuer.over.wait()
         elif path in self.issuer.endless:
             self._never_end()
-        elif path in self.issuer.broken:
-            status, body = self.issuer.broken[path]
+        elif path in self.issuer.replies:
+            status, body = self.issuer.replies[path]
             self._send(status, body)
         else:
             return False
@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             while not self.issuer.over.is_set():
                 self.wfile.write(b" " * 65536)
         except OSError:
-            pass  # the client has had enough
+            pass  # the client has hung up
         self.close_connection = True
 
     def _answer(self, status: int, values: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The pages of pilots in the process of a test, as people of several roles see them."""
+"""The pages of pilots in the process of the test, as people of several roles see them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from worker.services.runtime import Runtime
 
 @dataclass
 class Answer:
-    """What a browser was answered."""
+    """The answer to a browser."""
 
     status: int
     text: str
@@ -33,23 +33,23 @@ class Answer:
         return self.inner("h1")
 
     def inner(self, tag: str) -> str:
-        """Return the words in the first element of a name."""
-        found = re.search(rf"<{tag}\b[^>]*>(.*?)</{tag}>", self.text, re.S)
-        return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[1])).split()) if found else ""
+        """Return the text of the first element with this name."""
+        match = re.search(rf"<{tag}\b[^>]*>(.*?)</{tag}>", self.text, re.S)
+        return " ".join(unescape(re.sub(r"<[^>]+>", " ", match[1])).split()) if match else ""
 
     @property
     def rows(self) -> list[int]:
-        """Return the numbers of the pilots that are listed."""
+        """Return the numbers of the listed pilots."""
         return [
             int(one)
             for one in re.findall(r'role="rowheader"[^>]*><a href="[^"]*/(\d+)"', self.text)
         ]
 
     def field(self, name: str) -> str:
-        """Return the value of the first field of a name."""
-        found = re.search(rf'name="{name}" value="([^"]*)"', self.text)
-        assert found, name
-        return unescape(found[1])
+        """Return the value of the first field with this name."""
+        match = re.search(rf'name="{name}" value="([^"]*)"', self.text)
+        assert match, name
+        return unescape(match[1])
 
     def links(self) -> list[str]:
         return [unescape(one) for one in re.findall(r'href="([^"]*)"', self.text)]
@@ -58,16 +58,16 @@ class Answer:
         """Return the names of all elements, as a browser reads them."""
         parser = _Tags()
         parser.feed(self.text)
-        return parser.found
+        return parser.names
 
 
 class _Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.names: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.found.append(tag)
+        self.names.append(tag)
 
 
 class Browser:
@@ -77,16 +77,16 @@ class Browser:
         self._client = client
 
     def get(self, path: str, accept: str = "text/html", **query: Any) -> Answer:
-        found = self._client.get(path, params=query or None, headers={"Accept": accept})
-        return self._answer(found)
+        response = self._client.get(path, params=query or None, headers={"Accept": accept})
+        return self._answer(response)
 
     def post(self, path: str, origin: str | None = HOME, **fields: Any) -> Answer:
         headers = {"Accept": "text/html", **({"Origin": origin} if origin else {})}
         return self._answer(self._client.post(path, data=fields, headers=headers))
 
-    def _answer(self, found: Any) -> Answer:
-        location = found.headers.get("location", "")
-        return Answer(found.status_code, found.text, location, found.json)
+    def _answer(self, response: Any) -> Answer:
+        location = response.headers.get("location", "")
+        return Answer(response.status_code, response.text, location, response.json)
 
 
 class Console:

@@ -1,4 +1,4 @@
-"""A request for each operation of the API, which succeeds on the site of the tests."""
+"""A request for each operation of the API that succeeds on the site of the tests."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +8,14 @@ from tests.web.site import Site
 
 @dataclass(frozen=True)
 class Request:
-    """What is put into the path, the query and the body of an operation, and what is changed."""
+    """The path, query and body of an operation, and the object that it changes."""
 
     path: str = ""
-    """Values for the path, with blanks between them; `{…}` is a number of the site."""
+    """Values for the path, separated by blanks; `{…}` is a number of the site."""
     body: Any = None
     query: str = ""
     of: str = ""
-    """The kind and the name of the object that it leaves a row of audit about."""
+    """The kind and name of the object in its row of the audit."""
 
 
 CHANGING = {
@@ -66,7 +66,7 @@ FOR_LHCB = {
     "vos_set": Request("lhcb", {"script": "true"}, of="vo lhcb"),
     "vos_clear": Request("lhcb", of="vo lhcb"),
 }
-"""What the token of a VO may have done, for its own VO."""
+"""Requests that the token of a VO may send, for its own VO."""
 
 LOOKING = {
     "my_pilots_summary": Request(),
@@ -112,15 +112,15 @@ LOOKING = {
     "health_ready": Request(),
     "health_metrics": Request(),
 }
-"""Every operation that changes nothing and takes a role."""
+"""Every operation that changes nothing and needs a role."""
 
 
-def filled(value: Any, site: Site) -> Any:
-    """Put the numbers of a site where the names of them stand."""
+def fill(value: Any, site: Site) -> Any:
+    """Replace the names of numbers by the numbers of a site."""
     if isinstance(value, dict):
-        return {key: filled(one, site) for key, one in value.items()}
+        return {key: fill(one, site) for key, one in value.items()}
     if isinstance(value, list):
-        return [filled(one, site) for one in value]
+        return [fill(one, site) for one in value]
     if not isinstance(value, str):
         return value
     for name, number in {**site.pilots, "maintenance": site.maintenance}.items():
@@ -131,7 +131,7 @@ def filled(value: Any, site: Site) -> Any:
 def address(path: str, request: Request, site: Site) -> str:
     """Return the path of an operation with the values of a request, and its query."""
     *heads, last = [part.partition("{")[0] for part in path.split("}")]
-    values = filled(request.path, site).split()
+    values = fill(request.path, site).split()
     assert len(heads) == len(values), (path, values)
-    made = "".join(head + value for head, value in zip(heads, values, strict=True)) + last
-    return f"{made}?{request.query}" if request.query else made
+    path_of_values = "".join(head + value for head, value in zip(heads, values, strict=True)) + last
+    return f"{path_of_values}?{request.query}" if request.query else path_of_values

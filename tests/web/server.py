@@ -17,12 +17,12 @@ from worker.db.database import Database
 
 
 class Server:
-    """Starts, kills and starts anew what serves the API of a database."""
+    """Starts, kills and restarts the server of the API of a database."""
 
     def __init__(self, database: Database, home: Path, **settings: str) -> None:
         self.home, self._settings, self._database = home, settings, database
-        # It is bound and does not listen: the system gives the port to nobody else, and whoever
-        # asks for this very one, and allows others to, gets it.
+        # The socket is bound and does not listen: the system gives the port to nobody else, but a
+        # server that asks for this port and may share it gets it.
         self._place = socket.socket()
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._place.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Somebody who has signed in, in front of the pages of a runtime."""
+"""A client that has signed in to the pages of a runtime."""
 
 from typing import Any
 

@@ -30,7 +30,7 @@ SLASHED = "site/partition"
 """The name of a CE with a slash in it."""
 
 ROLES = ("admin", "operate", "operate-lhcb", "read")
-"""The tokens that let somebody in."""
+"""The tokens that are valid."""
 
 TRACE = {"slots": 3}
 LONG_AGO = timedelta(days=3650)
@@ -46,11 +46,11 @@ class Site:
     maintenance: int = 0
 
     def headers(self, token: str | None) -> dict[str, str]:
-        """Return what a request with this token bears; with none, nothing."""
+        """Return the headers of a request with this token; without a token there are none."""
         return {} if token is None else {"Authorization": f"Bearer {self.secrets[token]}"}
 
     def changes(self) -> list[RecordedChange]:
-        """Return what was changed since the site was made, the first first."""
+        """Return the changes since the site was made, the oldest first."""
         page = PageRequest(limit=1000)
         with self.world.database.uow() as tx:
             return changes.find(tx, self.world.now() - LONG_AGO, asked=page).items
@@ -64,7 +64,7 @@ class Site:
 
 
 def furnish(world: World, folder: Path) -> Site:
-    """Make the installation. Nothing is noted of how it was made."""
+    """Make the installation, without rows in the audit."""
     folder.mkdir(exist_ok=True)
     site = Site(world)
     credential = a_token(folder / "credential", exp=4_000_000_000)
@@ -80,14 +80,14 @@ def furnish(world: World, folder: Path) -> Site:
         ):
             site.secrets[name] = _add_token(tx, world, name, role, vo)
         tokens.revoke(tx, "revoked", world.now())
-        slashed = a_ce().named(SLASHED).with_capacity(20).with_options(**STEADY).create(tx)
+        ce_with_slash = a_ce().named(SLASHED).with_capacity(20).with_options(**STEADY).create(tx)
         tx.changes.clear()
-    [site.pilots["sent"]] = world.sent(slashed, 1)
+    [site.pilots["sent"]] = world.sent(ce_with_slash, 1)
     return site
 
 
-def copied(pattern: Site, database: Database, folder: Path) -> Site:
-    """Return a copy of an installation on SQLite; to make another one takes far longer."""
+def copy_of(pattern: Site, database: Database, folder: Path) -> Site:
+    """Return a copy of an installation on SQLite; making another one takes far longer."""
     folder.mkdir(exist_ok=True)
     shutil.copy(str(pattern.world.database.url.database), str(database.url.database))
     credential = shutil.copy(pattern.world.home.with_name("credential"), folder / "credential")
@@ -124,10 +124,10 @@ def _make_places(tx: Transaction, site: Site, credential: Path) -> None:
     a_ce().named("bari").with_capacity(3).create(tx)
     _make_pilots(tx, site, lyon, lhcb)
     site.maintenance = a_maintenance().of(rome).at(now).create(tx).id
-    held = sending.SendingChange(
+    hold = sending.SendingChange(
         ce="rome", was=Sending.NORMAL, became=Sending.HELD, reason="disks", by_hand=True, at=now
     )
-    sending.change(tx, held, "disks", now)
+    sending.change(tx, hold, "disks", now)
     a_decision().on(lyon).tracing(TRACE).at(now).create(tx)
     a_decision().on(lyon).tracing(TRACE).for_vo(lhcb).at(now).granting(0).because("no slot").create(
         tx
@@ -142,6 +142,6 @@ def _make_places(tx: Transaction, site: Site, credential: Path) -> None:
 
 def _make_pilots(tx: Transaction, site: Site, ce: CE, vo: VO) -> None:
     for status in Status:
-        made = a_pilot().on(ce).at(site.world.now()).that_is(status)
-        site.pilots[str(status)] = made.create(tx).id
-        site.pilots[f"lhcb {status}"] = made.for_vo(vo).create(tx).id
+        builder = a_pilot().on(ce).at(site.world.now()).that_is(status)
+        site.pilots[str(status)] = builder.create(tx).id
+        site.pilots[f"lhcb {status}"] = builder.for_vo(vo).create(tx).id

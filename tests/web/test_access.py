@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from tests.cli.command import contents
 from tests.web.client import Client, paths_of, problem_of
-from tests.web.requests import CHANGING, FOR_LHCB, LOOKING, Request, address, filled
+from tests.web.requests import CHANGING, FOR_LHCB, LOOKING, Request, address, fill
 from tests.web.site import ROLES
 from worker import wiring
 from worker.domain.access import RANKS, Role
@@ -19,13 +19,13 @@ from worker.web.callers import OPEN, SIGNING_IN
 from worker.web.console import pages as console
 
 WITHOUT_A_ROLE = {"/api/openapi.json", "/sign-out", "/api/pilots/me"}
-"""What everybody with a token may have, and what pilots alone may."""
+"""Operations for everybody with a token, and those for pilots only."""
 
 ELSEWHERE = {"diracx_change"}
-"""Its body is made of the stamps of pilots; the tests of DiracX's client are about it."""
+"""Its body consists of stamps of pilots; the tests with DiracX's client cover it."""
 
 PAGES = {route.path for route in console.router().routes if isinstance(route, APIRoute)}
-"""The pages for people; their tests stand beside them."""
+"""The pages for people, which have tests of their own."""
 
 HELD = {
     "admin": Role.ADMIN,
@@ -54,7 +54,7 @@ class Operation:
 
 @cache
 def operations() -> dict[str, Operation]:
-    """Return the operations of the document that take a role, by their names."""
+    """Return the operations of the document that need a role, by name."""
     document = make_app(wiring.runtime(), checks={}).openapi()
     return {
         values["operationId"]: Operation(
@@ -81,7 +81,7 @@ def send(
     """Send the request for an operation."""
     operation = operations()[name]
     request = request or {**CHANGING, **LOOKING}[name]
-    body = {} if request.body is None else {"json": filled(request.body, client.site)}
+    body = {} if request.body is None else {"json": fill(request.body, client.site)}
     path = address(operation.path, request, client.site)
     return client(operation.method, path, token, **{**body, **more})
 
@@ -99,17 +99,17 @@ def test_each_operation_of_the_document_has_its_request() -> None:
 
 
 def test_each_path_that_is_served_is_in_the_document_or_named_here(sqlite_client: Client) -> None:
-    served = paths_of(sqlite_client.app)
-    documented = {(one.method, one.path) for one in operations().values()}
+    paths = paths_of(sqlite_client.app)
+    api = {(one.method, one.path) for one in operations().values()}
 
-    named = OPEN | WITHOUT_A_ROLE | SIGNING_IN | PAGES | {"/api/pilots/metadata"}
-    assert {path for method, path in served if (method, path) not in documented} <= named
-    assert documented <= served
+    exceptions = OPEN | WITHOUT_A_ROLE | SIGNING_IN | PAGES | {"/api/pilots/metadata"}
+    assert {path for method, path in paths if (method, path) not in api} <= exceptions
+    assert api <= paths
 
 
 def test_only_life_and_a_style_are_open(sqlite_client: Client) -> None:
-    # The second says that no token is to be had there; DiracX's client reads it before all else.
-    style = "/sign-in/style.css"  # that of the page for who has to wait
+    # The second says that it issues no token; DiracX's client reads it first.
+    style = "/sign-in/style.css"  # of the page for those who have to wait
     assert set(OPEN) == {"/health/live", "/.well-known/openid-configuration", style}
     assert sqlite_client.get("/health/live", None) == {"is_alive": True}
     for method, path in paths_of(sqlite_client.app):
@@ -119,7 +119,7 @@ def test_only_life_and_a_style_are_open(sqlite_client: Client) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_who_is_not_known_gets_no_further(sqlite_client: Client, name: str) -> None:
-    """Whatever else is wrong with the request, which is not read."""
+    """The request is not read, whatever else is wrong with it."""
     client, before = sqlite_client, contents(sqlite_client.site.world.database)
     for token in (None, "expired", "revoked"):
         answer = send(client, name, token, content=b"{nonsense")
@@ -131,7 +131,7 @@ def test_who_is_not_known_gets_no_further(sqlite_client: Client, name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_role_lets_in_or_not(sqlite_client: Client, name: str) -> None:
-    """Who is refused learns nothing of what else is wrong with a request."""
+    """The refusal does not say what else is wrong with the request."""
     client, operation, request = sqlite_client, operations()[name], wrong(name)
     before = contents(client.site.world.database)
     for token in [one for one in ROLES if not operation.lets_in(one)]:
@@ -140,7 +140,7 @@ def test_a_role_lets_in_or_not(sqlite_client: Client, name: str) -> None:
     after = contents(client.site.world.database)
 
     assert client.site.changes() == []
-    assert {**after, "tokens": []} == {**before, "tokens": []}  # its use is noted
+    assert {**after, "tokens": []} == {**before, "tokens": []}  # its last use changes
     for token in [one for one in ROLES if operation.lets_in(one)]:
         answer = send(client, name, token, request, content=b"{nonsense")
         is_of_another_vo = token == "operate-lhcb" and name in FOR_LHCB
@@ -154,7 +154,7 @@ def test_a_change_has_the_name_of_its_token(client: Client, name: str) -> None:
     assert answer.is_success, answer.text
     [row] = client.site.changes()
     assert (row.who, row.door) == ("admin (token)", Door.API)
-    assert f"{row.kind} {row.name}".startswith(filled(CHANGING[name].of, client.site))
+    assert f"{row.kind} {row.name}".startswith(fill(CHANGING[name].of, client.site))
     assert row.before != row.after
 
 
@@ -179,7 +179,7 @@ def test_who_operates_for_a_vo_does_so_for_this_one_alone(client: Client, name: 
     assert answer.is_success, answer.text
     [row] = client.site.changes()
     assert (row.who, row.door) == ("operate-lhcb (token)", Door.API)
-    assert f"{row.kind} {row.name}".startswith(filled(FOR_LHCB[name].of, client.site))
+    assert f"{row.kind} {row.name}".startswith(fill(FOR_LHCB[name].of, client.site))
 
 
 @pytest.mark.parametrize(
@@ -206,17 +206,17 @@ def test_a_token_that_is_revoked_is_out_at_once(client: Client) -> None:
 
 def test_a_token_that_is_made_is_in_at_once(client: Client) -> None:
     body = {"name": "new", "role": "operate", "vo": "lhcb"}
-    made = client("POST", "/api/tokens", json=body).json()
-    client.site.secrets["new"] = made["secret"]
+    new_token = client("POST", "/api/tokens", json=body).json()
+    client.site.secrets["new"] = new_token["secret"]
 
     assert client("POST", "/api/ces/lyon/pilots", "new", json={"vo": "lhcb"}).status_code == 201
-    listed = client.get("/api/tokens")["items"]
-    assert made["token"]["name"] in [one["name"] for one in listed]
-    assert made["secret"] not in str(listed) + str(contents(client.site.world.database))
+    items = client.get("/api/tokens")["items"]
+    assert new_token["token"]["name"] in [one["name"] for one in items]
+    assert new_token["secret"] not in str(items) + str(contents(client.site.world.database))
 
 
 def test_who_guesses_waits_and_nobody_else_does(sqlite_client: Client) -> None:
-    """Who sends no token guesses none; who has one is not slowed down elsewhere."""
+    """A request without a token is no guess; a valid token from another address is not slowed."""
     guesser = sqlite_client.at("10.3.3.3")
     for _ in range(30):
         answer = guesser.get("/api/status")
@@ -240,15 +240,20 @@ def test_a_line_of_nonsense_lets_nobody_in(sqlite_client: Client, line: str) -> 
 
 
 def test_a_session_changes_things_from_its_own_pages_alone(client: Client) -> None:
-    """A browser sends the cookie with what another site has it send."""
+    """A browser sends the cookie also with the requests of another site."""
     cookie = {"Cookie": f"pilotage_session={client.site.secrets['admin']}"}
     change = ("POST", "/api/ces/lyon/pause", None)
 
-    def sent(**headers: str) -> int:
+    def status_with(**headers: str) -> int:
         answer = client(*change, json={"reason": "disks"}, headers={**cookie, **headers})
         return int(answer.status_code)
 
     assert client("GET", "/api/status", None, headers=cookie).status_code == 200
-    assert sent() == sent(Origin="https://elsewhere") == sent(Origin="null") == 403
+    assert (
+        status_with()
+        == status_with(Origin="https://elsewhere")
+        == status_with(Origin="null")
+        == 403
+    )
     assert client.site.changes() == []
-    assert sent(Origin="http://testserver") == 204
+    assert status_with(Origin="http://testserver") == 204

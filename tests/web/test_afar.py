@@ -1,4 +1,4 @@
-"""A command on the database, and the same command by a server: nobody can tell which it was."""
+"""A command on the database and the same command by a server: the answers are the same."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from tests.cli.test_tree import LEAVES
 from tests.http_servers import served
 from tests.secrets import write
 from tests.web.apps import app_on
-from tests.web.requests import filled
+from tests.web.requests import fill
 from tests.web.site import SLASHED, Site
 from tests.web.threads import listening
 from worker import wiring
@@ -141,7 +141,7 @@ ON_HOST = {
     },
     "token link": "token link",
 }
-"""What needs the database, and the command that it is."""
+"""Command lines that need the database, and their commands."""
 
 ELSEWHERE = {
     "up",
@@ -153,7 +153,7 @@ ELSEWHERE = {
     "token create",
     "token list",
 }
-"""What has no end, needs nothing at all, or shows a secret or the last use of a token."""
+"""Commands that do not end, need nothing, or show a secret or the last use of a token."""
 
 
 def command_of(line: str) -> str:
@@ -165,7 +165,7 @@ def command_of(line: str) -> str:
 
 
 class Afar:
-    """Calls each command on the database, and by a server of the same database."""
+    """Calls each command on the database, and then by a server of the same database."""
 
     def __init__(self, cli: Cli, site: Site, url: str, folder: Path) -> None:
         self.cli, self.site, self.url, self.folder = cli, site, url, folder
@@ -176,7 +176,7 @@ class Afar:
         own = own.replace("{payload}", str(self.folder / "payload.toml"))
         own = own.replace("{folder}", str(self.folder))
         own = own.replace("{inventory}", str(self.folder / "inventory.toml"))
-        return str(filled(own, self.site)).split()
+        return str(fill(own, self.site)).split()
 
     def here(self, line: str, *more: str) -> Answer:
         return self.cli(*self.words(line), *more)
@@ -202,7 +202,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def afar(
     sqlite_site: Site, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Afar]:
-    """An installation whose clock stands still, for both."""
+    """An installation whose clock stands still, for both ways."""
     world = sqlite_site.world
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(world.database.url))
@@ -242,8 +242,8 @@ def test_what_is_done_is_the_same(afar: Afar, line: str) -> None:
     here = afar.here(line)
     done_here = comparable(database)
     database.engine.dispose()
-    for left in file.parent.glob(f"{file.name}-*"):
-        left.unlink()
+    for leftover in file.parent.glob(f"{file.name}-*"):
+        leftover.unlink()
     shutil.copy(file.with_suffix(".before"), file)
     there = afar.there(line)
 
@@ -255,13 +255,13 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 
 
 def plain(answer: Answer) -> Answer:
-    """Return an answer; what --yes would do is not said alike, for only a database knows it."""
+    """Return an answer without what --yes would do: only the database can say that."""
     head, would, _ = answer.err.partition("Nothing was done: this would ")
     return replace(answer, err=head + would) if would else answer
 
 
 def comparable(database: Any) -> dict[str, list[str]]:
-    """Return what is stored, without what differs each time: who did it, and what is random."""
+    """Return what is stored, without what differs each time: the person, and random values."""
     tables = contents(database)
     for name in (
         "changes",
@@ -326,7 +326,7 @@ def test_a_server_that_is_away_is_one_line(afar: Afar) -> None:
 
 @contextmanager
 def impostor(status: int, body: bytes, kind: str = "application/json") -> Iterator[str]:
-    """Serve one answer to whatever is asked."""
+    """Serve the same answer to every request."""
 
     class Same(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""Requests of any form that the OpenAPI document allows, and of some that it does not."""
+"""Requests of any form that the OpenAPI document allows, and some that it does not allow."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -26,7 +26,7 @@ DOCUMENTED_TROUBLE = {502, 503}
 
 
 def judge(operation: Any, case: Any, answer: Any) -> None:
-    """Expect an answer that the document names, and no mistake of ours."""
+    """Expect an answer that the document describes, and no error of ours."""
     status = answer.status_code
     assert status < 500 or status in DOCUMENTED_TROUBLE, answer.text
     if status not in (404, 405, 414):  # a path that is empty or long is another path
@@ -41,7 +41,7 @@ CHECKS = [content_type_conformance, response_headers_conformance, response_schem
 
 
 def attack(client: Client, name: str, tokens: Iterable[str], number: int) -> None:
-    """Send so many requests for one operation, each as the holder of each token that is named."""
+    """Send this number of requests for one operation, each with every one of these tokens."""
     operation = operations()[name]
     client.app.state.stopping.set()  # a stream of events ends where it would wait
     schema = schemathesis.openapi.from_asgi(
@@ -56,12 +56,12 @@ def attack(client: Client, name: str, tokens: Iterable[str], number: int) -> Non
         max_examples=number, suppress_health_check=list(HealthCheck), deadline=None
     )
     @hypothesis.given(case=cases)
-    def run(case: Any) -> None:
+    def attack_once(case: Any) -> None:
         for token in tokens:
             answer = case.call(headers=client.site.headers(token))
             judge(operation, case, answer)
 
-    run()
+    attack_once()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""Ten thousand pilots are cancelled by filter through the server, while tasks go on."""
+"""Ten thousand pilots are cancelled by a filter through the server, while tasks go on."""
 
 import threading
 from collections import Counter
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.processes
 BIG, BESIDE = "big", "beside"
 MANY, ROOM = 10_000, 300
 PAUSE = 0.05
-"""Seconds between two rounds: SQLite lets one writer in at a time, and not in turn."""
+"""Seconds between two rounds: SQLite has one writer at a time, and keeps no queue."""
 
 
 class Runs(Fake):
@@ -53,7 +53,7 @@ class Ticks:
         self._runtime, self._ce = runtime, ce
         self._end = threading.Event()
         self.rounds = 0
-        self.failed: list[BaseException] = []
+        self.errors: list[BaseException] = []
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
@@ -65,14 +65,14 @@ class Ticks:
                         task(self._runtime, self._ce)
                     self.rounds += 1
         except BaseException as error:
-            self.failed.append(error)
+            self.errors.append(error)
             raise
 
     def goes_on(self) -> None:
-        """Wait until a round more has ended well."""
+        """Wait until another round has ended well."""
         before = self.rounds
-        until(lambda: self.failed or self.rounds > before, f"another round at {self._ce}")
-        assert not self.failed
+        until(lambda: self.errors or self.rounds > before, f"another round at {self._ce}")
+        assert not self.errors
 
     def end(self) -> None:
         self._end.set()
@@ -80,7 +80,7 @@ class Ticks:
 
 
 def counts(world: World, ce: str) -> Counter[tuple[Status, bool]]:
-    """Count the pilots of a CE by their status and whether their end was asked for."""
+    """Count the pilots of a CE by status and by whether somebody asked for their end."""
     is_to_end = pilots.c.cancel_requested_at.is_not(None).label("to_end")
     query = (
         select(pilots.c.status, is_to_end, func.count().label("number"))
@@ -121,7 +121,7 @@ def test_ten_thousand_are_cancelled_while_ticks_go_on(now_site: Site, tmp_path: 
                 one.end()
     assert answer.status_code == 200, answer.text
     assert answer.json()["counts"]["asked"] == MANY
-    assert not [one.failed for one in ticks if one.failed]
+    assert not [one.errors for one in ticks if one.errors]
 
     at_big, beside = counts(world, BIG), counts(world, BESIDE)
     assert at_big == {(Status.RUNNING, True): MANY}

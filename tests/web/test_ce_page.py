@@ -1,8 +1,7 @@
-"""The page of a CE that is sent nothing says what becomes of the pilots that wait there."""
+"""The page of a CE that gets no pilots says what happens to those that wait there."""
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,25 +9,19 @@ from tests.factories import a_ce
 from tests.services.world import World
 from tests.web.explaining import Console
 from worker.db import ces
-from worker.db.database import Database
 from worker.services.operate import pauses
 from worker.services.tasks.dispatch import dispatch
 
 
-@pytest.fixture
-def world(sqlite_database: Database, tmp_path: Path) -> World:
-    return World(sqlite_database, tmp_path / "home")
-
-
-def held(world: World) -> None:
+def hold(world: World) -> None:
     pauses.pause(world.runtime(), "lyon", "new disks")
 
 
-def disabled(world: World) -> None:
+def disable(world: World) -> None:
     change(world, enabled=False)
 
 
-def drained(world: World) -> None:
+def drain(world: World) -> None:
     change(world, draining=True, drain_by=world.now() + timedelta(hours=6))
 
 
@@ -54,7 +47,7 @@ WAIT = "2 pilots wait at the CE: they are checked as before, and each runs when 
 
 @pytest.mark.parametrize(
     ("close", "end"),
-    [(held, "."), (disabled, "."), (away, "."), (drained, "; what waits at 18:00Z is cancelled.")],
+    [(hold, "."), (disable, "."), (away, "."), (drain, "; what waits at 18:00Z is cancelled.")],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_what_waits_at_a_ce_that_is_sent_nothing_is_said(
@@ -65,11 +58,11 @@ def test_what_waits_at_a_ce_that_is_sent_nothing_is_said(
     world.reserve(ce, 3)
     assert not [one for one in sentences(world) if "reserved" in one]
     close(world)
-    shown = sentences(world)
-    assert RESERVED in shown
-    assert f"{WAIT}{end}" in shown
+    lines = sentences(world)
+    assert RESERVED in lines
+    assert f"{WAIT}{end}" in lines
 
-    # It is what happens.
+    # What the page says does happen.
     dispatch(world.runtime(), "lyon")
     assert world.statuses() == {"submitted": 2, "cancelled": 3}
     assert RESERVED not in sentences(world)

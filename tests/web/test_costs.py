@@ -1,4 +1,4 @@
-"""A request that looks costs as many statements, however many CEs and pilots there are."""
+"""A reading request costs the same number of statements, however large the site is."""
 
 from typing import Any
 
@@ -28,18 +28,18 @@ def grow(client: Client, places: int, pilots: int) -> None:
             ce = a_ce().with_capacity(pilots).tagged("eu").create(tx)
             a_decision().on(ce).at(now).create(tx)
             for status in (Status.RUNNING, Status.FAILED) if number % 2 else (Status.SUBMITTED,):
-                made = a_pilot().on(ce).at(now).that_is(status)
-                made.create_many(tx, pilots // places // 2)
+                builder = a_pilot().on(ce).at(now).that_is(status)
+                builder.create_many(tx, pilots // places // 2)
 
 
 def cost(client: Client, name: str) -> list[str]:
     """Return the statements that a request takes."""
     path: Any = address(operations()[name].path, LOOKING[name], client.site)
-    client("GET", path)  # its use of the token is noted
-    with statements(client.site.world.database.engine) as sent:
+    client("GET", path)  # the first use of the token is recorded
+    with statements(client.site.world.database.engine) as log:
         answer = client("GET", path)
     assert answer.status_code in (200, 503), answer.text
-    return sent
+    return log
 
 
 def test_what_looks_costs_the_same_for_many_as_for_few(client: Client) -> None:
@@ -49,8 +49,8 @@ def test_what_looks_costs_the_same_for_many_as_for_few(client: Client) -> None:
     many = {name: cost(client, name) for name in LOOKS}
 
     assert {n: len(many[n]) for n in LOOKS} == {n: len(few[n]) for n in LOOKS}
-    assert max(len(sent) for sent in many.values()) <= MOST, {n: len(s) for n, s in many.items()}
+    assert max(len(log) for log in many.values()) <= MOST, {n: len(s) for n, s in many.items()}
 
 
 MOST = 25
-"""Statements of one request, that of the token among them."""
+"""Statements of one request, with the one for the token."""

@@ -1,7 +1,6 @@
 """DiracX's own client against a server of Pilotage: a process of its own, and a real database."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -23,11 +21,9 @@ from diracx.client.models import PilotMetadata
 from diracx.client.sync import SyncDiracClient
 from diracx.core.preferences import DiracxPreferences
 
-from tests.acceptance.processes import Processes
 from tests.factories import a_ce, a_pilot, a_vo
-from tests.guardian import free_port
-from tests.patience import until
 from tests.services.world import World
+from tests.web.server import serving
 from worker.db import mover
 from worker.db.database import Database
 from worker.domain.access import Role
@@ -43,7 +39,7 @@ LATER = 4_000_000_000
 
 @dataclass
 class Answer:
-    """The rows, the status and the part of the list that one request was answered with."""
+    """The rows, the status and the part of the list in the answer to a request."""
 
     rows: list[dict[str, Any]]
     status: int
@@ -51,7 +47,7 @@ class Answer:
 
     @classmethod
     def of(cls, pipeline: Any, rows: list[dict[str, Any]], headers: Any) -> "Answer":
-        """Make one in the place of DiracX's own client, which keeps the rows alone."""
+        """Make an answer instead of DiracX's own client, which keeps the rows only."""
         status = pipeline.http_response.status_code
         return cls(rows, status, pipeline.http_response.headers.get("Content-Range"))
 
@@ -70,7 +66,7 @@ class Server:
 
     @contextmanager
     def client(self, role: Role = Role.OPERATE, vo: str | None = None) -> Iterator[Any]:
-        """Open DiracX's client with the file of credentials that it reads."""
+        """Open DiracX's client with a file of credentials."""
         path = self.folder / f"{uuid4().hex}.json"
         secret = self.token(role, vo)
         credentials = {"access_token": secret, "refresh_token": None, "expires_on": LATER}
@@ -86,28 +82,8 @@ def server(database: Database, tmp_path: Path) -> Iterator[Server]:
     world.vo(a_vo().named("lhcb"))
     world.vo(a_vo().named("atlas"))
     world.ce(a_ce().named("ce.example.org").with_capacity(5))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    processes = Processes(tmp_path)
-    settings = {
-        "PILOTAGE_DATABASE_URL": database.engine.url.render_as_string(hide_password=False),
-        "PILOTAGE_HOME": str(tmp_path / "home"),
-        "PILOTAGE_WEB_PORT": str(port),
-    }
-    process = processes.start("web", [sys.executable, "-m", "pilotage", "web"], settings)
-    try:
-        until(lambda: process.poll() is not None or _is_alive(url), "the server", pause=0.1)
-        assert process.poll() is None, processes.said("web")
-        yield Server(world, url, tmp_path)
-    finally:
-        processes.end()
-
-
-def _is_alive(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False
+    with serving(database, world.home) as process:
+        yield Server(world, process.url, tmp_path)
 
 
 def a_registration(**more: str) -> dict[str, str]:
@@ -129,12 +105,12 @@ def of(column: str, operator: str, value: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def answered(status: int, *words: str, part: str | None = None) -> Iterator[None]:
+def refusal(status: int, *words: str, part: str | None = None) -> Iterator[None]:
     """Expect an error as DiracX's client shows it: its status, and a problem document."""
-    with pytest.raises(HttpResponseError) as caught:
+    with pytest.raises(HttpResponseError) as error:
         yield
-    response: Any = caught.value.response
-    assert caught.value.status_code == status
+    response: Any = error.value.response
+    assert error.value.status_code == status
     assert response is not None
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers.get("Content-Range") == part
@@ -164,25 +140,25 @@ def test_a_registered_pilot_holds_a_slot_until_its_ce_says_otherwise(server: Ser
 
 def test_a_registration_that_cannot_be_kept_is_refused(server: Server) -> None:
     with server.client(vo="lhcb") as pilots:
-        with answered(403, "atlas"):
+        with refusal(403, "atlas"):
             pilots.register_pilot(**a_registration(vo="atlas"))
-        with answered(400, "ce.example.org"):
+        with refusal(400, "ce.example.org"):
             pilots.register_pilot(**a_registration(destination_site="ce.example.com"))
-        with answered(400, "NotAssigned"):
+        with refusal(400, "NotAssigned"):
             pilots.register_pilot(pilot_stamp=uuid4().hex, vo="lhcb")
-        with answered(422, "32 hexadecimal"):
+        with refusal(422, "32 hexadecimal"):
             pilots.register_pilot(**a_registration(pilot_stamp="pilot-7"))
-        with answered(422, "register it before"):
+        with refusal(422, "register it before"):
             pilots.register_pilot(**a_registration(pilot_status="Done"))
-        with answered(422):
+        with refusal(422):
             pilots.register_pilot(**a_registration(vo=""))
         for _ in range(5):
             pilots.register_pilot(**a_registration())
-        with answered(409, "No slot is free"):
+        with refusal(409, "No slot is free"):
             pilots.register_pilot(**a_registration())
-    with server.client() as pilots, answered(400, "lhbc"):
+    with server.client() as pilots, refusal(400, "lhbc"):
         pilots.register_pilot(**a_registration(vo="lhbc"))
-    with server.client(Role.READ) as pilots, answered(403):
+    with server.client(Role.READ) as pilots, refusal(403):
         pilots.register_pilot(**a_registration())
     assert len(server.world.pilots()) == 5
 
@@ -190,16 +166,16 @@ def test_a_registration_that_cannot_be_kept_is_refused(server: Server) -> None:
 def test_reports_are_taken_where_they_are_safe(server: Server) -> None:
     world = server.world
     on = a_pilot().on(world.ce(a_ce().named("other").with_capacity(50)))
-    waiting, lost, running = (
+    first, second, third = (
         world.make(on.that_is(status))[0]
         for status in (Status.SUBMITTED, Status.LOST, Status.RUNNING)
     )
     with server.client() as pilots:
         pilots.update_pilot_metadata(
             {
-                waiting.stamp: PilotMetadata(status="Running", status_reason="it said so"),
-                lost.stamp: PilotMetadata(status="Done"),
-                running.stamp: PilotMetadata(status_reason="busy", destination_site="other"),
+                first.stamp: PilotMetadata(status="Running", status_reason="it said so"),
+                second.stamp: PilotMetadata(status="Done"),
+                third.stamp: PilotMetadata(status_reason="busy", destination_site="other"),
             }
         )
         rows = pilots.search(
@@ -209,31 +185,31 @@ def test_reports_are_taken_where_they_are_safe(server: Server) -> None:
     assert rows[0] == {"Status": "Running", "StatusReason": "it said so"}
     assert rows[1]["Status"] == "Done"
     assert rows[2] == {"Status": "Running", "StatusReason": "busy"}
-    assert world.history(waiting.id)[-1].became is Status.RUNNING
+    assert world.history(first.id)[-1].became is Status.RUNNING
 
 
 def test_a_report_is_taken_as_a_whole_or_not_at_all(server: Server) -> None:
     world = server.world
     place = world.ce(a_ce().named("other").with_capacity(50))
-    of_lhcb, running = world.make(a_pilot().on(place).for_vo(a_vo().named("lhcb").vo), 2)
+    of_lhcb, of_default = world.make(a_pilot().on(place).for_vo(a_vo().named("lhcb").vo), 2)
     [of_atlas] = world.make(a_pilot().on(place).for_vo(a_vo().named("atlas").vo))
     good = {of_lhcb.stamp: PilotMetadata(status="Running")}
     with server.client(vo="lhcb") as pilots:
-        with pytest.raises(ResourceNotFoundError) as unknown:
+        with pytest.raises(ResourceNotFoundError) as error:
             pilots.update_pilot_metadata({**good, "f" * 32: PilotMetadata(status="Running")})
-        with answered(403):
+        with refusal(403):
             pilots.update_pilot_metadata({**good, of_atlas.stamp: PilotMetadata(status="Running")})
-        with answered(409, "its CE is asked"):
-            pilots.update_pilot_metadata({**good, running.stamp: PilotMetadata(status="Done")})
-        with answered(409, "cancel_named"):
-            pilots.update_pilot_metadata({running.stamp: PilotMetadata(status="Deleted")})
-        with answered(422, "Queue"):
-            pilots.update_pilot_metadata({running.stamp: PilotMetadata(queue="long")})
-        with answered(422, "DestinationSite"):
-            pilots.update_pilot_metadata({running.stamp: PilotMetadata(destination_site="x")})
-        with answered(422):
-            pilots.update_pilot_metadata(_body({running.stamp: {"Color": "red"}}))
-    assert unknown.value.status_code == 404
+        with refusal(409, "its CE is asked"):
+            pilots.update_pilot_metadata({**good, of_default.stamp: PilotMetadata(status="Done")})
+        with refusal(409, "cancel_named"):
+            pilots.update_pilot_metadata({of_default.stamp: PilotMetadata(status="Deleted")})
+        with refusal(422, "Queue"):
+            pilots.update_pilot_metadata({of_default.stamp: PilotMetadata(queue="long")})
+        with refusal(422, "DestinationSite"):
+            pilots.update_pilot_metadata({of_default.stamp: PilotMetadata(destination_site="x")})
+        with refusal(422):
+            pilots.update_pilot_metadata(_body({of_default.stamp: {"Color": "red"}}))
+    assert error.value.status_code == 404
     assert {pilot.status for pilot in world.pilots()} == {Status.SUBMITTED}
 
 
@@ -269,9 +245,9 @@ def test_a_list_comes_in_pages(crowded: Server) -> None:
         parts = [
             pilots.search(sort=newest, page=page, per_page=5, cls=Answer.of) for page in (1, 2, 3)
         ]
-        with answered(416, "12 pilots", part="pilots */12"):
+        with refusal(416, "12 pilots", part="pilots */12"):
             pilots.search(page=4, per_page=5)
-        with answered(416, part="pilots */12"):
+        with refusal(416, part="pilots */12"):
             pilots.search(page=10**9, per_page=5)
         by_hand = pilots.search(
             search=[of("VO", "eq", "lhcb")], parameters=["PilotID"], per_page=3, cls=Answer.of
@@ -347,7 +323,7 @@ def test_pilots_are_counted_by_groups(crowded: Server) -> None:
     with crowded.client(Role.READ) as pilots:
         by_place = pilots.summary(grouping=["DestinationSite", "Status"], search=[])
         in_all = pilots.summary(grouping=[], search=[])
-        read = pilots.summary(
+        counts = pilots.summary(
             grouping=["DestinationSite"], search=[of("StatusReason", "not like", "never")]
         )
     assert in_all == [{"count": 12}]
@@ -358,7 +334,7 @@ def test_pilots_are_counted_by_groups(crowded: Server) -> None:
         ("two", "Aborted"): 1,
         ("one", "Aborted"): 1,
     }
-    assert {row["DestinationSite"]: row["count"] for row in read} == {"one": 6, "two": 6}
+    assert {row["DestinationSite"]: row["count"] for row in counts} == {"one": 6, "two": 6}
 
 
 REFUSED: list[dict[str, Any]] = [
@@ -382,9 +358,9 @@ REFUSED: list[dict[str, Any]] = [
 
 def test_a_search_that_cannot_be_done_is_refused(server: Server) -> None:
     with server.client(Role.READ) as pilots:
-        for wanted in REFUSED:
-            with answered(422):
-                pilots.search(**wanted)
+        for criteria in REFUSED:
+            with refusal(422):
+                pilots.search(**criteria)
     _refuse_who_is_not_known(server)
 
 

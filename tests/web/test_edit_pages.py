@@ -1,4 +1,4 @@
-"""Forms that change options, payloads and credentials, that remove, and that say why."""
+"""Forms that change options, payloads and credentials, that remove, and that ask for a reason."""
 
 from pathlib import Path
 
@@ -48,9 +48,9 @@ def test_an_option_out_of_its_bounds_is_refused_with_what_was_typed(console: Con
 
 def test_of_two_people_who_change_one_option_the_second_sees_both(console: Console) -> None:
     one, other = console.admin("op1"), console.admin("op2")
-    read = one.get(LYON).version
-    other.post(LYON, **{"do": "each", "version": read, "option.queue_time": "70"})
-    conflict = one.post(LYON, **{"do": "each", "version": read, "option.queue_time": "90"})
+    version = one.get(LYON).version
+    other.post(LYON, **{"do": "each", "version": version, "option.queue_time": "70"})
+    conflict = one.post(LYON, **{"do": "each", "version": version, "option.queue_time": "90"})
     assert conflict.status == 412
     assert "op2 (person) changed lyon while you edited it." in conflict.text
     assert "queue_time 70 90" in conflict.text
@@ -65,13 +65,13 @@ def test_of_two_people_who_change_one_option_the_second_sees_both(console: Conso
 @pytest.mark.parametrize(("path", "name"), [(LYON, "lyon"), (LHCB, "lhcb")])
 def test_what_is_removed_is_named_first(console: Console, path: str, name: str) -> None:
     admin = console.admin()
-    for typed in ("", "yes", name.upper()):
-        page = admin.post(path, do="remove", confirm=typed)
+    for word in ("", "yes", name.upper()):
+        page = admin.post(path, do="remove", confirm=word)
         assert page.status == 422
         assert f"type {name} to go on; nothing was changed" in page.text
     assert console.person(Role.OPERATE).post(path, do="remove", confirm=name).status == 403
-    done = admin.post(path, do="remove", confirm=name)
-    assert "was removed." in done.text
+    page = admin.post(path, do="remove", confirm=name)
+    assert "was removed." in page.text
     assert admin.get(path).status == 404
 
 
@@ -90,17 +90,17 @@ def test_what_had_pilots_is_not_removed_and_the_page_says_why(console: Console) 
 def test_a_payload_is_set_changed_and_removed_by_who_operates_for_the_vo(console: Console) -> None:
     own, runtime = console.person(Role.OPERATE, "lhcb"), console.world.runtime()
     script = "#!/bin/sh\nexec pilot --name @{stamp}\n"
-    done = own.post(
+    page = own.post(
         LHCB, do="payload", script=script, arguments="-v\n--long", exit_codes="77=empty"
     )
-    assert done.status == 200, done.text
-    stored = payloads.show(runtime, "lhcb")
-    assert stored["script"] == script
-    assert list(stored["arguments"]) == ["-v", "--long"]
-    assert stored["exit_codes"] == {"77": "empty"}
-    refused = own.post(LHCB, do="payload", script="exec @{nothing}")
-    assert refused.status == 422
-    assert "exec @{nothing}" in refused.text
+    assert page.status == 200, page.text
+    payload = payloads.show(runtime, "lhcb")
+    assert payload["script"] == script
+    assert list(payload["arguments"]) == ["-v", "--long"]
+    assert payload["exit_codes"] == {"77": "empty"}
+    refusal = own.post(LHCB, do="payload", script="exec @{nothing}")
+    assert refusal.status == 422
+    assert "exec @{nothing}" in refusal.text
     assert own.post(LHCB, do="clear-payload", confirm="no").status == 422
     assert own.post(LHCB, do="clear-payload", confirm="lhcb").status == 200
     assert payloads.show(runtime, "lhcb") == {}
@@ -166,7 +166,7 @@ def test_each_change_keeps_its_reason(console: Console) -> None:
     admin.post(LHCB, do="demand", demand="5", why="a campaign")
     admin.post("/tasks", do="schedule", task="learn", every="30", why="faster, for the test")
     admin.post("/ces", do="add", name="new", backend="sim", capacity="1", why="bought")
-    whats = {of: console.recorded(of)[0].what for of in ("lyon", "lhcb", "learn", "new")}
+    whats = {of: console.changes(of)[0].what for of in ("lyon", "lhcb", "learn", "new")}
     assert whats["lyon"].endswith(f": {FORGED}")
     assert whats["lhcb"].endswith(": a campaign")
     assert whats["learn"].endswith(": faster, for the test")
@@ -180,6 +180,6 @@ def test_a_reason_keeps_no_secret_and_is_not_endless(console: Console) -> None:
     console.admin().post(
         LYON, do="timeouts", wait_at_most="1h", why=f"password=hunter2 {'x' * 5000}"
     )
-    what = console.recorded("lyon")[0].what
+    what = console.changes("lyon")[0].what
     assert "hunter2" not in what
     assert len(what) < 300

@@ -1,4 +1,4 @@
-"""The process of the server is asked to end: streams end at once, requests are answered first."""
+"""When the server is asked to end, streams end at once and requests are answered first."""
 
 import signal
 import threading
@@ -20,16 +20,16 @@ pytestmark = pytest.mark.processes
 
 def was_used(site: Site, name: str) -> bool:
     with site.world.database.uow() as tx:
-        listed = tokens.find(tx, asked=PageRequest(limit=100)).items
-    return any(one.name == name and one.used_at is not None for one in listed)
+        items = tokens.find(tx, asked=PageRequest(limit=100)).items
+    return any(one.name == name and one.used_at is not None for one in items)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stream_ends_at_once_and_a_request_is_answered(
     now_site: Site, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """A CE that cannot be reached is tried for seconds: so long the request lasts."""
-    site, answers, streamed = now_site, [], threading.Event()
+    """The request lasts for seconds: it tries a CE that cannot be reached."""
+    site, answers, first_event = now_site, [], threading.Event()
     with site.world.database.uow() as tx:
         ce = ces.get(tx, SLASHED)
     site.world.fault(ce, Fault.DOWN)
@@ -41,7 +41,7 @@ def test_a_stream_ends_at_once_and_a_request_is_answered(
             headers = site.headers("read")
             with httpx.stream("GET", f"{server.url}/api/events", headers=headers) as answer:
                 for _ in answer.iter_lines():
-                    streamed.set()
+                    first_event.set()
             stream_over.set()
 
         def look() -> None:
@@ -51,7 +51,7 @@ def test_a_stream_ends_at_once_and_a_request_is_answered(
         threads = [threading.Thread(target=work) for work in (listen, look)]
         for thread in threads:
             thread.start()
-        streamed.wait()
+        first_event.wait()
         until(lambda: was_used(site, "operate"), "the request")
         over_before = bool(answers)
         code = server.end(number)

@@ -1,4 +1,4 @@
-"""An error is a page for a browser: what is wrong, what to do, and when to try again."""
+"""A browser gets an error as a page: what is wrong, what to do, and when to try again."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The stream of events: each move once and in order, however often the stream is cut off."""
+"""The stream of events has each move once and in order, however often it is cut off."""
 
 import json
 import random
@@ -43,13 +43,13 @@ def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def address(app: FastAPI) -> Iterator[str]:
-    with listening(app) as made:
-        yield made
+    with listening(app) as address:
+        yield address
 
 
 @contextmanager
 def stream(address: str, site: Site, last: int | None = None, query: str = "") -> Iterator[Any]:
-    """Open a stream; give its events one by one."""
+    """Open a stream; yield its events one by one."""
     headers = site.headers("read")
     if last is not None:
         headers["Last-Event-ID"] = str(last)
@@ -89,7 +89,7 @@ def test_each_move_comes_once_though_the_stream_is_cut_off(site: Site, address: 
         random.Random(7),
         [site.pilots["running"], site.pilots["lhcb running"]],
     )
-    done = threading.Event()
+    is_over = threading.Event()
 
     def go_on() -> None:
         status = dict.fromkeys(pilots, Status.RUNNING)
@@ -97,33 +97,33 @@ def test_each_move_comes_once_though_the_stream_is_cut_off(site: Site, address: 
             pilot = pilots[number % 2]
             status[pilot] = OTHER[status[pilot]]
             move(site, pilot, status[pilot])
-        done.set()
+        is_over.set()
 
     thread = threading.Thread(target=go_on)
     thread.start()
-    position, received, cuts = begin, [], 0
-    while not done.is_set() or position < ids(site)[-1]:
-        left = dice.randint(1, 15)
+    position, frames, cuts = begin, [], 0
+    while not is_over.is_set() or position < ids(site)[-1]:
+        number = dice.randint(1, 15)
         with stream(address, site, position) as coming:
             for frame in coming:
                 if frame.event == "transition":
-                    received.append(frame)
+                    frames.append(frame)
                 if frame.id is not None:
                     position = frame.id
-                left -= 1
-                if left == 0 or (done.is_set() and position >= ids(site)[-1]):
+                number -= 1
+                if number == 0 or (is_over.is_set() and position >= ids(site)[-1]):
                     break
         cuts += 1
     wait_for(thread)
 
-    assert [one.id for one in received] == [one for one in ids(site) if one > begin]
-    assert [one.data["id"] for one in received] == [one.id for one in received]
-    assert {one.data["pilot_id"] for one in received} == set(pilots)
+    assert [one.id for one in frames] == [one for one in ids(site) if one > begin]
+    assert [one.data["id"] for one in frames] == [one.id for one in frames]
+    assert {one.data["pilot_id"] for one in frames} == set(pilots)
     assert cuts > 5
 
 
 def test_a_quiet_stream_carries_its_position(site: Site, address: str) -> None:
-    # Without a position a feed may begin lower, while another database of the server is written.
+    # Without a position a feed may begin lower while another database of the server is written to.
     newest = ids(site)[-1]
     with stream(address, site, newest) as coming:
         first = next(coming)
@@ -142,7 +142,7 @@ def test_a_position_goes_before_the_query(site: Site, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "wanted"),
+    ("query", "values"),
     [
         ("ce=lyon", {"ce": "lyon"}),
         ("vo=lhcb", {"vo": "lhcb"}),
@@ -150,20 +150,20 @@ def test_a_position_goes_before_the_query(site: Site, address: str) -> None:
         ("ce=lyon&vo=lhcb&status=done", {"ce": "lyon", "vo": "lhcb", "became": "done"}),
     ],
 )
-def test_a_filter_hides_the_others(site: Site, address: str, query: str, wanted: Any) -> None:
+def test_a_filter_hides_the_others(site: Site, address: str, query: str, values: Any) -> None:
     newest = ids(site)[-1]
-    received = []
+    events = []
     with stream(address, site, query=f"after=0&{query}") as coming:
         for frame in coming:
-            received += [frame.data] if frame.event == "transition" else []
+            events += [frame.data] if frame.event == "transition" else []
             if frame.id is not None and frame.id >= newest:
                 break
 
     assert frame.id == newest
-    assert received
-    for one in received:
+    assert events
+    for one in events:
         assert all(one[key] in value if isinstance(value, tuple) else one[key] == value
-                   for key, value in wanted.items())  # fmt: skip
+                   for key, value in values.items())  # fmt: skip
 
 
 @pytest.mark.parametrize("query", ["ce=nowhere", "vo=nobody"])
@@ -199,9 +199,9 @@ def test_a_process_has_so_many_streams_at_most(
     with listening(app) as address:
         with stream(address, sqlite_site) as coming:
             next(coming)
-            refused = httpx.get(f"{address}/api/events", headers=sqlite_site.headers("read"))
-            assert refused.status_code == 503
-            assert refused.json()["type"].endswith("/server-busy")
+            refusal = httpx.get(f"{address}/api/events", headers=sqlite_site.headers("read"))
+            assert refusal.status_code == 503
+            assert refusal.json()["type"].endswith("/server-busy")
         until(lambda: app.state.streams == 0, "the end of the stream")
         with stream(address, sqlite_site) as coming:
             assert next(coming).id
@@ -211,8 +211,8 @@ def test_a_new_pilot_is_heard_of(site: Site, address: str) -> None:
     with stream(address, site, ids(site)[-1], "status=running") as coming:
         next(coming)
         with site.world.database.uow() as tx:
-            made = a_pilot().on(ces.get(tx, "lyon")).running().create(tx)
+            pilot = a_pilot().on(ces.get(tx, "lyon")).running().create(tx)
         frame = next(one for one in coming if one.event == "transition")
 
-    assert (frame.data["pilot_id"], frame.data["stamp"]) == (made.id, made.stamp)
+    assert (frame.data["pilot_id"], frame.data["stamp"]) == (pilot.id, pilot.stamp)
     assert frame.data["ce"] == "lyon"

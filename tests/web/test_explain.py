@@ -1,7 +1,6 @@
 """The page that explains, as an operator reads it, and as a program does."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from tests.factories import NOW, a_ce, a_vo
 from tests.services.world import World
 from tests.web.explaining import Console, Element
 from worker.db import decisions
-from worker.db.database import Database
 from worker.domain.decision import Decision
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview as observing
@@ -19,21 +17,11 @@ from worker.services.tasks.submit_pilots import submit_pilots
 from worker.web.console.explain.page import moment
 
 
-@pytest.fixture
-def world(sqlite_database: Database, tmp_path: Path) -> World:
-    return World(sqlite_database, tmp_path / "home")
-
-
-@pytest.fixture
-def each_world(database: Database, tmp_path: Path) -> World:
-    return World(database, tmp_path / "home")
-
-
 def tick(world: World, vo: str = DEFAULT_VO) -> None:
     submit_pilots(world.runtime(), vo)
 
 
-def explained(world: World, ce: str, vo: str = DEFAULT_VO) -> Decision:
+def last_decision(world: World, ce: str, vo: str = DEFAULT_VO) -> Decision:
     [decision] = observing.explain(world.runtime(), ce, vo=vo)
     return decision
 
@@ -47,7 +35,7 @@ def number(page: Element, key: str) -> str:
     return page.one("tr", id=f"row-{key}").one("td", class_="num").text
 
 
-def marked(page: Element, part: str) -> str:
+def marked_row(page: Element, part: str) -> str:
     [row] = page.one(id=part).find("tr", class_="marked")
     return row.one("th").text
 
@@ -79,10 +67,10 @@ def test_why_so_many_is_one_sentence_and_each_number_is_that_of_the_trace(world:
     tick(world, "lhcb")
     world.wait(60)
     tick(world, "lhcb")
-    decision = explained(world, "lyon", "lhcb")
+    decision = last_decision(world, "lyon", "lhcb")
     page, trace = Console(world).get("/explain", ce="lyon", vo="lhcb"), decision.trace
     assert h1(page).startswith(f"lyon got {decision.granted or 'no'} pilots for lhcb at 12:01")
-    shown = {
+    numbers = {
         "asked-for": trace["vo"]["demand"],
         "demand": trace["caps"]["demand"],
         "budget": trace["budget"],
@@ -94,7 +82,7 @@ def test_why_so_many_is_one_sentence_and_each_number_is_that_of_the_trace(world:
         "free": trace["ce"]["free"],
         "result": decision.granted,
     }
-    for key, value in shown.items():
+    for key, value in numbers.items():
         assert number(page, key) == f"{value:,}".replace("-", "−"), key
     accept, start, finish = trace["ce"]["chances"]
     chances = {"accept": accept, "start": start, "finish": finish, "chance": trace["chance"]}
@@ -110,8 +98,8 @@ def test_why_none_marks_the_first_condition_that_fails_and_says_what_to_do(world
     tick(world)
     page = Console(world).get("/explain", ce="bari")
     assert h1(page) == ("bari got no pilots for default at 12:00: it is held by hand: new <disks>.")
-    assert marked(page, "conditions") == "nobody holds it"
-    assert "held by hand: new <disks>" in marked(page, "ledger")
+    assert marked_row(page, "conditions") == "nobody holds it"
+    assert "held by hand: new <disks>" in marked_row(page, "ledger")
     assert "Resume it" in page.one(id="changes").text
     assert "Tried again when somebody resumes it." in page.one(id="conditions").text
     [link] = page.one(id="changes").find("a")
@@ -206,13 +194,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("typed", "line"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("query", "line"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_supposed_is_one_line_at_the_form(
-    world: World, typed: dict[str, str], line: str
+    world: World, query: dict[str, str], line: str
 ) -> None:
     world.ce(a_ce().named("lyon").with_capacity(2))
     tick(world)
-    page = Console(world).get("/explain", status=422, ce="lyon", **typed)
+    page = Console(world).get("/explain", status=422, ce="lyon", **query)
     assert line in page.one(id="wrong").text
     assert not page.find("table", class_="compared")
 
@@ -245,10 +233,10 @@ def test_a_program_gets_the_decisions_as_from_the_api(world: World) -> None:
 
 def test_a_policy_that_writes_nothing_down_is_shown_in_its_own_words(world: World) -> None:
     world.ce(a_ce().named("lyon"))
-    made = Decision(
+    decision = Decision(
         vo=DEFAULT_VO, ce="lyon", at=NOW, granted=0, reason="it rains", trace={"rain": 3}
     )
-    world.change(lambda tx: decisions.add(tx, [made]))
+    world.change(lambda tx: decisions.add(tx, [decision]))
     page = Console(world).get("/explain", ce="lyon")
     assert h1(page) == "lyon got no pilots for default at 12:00: it rains."
     assert "rain 3" in page.one(id="ledger").text
@@ -268,8 +256,8 @@ def test_no_style_and_no_script_stands_in_the_page(world: World) -> None:
     ids = [one.attributes["id"] for one in page.each() if "id" in one.attributes]
     assert len(ids) == len(set(ids))
     labels = {one.attributes["for"] for one in page.find("label")}
-    named = {one.attributes.get("id") for one in page.find("input") if not _is_hidden(one)}
-    assert named == labels
+    field_ids = {one.attributes.get("id") for one in page.find("input") if not _is_hidden(one)}
+    assert field_ids == labels
 
 
 def _is_hidden(one: Element) -> bool:

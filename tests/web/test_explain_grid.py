@@ -80,7 +80,7 @@ def test_a_ce_that_was_added_since_has_no_word_yet(world: World) -> None:
     furnish(world)
     world.ce(a_ce().named("kosice"))
     submit_pilots(world.runtime(), "atlas")
-    # Another VO may decide about what is left.
+    # Another VO may decide about the rest.
     assert cells(Console(world).get("/explain"))["kosice"][1:] == ["–", "–"]
 
 

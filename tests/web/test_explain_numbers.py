@@ -1,9 +1,8 @@
-"""Every number on the page that explains is the one that was stored, and its source says whose."""
+"""Every number on the page that explains is the stored one, and its source is named."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,8 +20,6 @@ from worker.services.observe import cycles
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.tasks.submit_pilots import submit_pilots
 from worker.web.console.words import chance, length, number
-
-Trace = Mapping[str, Any]
 
 
 @pytest.fixture
@@ -53,26 +50,26 @@ def teach(world: World, ce: str, *, good: int, bad: int) -> None:
     """Let some pilots of a CE begin, and some fail at it."""
     kinds = [EventKind.STARTED] * good + [EventKind.FAILED_START] * bad
     events = [Event(kind=kind, at=world.now()) for kind in reversed(kinds)]
-    learned = learn(None, events, now=world.now(), configured=1.0)
+    lesson = learn(None, events, now=world.now(), configured=1.0)
     with world.database.uow() as tx:
-        health.save_learned(tx, ce, learned.state)
+        health.save_learned(tx, ce, lesson.state)
 
 
 def pause(world: World, ce: str) -> None:
     """Pause a CE as the breaker does."""
     at = world.now() - timedelta(minutes=30)
     events = [Event(kind=EventKind.FAILED_START, at=at)] * 40
-    learned = learn(None, events, now=at, configured=1.0)
+    lesson = learn(None, events, now=at, configured=1.0)
     change = sending.SendingChange(
         ce=ce, was=Sending.NORMAL, became=Sending.PAUSED, reason="x", by_hand=False, at=at
     )
     with world.database.uow() as tx:
-        health.save_learned(tx, ce, learned.state)
+        health.save_learned(tx, ce, lesson.state)
         sending.change(tx, change, "x", at)
 
 
 def waits(tick: Sequence[Decision]) -> float:
-    """Return how many of those that wait are expected to end well."""
+    """Return how many of the waiting pilots are expected to end well."""
     return sum(
         float(one.trace["ce"].get("vo_waiting", 0) * one.trace["chance"])
         for one in tick
@@ -147,17 +144,17 @@ def rows_of(page: Element) -> dict[str, Element]:
 
 def test_every_number_is_that_of_the_trace(world: World) -> None:
     console = Console(world)
-    met: set[str] = set()
+    keys: set[str] = set()
     for cycle in cycles.last_cycles(world.runtime()):
         tick = [cycle.decision(ce) for ce in cycle.granted]
         for decision in tick:
             page = console.get("/explain", ce=decision.ce, vo=decision.vo)
             assert page.one("p", class_="big").text == number(decision.granted)
             rows = rows_of(page)
-            shown = {key: row.one("td", class_="num").text for key, row in rows.items()}
-            assert shown == {key: NUMBERS[key](decision, tick) for key in rows}
-            met |= shown.keys()
-    assert met >= {"limit", "has", "queue", "capacity", "pause", "every", "probe", "start", "need"}
+            numbers = {key: row.one("td", class_="num").text for key, row in rows.items()}
+            assert numbers == {key: NUMBERS[key](decision, tick) for key in rows}
+            keys |= numbers.keys()
+    assert keys >= {"limit", "has", "queue", "capacity", "pause", "every", "probe", "start", "need"}
 
 
 def source(page: Element, key: str) -> str:
@@ -198,8 +195,8 @@ def test_a_demand_says_when_its_source_was_asked_and_how_long_it_took(
             demands.failed(tx, "lhcb", "no route", at + timedelta(seconds=10))
     world.wait(1)
     submit_pilots(world.runtime(), "lhcb")
-    said = source(Console(world).get("/explain", ce="lyon", vo="lhcb"), "asked-for")
+    text = source(Console(world).get("/explain", ce="lyon", vo="lhcb"), "asked-for")
     if is_answered:
-        assert f"asked at {at:%H:%M:%S}, answered in 0.4 s" in said
+        assert f"asked at {at:%H:%M:%S}, answered in 0.4 s" in text
     else:
-        assert f"asked at {at + timedelta(seconds=10):%H:%M:%S}, without an answer" in said
+        assert f"asked at {at + timedelta(seconds=10):%H:%M:%S}, without an answer" in text

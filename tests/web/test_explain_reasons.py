@@ -34,7 +34,7 @@ def ce(free: int, rate: float = 1.0, name: str = "bari", **facts: Any) -> CEFact
     return CEFacts(name=name, free=free, chances=chances, **facts)
 
 
-def paused(minutes: float) -> Pause:
+def pause_of(minutes: float) -> Pause:
     return Pause(reason="11 failed starts in a row (limit 3)", since=NOW - minutes * MINUTE)
 
 
@@ -42,43 +42,43 @@ def decide(
     *ces: CEFacts, vo: VOFacts = VO, budget: int = 1000, policy: Policy = three_chances
 ) -> list[DecisionFacts]:
     """Decide, and read the decisions as they are stored."""
-    decided = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
-    return stored(decided)
+    decisions = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
+    return facts_behind_all(decisions)
 
 
-def stored(decided: Sequence[Decision]) -> list[DecisionFacts]:
-    read = [replace(one, trace=json.loads(json.dumps(one.trace))) for one in decided]
-    return [one for decision in read if (one := facts_behind(decision)) is not None]
+def facts_behind_all(decisions: Sequence[Decision]) -> list[DecisionFacts]:
+    copies = [replace(one, trace=json.loads(json.dumps(one.trace))) for one in decisions]
+    return [one for decision in copies if (one := facts_behind(decision)) is not None]
 
 
-def explained(*ces: CEFacts, **others: Any) -> tuple[DecisionFacts, list[DecisionFacts]]:
-    """Return what was known of the first CE, and of all."""
+def facts_of(*ces: CEFacts, **others: Any) -> tuple[DecisionFacts, list[DecisionFacts]]:
+    """Return the facts of the first CE, and those of all."""
     tick = decide(*ces, **others)
     return next(one for one in tick if one.ce.name == ces[0].name), tick
 
 
-def marked(one: DecisionFacts, tick: Sequence[DecisionFacts]) -> LedgerRow:
+def marked_row(one: DecisionFacts, tick: Sequence[DecisionFacts]) -> LedgerRow:
     groups = ledger.ledger(one, tick, NOW_SET)
     [row] = [row for group in groups for row in group.rows if row.is_marked]
     return row
 
 
-def failed(one: DecisionFacts) -> str:
+def failed_condition(one: DecisionFacts) -> str:
     [condition] = [each for each in conditions.conditions(one) if each.is_marked]
     return condition.text
 
 
 @pytest.mark.parametrize("by", ClosedBy)
 def test_each_closing_has_a_condition_and_a_remedy(by: ClosedBy) -> None:
-    one, _ = explained(ce(5, closed="a sentence", closed_by=by))
-    assert failed(one) in conditions._OPEN.values()
+    one, _ = facts_of(ce(5, closed="a sentence", closed_by=by))
+    assert failed_condition(one) in conditions._OPEN.values()
     assert remedies.changes(one, NOW_SET)
 
 
 def test_a_closing_of_before_its_kind_was_kept_is_explained_by_its_sentence() -> None:
-    one, tick = explained(ce(5, closed="held by hand: new disks"))
+    one, tick = facts_of(ce(5, closed="held by hand: new disks"))
     assert sentences.because(one) == "held by hand: new disks"
-    assert marked(one, tick).key == "ce open"
+    assert marked_row(one, tick).key == "ce open"
     assert [each.why for each in conditions.conditions(one) if each.is_marked] == [
         "held by hand: new disks"
     ]
@@ -193,21 +193,21 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
         "a slot is free, and its queue has a place",
     ),
     "paused": (
-        (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE),),
+        (ce(5, pause=pause_of(32), last_sent_at=NOW - 3 * MINUTE),),
         {},
         "it is paused; next probe 12:05",
         "probe",
         "it is not paused",
     ),
     "paused, nothing needed": (
-        (ce(5, pause=paused(32)),),
+        (ce(5, pause=pause_of(32)),),
         {"vo": replace(VO, demand=0)},
         "it is paused; a probe is due as soon as pilots are needed",
         "probe",
         "it is not paused",
     ),
     "probed": (
-        (ce(5, pause=paused(60)),),
+        (ce(5, pause=pause_of(60)),),
         {},
         "a probe, for it is paused",
         "probe",
@@ -333,7 +333,7 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
         "the policy gives it pilots",
     ),
     "another policy, full": (
-        (ce(0, pause=paused(60)),),
+        (ce(0, pause=pause_of(60)),),
         {"policy": fill_all},
         "no slot is free there",
         "free",
@@ -348,39 +348,39 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
 def test_each_reason_has_its_sentence_and_marks_what_decided(
     ces: tuple[CEFacts, ...], others: dict[str, Any], sentence: str, row: str, condition: str | None
 ) -> None:
-    one, tick = explained(*ces, **others)
+    one, tick = facts_of(*ces, **others)
     assert sentences.because(one) == sentence
-    assert marked(one, tick).key == row
+    assert marked_row(one, tick).key == row
     if condition is None:
         assert one.decision.granted > 0
     else:
-        assert failed(one) == condition
+        assert failed_condition(one) == condition
 
 
 def test_the_headline_is_the_answer() -> None:
-    one, _ = explained(ce(5))
+    one, _ = facts_of(ce(5))
     answer = "bari got 5 pilots for lhcb at 12:00: it gets all that is free."
     assert sentences.headline(one, NOW, NOW_SET) == answer
-    none, _ = explained(ce(0))
+    none, _ = facts_of(ce(0))
     later = NOW + timedelta(days=2)
     assert sentences.got(none.decision, later) == "bari got no pilots for lhcb at 01 Mar 12:00"
 
 
 def test_who_comes_too_late_is_told_so() -> None:
-    one, tick = explained(ce(5))
+    one, tick = facts_of(ce(5))
     reason = f"{one.decision.reason}; only 2 of 5 were still free"
     late = replace(one, decision=replace(one.decision, granted=2, reason=reason))
     assert sentences.because(late) == "only 2 of 5 slots were still free"
-    assert marked(late, tick).key == "still free"
+    assert marked_row(late, tick).key == "still free"
     none = replace(late, decision=replace(late.decision, granted=0))
-    assert failed(none) == "the slots are still free when they are taken"
+    assert failed_condition(none) == "the slots are still free when they are taken"
 
 
 CHANGES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str]] = {
     "full": ((ce(0),), {}, "Raise the capacity, which is 1,000, or wait for pilots to end."),
     "demand": ((ce(5),), {"vo": replace(VO, demand=0)}, "Set the demand of lhcb: it is 0."),
     "paused": (
-        (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE),),
+        (ce(5, pause=pause_of(32), last_sent_at=NOW - 3 * MINUTE),),
         {},
         "Wait for the probe at 12:05: the pause ends when it does well.",
     ),
@@ -396,15 +396,15 @@ CHANGES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str]] = {
 def test_what_would_change_it_is_said(
     ces: tuple[CEFacts, ...], others: dict[str, Any], text: str
 ) -> None:
-    one, _ = explained(*ces, **others)
+    one, _ = facts_of(*ces, **others)
     assert remedies.changes(one, NOW_SET)[0].text == text
 
 
 def test_a_waiting_limit_that_decides_is_named() -> None:
-    one, _ = explained(ce(0, occupying=300, waiting=250))
-    limited = PlaceSettings(capacity=1000, waiting_limit=250)
-    assert "its waiting limit of 250 is reached" in sentences.headline(one, NOW, limited)
-    [change] = remedies.changes(one, limited)
+    one, _ = facts_of(ce(0, occupying=300, waiting=250))
+    settings = PlaceSettings(capacity=1000, waiting_limit=250)
+    assert "its waiting limit of 250 is reached" in sentences.headline(one, NOW, settings)
+    [change] = remedies.changes(one, settings)
     assert change.text == "Raise the waiting limit: it is 250, and 250 pilots wait."
     assert change.suppose == (("waiting_limit", "500"),)
 
@@ -418,19 +418,19 @@ AGAIN = {
         ce(5, closed="the CE is disabled", closed_by=ClosedBy.DISABLED),
         "when somebody changes that",
     ),
-    "paused": (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE), "by a probe at 12:05"),
+    "paused": (ce(5, pause=pause_of(32), last_sent_at=NOW - 3 * MINUTE), "by a probe at 12:05"),
     "full": (ce(0), "at each tick of the VO"),
 }
 
 
 @pytest.mark.parametrize(("place", "text"), AGAIN.values(), ids=AGAIN)
 def test_when_it_is_tried_again_is_said(place: CEFacts, text: str) -> None:
-    one, _ = explained(place)
+    one, _ = facts_of(place)
     assert remedies.again(one, NOW_SET) == text
 
 
 def test_who_holds_it_for_a_time_only_is_not_asked() -> None:
-    one, _ = explained(ce(5, closed="held by hand: disks", closed_by=ClosedBy.HELD))
+    one, _ = facts_of(ce(5, closed="held by hand: disks", closed_by=ClosedBy.HELD))
     until = replace(NOW_SET, held_until=NOW + timedelta(hours=2))
     assert remedies.again(one, until) == "at 01 Mar 14:00"
 
@@ -440,15 +440,15 @@ def test_who_holds_it_for_a_time_only_is_not_asked() -> None:
 def test_whatever_the_facts_one_row_and_one_condition_are_marked(
     policy: Policy, ces: list[CEFacts], vo: VOFacts, budget: int
 ) -> None:
-    decided = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
-    tick = stored(decided)
+    decisions = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
+    tick = facts_behind_all(decisions)
     for one in tick:
-        marked(one, tick)
+        marked_row(one, tick)
         assert sentences.because(one)
         assert remedies.again(one, NOW_SET)
         remedies.changes(one, NOW_SET)
         if one.decision.granted == 0:
-            failed(one)
+            failed_condition(one)
 
 
 def test_equal_ticks_are_one_row_and_the_chosen_one_is_marked() -> None:
@@ -460,16 +460,16 @@ def test_equal_ticks_are_one_row_and_the_chosen_one_is_marked() -> None:
         replace(full, at=NOW - MINUTE),
         replace(full, at=NOW),
     ]
-    drawn = hours.hour(ticks, NOW - 60 * MINUTE, NOW, NOW - MINUTE)
-    assert [(run.ticks, run.granted, run.is_chosen) for run in drawn.runs] == [
+    chart = hours.hour(ticks, NOW - 60 * MINUTE, NOW, NOW - MINUTE)
+    assert [(stretch.ticks, stretch.granted, stretch.is_chosen) for stretch in chart.runs] == [
         (2, 0, True),
         (2, 10, False),
     ]
-    assert [bar.is_chosen for bar in drawn.bars] == [False, False, True, False]
-    assert [bar.height for bar in drawn.bars] == [20.0, 20.0, 0.0, 0.0]
-    assert (drawn.before, drawn.after, drawn.most) == (NOW - 2 * MINUTE, NOW, 5)
+    assert [bar.is_chosen for bar in chart.bars] == [False, False, True, False]
+    assert [bar.height for bar in chart.bars] == [20.0, 20.0, 0.0, 0.0]
+    assert (chart.before, chart.after, chart.most) == (NOW - 2 * MINUTE, NOW, 5)
 
 
 def test_an_hour_without_ticks_is_drawn_empty() -> None:
-    drawn = hours.hour([], NOW - 60 * MINUTE, NOW, NOW)
-    assert (drawn.bars, drawn.runs, drawn.before, drawn.after) == ([], [], None, None)
+    chart = hours.hour([], NOW - 60 * MINUTE, NOW, NOW)
+    assert (chart.bars, chart.runs, chart.before, chart.after) == ([], [], None, None)

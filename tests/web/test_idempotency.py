@@ -1,4 +1,4 @@
-"""A request with a key is done once, however often it is sent."""
+"""A request with a key has its effect once, however often it is sent."""
 
 import threading
 from typing import Any
@@ -64,13 +64,13 @@ def test_a_key_belongs_to_its_token(client: Client) -> None:
 
 def test_what_was_refused_is_tried_again(client: Client) -> None:
     client("POST", "/api/ces/lyon/pause", json={"reason": "disks"})
-    refused = send(client, "k1")
+    first = send(client, "k1")
     client("POST", "/api/ces/lyon/resume", json={})
-    taken = send(client, "k1")
+    second = send(client, "k1")
 
-    problem_of(refused, 409, "in-use")
-    assert taken.status_code == 201
-    assert "Idempotency-Replayed" not in taken.headers
+    problem_of(first, 409, "in-use")
+    assert second.status_code == 201
+    assert "Idempotency-Replayed" not in second.headers
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "\x80"])
@@ -132,9 +132,9 @@ def test_of_two_at_the_same_moment_one_is_done(client: Client) -> None:
     before = client.site.numbers()
     for number in range(10):
         first, second = at_once(client, f"k{number}")
-        replayed = [one.headers.get("Idempotency-Replayed") for one in (first, second)]
+        headers = [one.headers.get("Idempotency-Replayed") for one in (first, second)]
 
         assert [first.status_code, second.status_code] == [201, 201], (first.text, second.text)
         assert first.json() == second.json()
-        assert sorted(replayed, key=str) == [None, "true"]
+        assert sorted(headers, key=str) == [None, "true"]
     assert len(client.site.numbers()) == len(before) + 30

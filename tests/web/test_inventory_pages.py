@@ -60,8 +60,8 @@ def test_a_program_gets_the_answer_of_the_api(console: Console) -> None:
 
 def test_a_program_gets_the_audit_as_from_the_api(console: Console) -> None:
     console.admin().post(LYON, do="disable", reason="new disks")
-    listed: Any = console.admin().json("/audit?of=lyon")
-    latest = listed["items"][0]
+    answer: Any = console.admin().json("/audit?of=lyon")
+    latest = answer["items"][0]
     assert latest["after"] == {"enabled": False, "reason": "new disks"}
     assert latest["door"] == "console"
     by_form: Any = console.admin().json("/audit?of=lyon&door=console")
@@ -126,9 +126,9 @@ def test_the_forms_of_a_ce_do_it_for_who_may(console: Console) -> None:
         assert reader.post(LYON, **values).status == 403
         assert of_lhcb.post(LYON, **values).status == 403
         assert operator.post(LYON, **values).status == (403 if does in OF_CES else 200)
-        done = admin.post(LYON, **values)
-        assert done.status == 200
-        assert "message=" in done.url
+        page = admin.post(LYON, **values)
+        assert page.status == 200
+        assert "message=" in page.url
 
 
 def test_the_forms_of_a_vo_do_it_for_who_may(console: Console) -> None:
@@ -162,17 +162,17 @@ def test_what_admins_do_nobody_else_does(console: Console) -> None:
     for path, values in OF_ADMINS:
         for person in others:
             assert person.post(path, **values).status == 403
-        done = console.admin().post(path, **values)
-        assert done.status == 200
-        assert "message=" in done.url
+        page = console.admin().post(path, **values)
+        assert page.status == 200
+        assert "message=" in page.url
 
 
 def test_a_form_from_elsewhere_is_refused(console: Console) -> None:
     admin = console.admin()
     for path in WITH_FORMS:
         for origin in (None, "https://elsewhere.example.org"):
-            refused = admin.post(path, origin, do="disable", task="reconcile", name="x")
-            assert refused.status == 403
+            page = admin.post(path, origin, do="disable", task="reconcile", name="x")
+            assert page.status == 403
     assert console.ce("lyon").enabled
     assert console.vo("lhcb").enabled
 
@@ -182,16 +182,16 @@ def test_a_form_from_elsewhere_is_refused(console: Console) -> None:
 
 def test_a_ce_is_held_and_resumed_with_a_reason_in_the_audit(console: Console) -> None:
     operator = console.person(Role.OPERATE, who="op1")
-    held = operator.post(LYON, do="hold", reason="new disks", until="2h")
-    assert "lyon is held until" in held.text
-    assert "new disks" in held.text
+    page = operator.post(LYON, do="hold", reason="new disks", until="2h")
+    assert "lyon is held until" in page.text
+    assert "new disks" in page.text
     assert console.ce("lyon").sending is Sending.HELD
     assert "1 gets no new pilots" in operator.get("/ces").text
     assert "lyon is normal" in operator.post(LYON, do="resume", reason="they run").text
-    resumed, was_held = console.recorded("lyon")[:2]
-    assert resumed.who == was_held.who == "op1 (person)"
-    assert "they run" in str(resumed.after)
-    assert "new disks" in str(was_held.after)
+    last_change, first_change = console.changes("lyon")[:2]
+    assert last_change.who == first_change.who == "op1 (person)"
+    assert "they run" in str(last_change.after)
+    assert "new disks" in str(first_change.after)
     assert "new disks" in operator.get("/audit?of=lyon&by=op1").text
 
 
@@ -255,13 +255,13 @@ def test_the_settings_of_a_vo_are_stored(console: Console) -> None:
     assert vo.demand == 91
     assert vo.source == {"kind": "http", "url": "https://demand.example.org/lhcb"}
     assert "its source, http, has not answered yet" in page.text
-    cleared = admin.post(LHCB, do="source", source="")
+    answer = admin.post(LHCB, do="source", source="")
     assert console.vo("lhcb").source is None
-    assert "lhcb could use 91 more pilots: set by hand." in cleared.text
+    assert "lhcb could use 91 more pilots: set by hand." in answer.text
 
 
 @pytest.mark.parametrize(
-    ("counts", "verb", "wanted"),
+    ("counts", "verb", "sentence"),
     [
         ("more", "could use", "7 more pilots"),
         ("total", "wants", "7 pilots in all"),
@@ -270,17 +270,17 @@ def test_the_settings_of_a_vo_are_stored(console: Console) -> None:
     ],
 )
 def test_what_is_wanted_is_said_as_its_source_counts_on_the_page_and_in_the_terminal(
-    console: Console, counts: str, verb: str, wanted: str
+    console: Console, counts: str, verb: str, sentence: str
 ) -> None:
     source = {"kind": "command", "command": ["echo", "7"], "counts": counts}
     vo_inventory.change_vo(console.world.runtime(), "lhcb", ChangedVO(source=source))
     ask_demand.ask_demand(console.world.runtime(by_hand=True), "lhcb")
     text = console.admin().get(LHCB).text
-    assert f"lhcb {verb} {wanted}: its source, command" in text
-    number, _, unit = wanted.partition(" ")
+    assert f"lhcb {verb} {sentence}: its source, command" in text
+    number, _, unit = sentence.partition(" ")
     assert f"{verb} {number} {unit}" in text
-    shown = answers.answer_of(console.world.runtime(), "lhcb")
-    assert shown.in_words == wanted
+    answer = answers.answer_of(console.world.runtime(), "lhcb")
+    assert answer.in_words == sentence
 
 
 # -- two people
@@ -288,9 +288,9 @@ def test_what_is_wanted_is_said_as_its_source_counts_on_the_page_and_in_the_term
 
 def test_the_second_of_two_people_sees_both_and_may_go_on(console: Console) -> None:
     one, other = console.admin("op1"), console.admin("op2")
-    read = one.get(LYON).version
-    other.post(LYON, do="slots", version=read, **{**SLOTS, "capacity": "2000"})
-    conflict = one.post(LYON, do="slots", version=read, **{**SLOTS, "waiting_limit": "3"})
+    version = one.get(LYON).version
+    other.post(LYON, do="slots", version=version, **{**SLOTS, "capacity": "2000"})
+    conflict = one.post(LYON, do="slots", version=version, **{**SLOTS, "waiting_limit": "3"})
     assert conflict.status == 412
     assert "op2 (person) changed lyon while you edited it." in conflict.text
     assert "Capacity 2000 10" in conflict.text
@@ -319,9 +319,9 @@ def test_what_one_left_as_it_was_is_not_stored_over_the_change_of_another(
 
 def test_a_button_meets_the_change_of_another(console: Console) -> None:
     one, other = console.person(Role.OPERATE), console.admin("op2")
-    for path, read in ((LYON, one.get(LYON).version), (LHCB, one.get(LHCB).version)):
+    for path, version in ((LYON, one.get(LYON).version), (LHCB, one.get(LHCB).version)):
         other.post(path, do="timeouts", wait_at_most="1h")
-        conflict = one.post(path, do="disable", version=read, reason="x")
+        conflict = one.post(path, do="disable", version=version, reason="x")
         assert conflict.status == 412
         assert "Enabled yes no" in conflict.text
         assert one.post(path, do="disable", version=conflict.version, reason="x").status == 200
@@ -362,14 +362,14 @@ WRONG_OF_CES: tuple[tuple[dict[str, str], str], ...] = (
 
 def test_a_wrong_value_is_one_line_at_the_form(console: Console) -> None:
     admin = console.admin()
-    for values, said in WRONG_OF_CES:
+    for values, words in WRONG_OF_CES:
         page = admin.post(LYON, **values)
         assert page.status in (404, 422), values
         assert page.html.count('class="wrong"') == 1, values
-        assert said in page.text
+        assert words in page.text
         for value in values.values():
-            typed = value.replace("<", "&lt;").replace('"', "&#34;")
-            assert not value.strip() or typed in page.html or values["do"] == "explode"
+            text = value.replace("<", "&lt;").replace('"', "&#34;")
+            assert not value.strip() or text in page.html or values["do"] == "explode"
 
 
 WRONG_OF_VOS: tuple[tuple[dict[str, str], str], ...] = (
@@ -383,11 +383,11 @@ WRONG_OF_VOS: tuple[tuple[dict[str, str], str], ...] = (
 
 def test_a_wrong_value_of_a_vo_is_one_line_too(console: Console) -> None:
     admin = console.admin()
-    for values, said in WRONG_OF_VOS:
+    for values, words in WRONG_OF_VOS:
         page = admin.post(LHCB, **values)
         assert page.status == 422, values
         assert page.html.count('class="wrong"') == 1, values
-        assert said in page.text
+        assert words in page.text
 
 
 WRONG: tuple[tuple[str, dict[str, str], int], ...] = (

@@ -1,4 +1,4 @@
-"""The server is killed while a client repeats one request: what it asks for is done once."""
+"""The server is killed while a client repeats one request: its effect happens once."""
 
 import random
 import signal
@@ -26,15 +26,15 @@ class Persistent:
         self._server, self._key = server, key
         self._headers = {**site.headers("operate"), "Idempotency-Key": key}
         self.cut_off = 0
-        """How often the request was sent and the connection broke before the answer."""
-        self.begun = threading.Event()
+        """The times that the connection broke between the request and its answer."""
+        self.start = threading.Event()
         self.answer: Any = None
 
     def run(self) -> None:
         while self.answer is None:
             try:
                 with httpx.Client() as client:
-                    self.begun.set()
+                    self.start.set()
                     answer = client.post(
                         f"{self._server.url}/api/ces/lyon/pilots",
                         json={"count": 3},
@@ -42,7 +42,7 @@ class Persistent:
                         timeout=60,
                     )
             except httpx.ConnectError:
-                time.sleep(0.01)  # it is not there just now
+                time.sleep(0.01)  # the server is down
             except httpx.TransportError:
                 self.cut_off += 1
             else:
@@ -74,16 +74,16 @@ def test_a_killed_server_does_a_repeated_request_once(
             one = Persistent(server, site, f"key {number}")
             thread = threading.Thread(target=one.run)
             thread.start()
-            one.begun.wait()
-            time.sleep(dice.uniform(0, length))  # anywhere within the request
+            one.start.wait()
+            time.sleep(dice.uniform(0, length))  # at any moment of the request
             server.end(signal.SIGKILL)
             server.start()
             wait_for(thread)
             hits += one.cut_off
-            made = set(site.numbers()) - before
+            new_numbers = set(site.numbers()) - before
 
             assert one.answer["count"] == 3
-            assert sorted(one.answer["pilots"]) == sorted(made)
-            assert len(made) == 3
+            assert sorted(one.answer["pilots"]) == sorted(new_numbers)
+            assert len(new_numbers) == 3
     record_property("summary", f"{hits} of {ROUNDS} kills hit a request in flight")
     assert hits > 0

@@ -1,4 +1,4 @@
-"""500 CEs and 20 VOs: every page stays small, and costs as many statements as for a few."""
+"""500 CEs and 20 VOs: every page stays small, and costs no more statements than with a few."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ MOST = 300_000
 """Bytes of a page."""
 
 FEW, MANY = 65, 500
-"""CEs; both are so many that the normal ones are folded."""
+"""Numbers of CEs; with both, the normal ones are folded."""
 
 PAGES = (
     "/",
@@ -46,7 +46,7 @@ PAGES = (
 
 
 class Visitor:
-    """An admin, who is shown most, and what a page costs."""
+    """An admin, who sees the most, and the cost of each page."""
 
     def __init__(self, world: World) -> None:
         self._client = signed_in(world.runtime(), Role.ADMIN)
@@ -64,16 +64,16 @@ class Visitor:
         """Count the statements of each page."""
         counts = {}
         for path in PAGES:
-            self.html(path)  # its use of the session is noted
-            with statements(self._engine) as sent:
+            self.html(path)  # the first use of the session is recorded
+            with statements(self._engine) as log:
                 self.html(path)
-            counts[path] = len(sent)
+            counts[path] = len(log)
         return counts
 
 
 @pytest.fixture(scope="module")
 def pattern(sqlite_template: Sqlite, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The site, which each test gets a copy of: to make it takes longer than to visit it."""
+    """The site that each test gets a copy of: making it takes longer than a visit."""
     folder = tmp_path_factory.mktemp("large")
     with sqlite_template.file(folder / "large.sqlite") as database:
         world = World(database, folder / "home")
@@ -101,16 +101,16 @@ def test_the_normal_ces_are_one_row_that_opens(visitor: Visitor) -> None:
     states = [row.find("td")[0].text.split(" ")[0] for row in rows]
     order = ["not", "paused", "held", "draining", "normal"]
     assert states == sorted(states, key=order.index)
-    [folded] = page.one(id="ces").find("tr", class_="sums")
+    [sums] = page.one(id="ces").find("tr", class_="sums")
     count = len(rows) - 1
-    assert folded.one("th").text == f"{MANY - count} normal CEs"
+    assert sums.one("th").text == f"{MANY - count} normal CEs"
 
-    opened, names = folded.one("a").attributes["href"], []
-    while opened:
-        page = visitor.page(opened)
+    link, names = sums.one("a").attributes["href"], []
+    while link:
+        page = visitor.page(link)
         names += [row.one("th").text for row in page.one(id="ces").one("tbody").find("tr")]
         following = page.find("a", rel="next")
-        opened = following[0].attributes["href"] if following else ""
+        link = following[0].attributes["href"] if following else ""
     assert len(names) == len(set(names)) == MANY - count
     assert names == sorted(names)
 
@@ -142,9 +142,9 @@ def test_the_grid_folds_those_without_pilots_and_says_what_is_left(visitor: Visi
     assert heads == [f"vo{number:02}" for number in range(20)]
     rows = table.one("tbody").find("tr")
     names = [row.one("th").text for row in rows]
-    folded = [row for row in rows if row.find("details")]
+    folds = [row for row in rows if row.find("details")]
     assert len(rows) <= 60
-    assert any("held" in row.find("td")[0].text for row in folded)
+    assert any("held" in row.find("td")[0].text for row in folds)
     assert sum(len(row.one("th").find("a")) for row in rows) + int(names[-1].split(" ")[0]) == MANY
     for place, total in enumerate(table.one("tfoot").find("td")):
         cells = [row.find("td")[place].text.replace(",", "") for row in rows]

@@ -1,4 +1,4 @@
-"""The first page counts as running and as free only what is so."""
+"""The first page counts as running and as free only what really is."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -20,14 +20,14 @@ def world(database: Database, tmp_path: Path) -> World:
 
 
 def fail(world: World, ce: str, *, is_refused: bool = False) -> None:
-    failed = FailedCall(error="squeue: timed out", at=world.now(), answered=is_refused)
+    failure = FailedCall(error="squeue: timed out", at=world.now(), answered=is_refused)
     with world.database.uow() as tx:
-        health.call_failed(tx, ce, failed, lambda _: world.now() + timedelta(seconds=15))
+        health.call_failed(tx, ce, failure, lambda _: world.now() + timedelta(seconds=15))
 
 
-def busy(world: World, name: str, running: int) -> None:
+def busy(world: World, name: str, number: int) -> None:
     ce = world.ce(a_ce().named(name).with_capacity(10))
-    world.make(a_pilot().on(ce).running(), running)
+    world.make(a_pilot().on(ce).running(), number)
 
 
 def headline(world: World) -> str:
@@ -35,8 +35,8 @@ def headline(world: World) -> str:
 
 
 def free(page: Element) -> str:
-    [shown] = [one for one in page.one(id="totals").find("div") if one.text.startswith("free")]
-    return shown.one("dd").text
+    [part] = [one for one in page.one(id="totals").find("div") if one.text.startswith("free")]
+    return part.one("dd").text
 
 
 def test_pilots_at_a_ce_that_does_not_answer_are_said_apart(world: World) -> None:
@@ -81,9 +81,9 @@ def test_a_ce_in_maintenance_gets_none(world: World) -> None:
     page = Console(world).get("/")
     assert page.one("h1").text.endswith("1 of 2 CEs gets no new pilots.")
     assert free(page) == "6 of 20; 6 more at CEs that get none"
-    stopped = page.one(id="stopped").text
-    assert "in maintenance" in stopped
-    assert "new disks" in stopped
-    assert "lyon" not in stopped
+    text = page.one(id="stopped").text
+    assert "in maintenance" in text
+    assert "new disks" in text
+    assert "lyon" not in text
     world.wait(hours=3)
     assert free(Console(world).get("/")) == "12 of 20"

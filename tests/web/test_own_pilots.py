@@ -1,4 +1,4 @@
-"""The requests of the pilot system that Pilotage grew from: submit, summary, and no access."""
+"""The requests of the pilot system before Pilotage: submit, summary, and no access."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ def test_a_pilot_is_submitted_and_counted(client: Client) -> None:
     before = client.get("/api/my_pilots/summary").get(Status.RESERVED, 0)
     answer = client("POST", "/api/my_pilots/submit/lyon", "operate")
     assert answer.status_code == 200
-    shown = client.get(f"/api/pilots/{answer.json()}")
-    assert (shown["ce"], shown["vo"], shown["status"]) == ("lyon", "default", "reserved")
+    pilot = client.get(f"/api/pilots/{answer.json()}")
+    assert (pilot["ce"], pilot["vo"], pilot["status"]) == ("lyon", "default", "reserved")
     assert client.get("/api/my_pilots/summary")[Status.RESERVED] == before + 1
 
 

@@ -1,4 +1,4 @@
-"""Pilots that speak for themselves: real ones on a local CE, with a real server between."""
+"""Pilots that report about themselves: real ones on a local CE, with a real server."""
 
 import os
 import re
@@ -15,12 +15,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.acceptance.processes import ROOT, Processes
+from tests.acceptance.processes import ROOT
 from tests.backends.local_world import World as LocalWorld
 from tests.factories import a_ce, a_pilot
-from tests.guardian import free_port
 from tests.patience import until
 from tests.services.world import World
+from tests.web.server import serving
 from worker.db import mover
 from worker.db import payloads as stored
 from worker.db.database import Database
@@ -54,7 +54,7 @@ say '{"state": "ending", "reason": "no more work"}'
 
 @dataclass
 class Server:
-    """A server, and the pilots that may speak to it."""
+    """A server, and the pilots that may report to it."""
 
     world: World
     url: str
@@ -76,56 +76,35 @@ class Server:
     def token(self, role: Role = Role.ADMIN) -> str:
         return tokens.create(self.runtime, uuid4().hex, role).secret
 
-    def running(self, number: int = 1) -> list[Pilot]:
+    def make_running(self, number: int = 1) -> list[Pilot]:
         ce = self.world.ce(a_ce().with_capacity(50))
         return self.world.make(a_pilot().on(ce).running(), number)
 
 
 @contextmanager
-def serving(database: Database, folder: Path) -> Iterator[Server]:
-    """Run a server on a database."""
+def serving_pilots(database: Database, folder: Path) -> Iterator[Server]:
+    """Run a server on a database, with a key for the secrets of pilots."""
     world = World(database, folder / "home")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
     key_file = folder / "pilot_key"
     key_file.write_text(f"{KEY}\n")
-    processes = Processes(folder)
-    settings = {
-        "PILOTAGE_DATABASE_URL": database.engine.url.render_as_string(hide_password=False),
-        "PILOTAGE_HOME": str(folder / "home"),
-        "PILOTAGE_WEB_PORT": str(port),
-        "PILOTAGE_PILOT_KEY_FILE": str(key_file),
-    }
-    process = processes.start("web", [sys.executable, "-m", "pilotage", "web"], settings)
-    try:
-        until(lambda: process.poll() is not None or _is_alive(url), "the server", pause=0.1)
-        assert process.poll() is None, processes.said("web")
-        yield Server(world, url, folder)
-    finally:
-        processes.end()
+    with serving(database, world.home, PILOTAGE_PILOT_KEY_FILE=str(key_file)) as process:
+        yield Server(world, process.url, folder)
 
 
 @pytest.fixture
 def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with serving(database, tmp_path) as made:
-        yield made
+    with serving_pilots(database, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
 def sqlite_server(sqlite_database: Database, tmp_path: Path) -> Iterator[Server]:
-    with serving(sqlite_database, tmp_path) as made:
-        yield made
-
-
-def _is_alive(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False
+    with serving_pilots(sqlite_database, tmp_path) as server:
+        yield server
 
 
 def test_a_pilot_says_what_it_does(server: Server) -> None:
-    [one] = server.running()
+    [one] = server.make_running()
     answer = server.send(KEYS.secret_of(one.stamp), state="busy", payloads=2)
 
     assert (answer.status_code, answer.json()) == (200, {"stop": False})
@@ -138,26 +117,26 @@ def test_a_pilot_says_what_it_does(server: Server) -> None:
 
 
 def test_who_holds_its_secret_may_know_whose_a_pilot_is_and_no_more(server: Server) -> None:
-    [one] = server.running()
+    [one] = server.make_running()
 
-    def shown(secret: str) -> httpx.Response:
+    def answer_to(secret: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {secret}"}
         return httpx.get(f"{server.url}/api/pilots/me", headers=headers, timeout=60)
 
     secret = KEYS.secret_of(one.stamp)
-    assert shown(secret).json() == {"vo": "default", "stop": False}
+    assert answer_to(secret).json() == {"vo": "default", "stop": False}
     assert server.report(one) is None
     pilots.cancel(server.runtime, [str(one.id)])
-    assert shown(secret).json() == {"vo": "default", "stop": True}
+    assert answer_to(secret).json() == {"vo": "default", "stop": True}
     server.world.change(
         lambda tx: mover.move(tx, [Move(pilot_id=one.id, to=Status.DONE)], datetime.now(UTC))
     )
-    assert shown(secret).status_code == 401
-    assert shown(server.token()).status_code == 403
+    assert answer_to(secret).status_code == 401
+    assert answer_to(server.token()).status_code == 403
 
 
 def test_a_wrong_an_old_or_a_foreign_secret_changes_nothing(server: Server) -> None:
-    one, other = server.running(2)
+    one, other = server.make_running(2)
     good = KEYS.secret_of(one.stamp)
     wrong = {
         "of an old key": PilotKeys((OLD,)).secret_of(one.stamp),
@@ -177,7 +156,7 @@ def test_a_wrong_an_old_or_a_foreign_secret_changes_nothing(server: Server) -> N
 
 
 def test_a_secret_is_void_when_its_pilot_has_ended(server: Server) -> None:
-    [one] = server.running()
+    [one] = server.make_running()
     secret = KEYS.secret_of(one.stamp)
     assert server.send(secret, state="busy").status_code == 200
     before = server.report(one)
@@ -202,7 +181,7 @@ OTHERS = (
 
 
 def test_it_opens_no_other_request(sqlite_server: Server) -> None:
-    for (method, path), pilot in zip(OTHERS, sqlite_server.running(len(OTHERS)), strict=True):
+    for (method, path), pilot in zip(OTHERS, sqlite_server.make_running(len(OTHERS)), strict=True):
         headers = {"Authorization": f"Bearer {KEYS.secret_of(pilot.stamp)}"}
         answer = httpx.request(method, f"{sqlite_server.url}{path}", headers=headers)
         assert answer.status_code == 403
@@ -222,13 +201,13 @@ REFUSED: tuple[dict[str, Any], ...] = (
 
 
 def test_whatever_else_it_says_is_refused(sqlite_server: Server) -> None:
-    for body, pilot in zip(REFUSED, sqlite_server.running(len(REFUSED)), strict=True):
+    for body, pilot in zip(REFUSED, sqlite_server.make_running(len(REFUSED)), strict=True):
         assert sqlite_server.send(KEYS.secret_of(pilot.stamp), **body).status_code == 422
         assert sqlite_server.report(pilot) is None
 
 
 def test_a_pilot_that_says_too_much_slows_down_itself_alone(server: Server) -> None:
-    loud, quiet = server.running(2)
+    loud, quiet = server.make_running(2)
     statuses = [
         server.send(KEYS.secret_of(loud.stamp), state="busy").status_code for _ in range(60)
     ]
@@ -242,7 +221,7 @@ def test_a_pilot_that_says_too_much_slows_down_itself_alone(server: Server) -> N
     assert statuses.count(429) > 30
     assert guesses[0] == 401
     assert guesses[-1] == 429
-    # From the same address, as behind one gateway of a site.
+    # The two have the same address, as behind one gateway of a site.
     assert server.send(KEYS.secret_of(quiet.stamp), state="idle").status_code == 200
     token = {"Authorization": f"Bearer {server.token()}"}
     assert httpx.get(f"{server.url}/api/status", headers=token).status_code == 200
@@ -255,7 +234,7 @@ def examples() -> dict[str, str]:
 
 @dataclass
 class LocalPilots:
-    """A local CE whose pilots speak to the server, and the tasks of workers, by hand."""
+    """A local CE whose pilots report to the server; the tasks of workers are run by hand."""
 
     server: Server
     ce: CE
@@ -265,17 +244,17 @@ class LocalPilots:
         values = {"script": script, "reports": True, "useful_after": 3600, **payload}
         world.change(lambda tx: stored.put(tx, DEFAULT_VO, values))
         [number] = world.reserve(self.ce, 1)
-        done = dispatch.dispatch(self.server.runtime, self.ce.name)
-        assert (done.counts["submitted"], done.lines) == (1, ())
+        result = dispatch.dispatch(self.server.runtime, self.ce.name)
+        assert (result.counts["submitted"], result.lines) == (1, ())
         return world.pilot(number)
 
     def until_ended(self, pilot: Pilot) -> Pilot:
-        def ended() -> Pilot | None:
+        def end() -> Pilot | None:
             check_pilots.check_pilots(self.server.runtime, self.ce.name)
             now = self.server.world.pilot(pilot.id)
             return now if now.status in FINAL else None
 
-        return until(ended, "the end of the pilot", pause=0.2)
+        return until(end, "the end of the pilot", pause=0.2)
 
 
 @pytest.fixture
@@ -303,8 +282,8 @@ def test_a_real_pilot_says_idle_and_was_empty_and_nobody_sees_its_secret(
 ) -> None:
     server, go = local.server, local.server.folder / "go"
     pilot = local.send(SLEEPS.replace("@{go}", str(go)))
-    said = until(lambda: server.report(pilot), "the first report", pause=0.05)
-    assert (said.state, said.payloads, said.idle_since) == (PilotState.IDLE, 0, said.at)
+    report = until(lambda: server.report(pilot), "the first report", pause=0.05)
+    assert (report.state, report.payloads, report.idle_since) == (PilotState.IDLE, 0, report.at)
 
     [path] = (server.world.home / "local").rglob(".pilotage-secret")
     secret = path.read_text().strip()
@@ -315,8 +294,8 @@ def test_a_real_pilot_says_idle_and_was_empty_and_nobody_sees_its_secret(
     assert kept_with(secret, server.world.home) == [path]
 
     go.touch()
-    ended = local.until_ended(pilot)
-    assert (ended.status, ended.use) == (Status.DONE, Use.EMPTY)
+    pilot_at_end = local.until_ended(pilot)
+    assert (pilot_at_end.status, pilot_at_end.use) == (Status.DONE, Use.EMPTY)
     last = server.report(pilot)
     assert last is not None
     assert (last.state, last.reason) == (PilotState.ENDING, "no more work")
@@ -325,7 +304,7 @@ def test_a_real_pilot_says_idle_and_was_empty_and_nobody_sees_its_secret(
 
 
 def places_with(secret: str) -> list[str]:
-    """Return where the lists of processes show a secret."""
+    """Return the places where the lists of processes show a secret."""
     places = []
     for process in Path("/proc").iterdir():
         for name in ("cmdline", "environ") if process.name.isdigit() else ():

@@ -1,4 +1,4 @@
-"""The pages of pilots: which ones, what became of one, and what is done to many."""
+"""The pages of pilots: the list, one pilot, and actions on many."""
 
 import re
 from typing import Any
@@ -25,11 +25,11 @@ def message(location: str) -> str:
     return parse_qs(urlsplit(location).query)["message"][0]
 
 
-def ids(made: list[Pilot]) -> list[int]:
-    return sorted((pilot.id for pilot in made), reverse=True)
+def ids(pilots: list[Pilot]) -> list[int]:
+    return sorted((pilot.id for pilot in pilots), reverse=True)
 
 
-def ended(world: World, **more: Any) -> int:
+def failed_pilot(world: World, **more: Any) -> int:
     """Make a pilot that ran for a while and failed."""
     ce = more.pop("ce", None) or world.ce()
     [pilot] = world.make(a_pilot().on(ce).running())
@@ -42,7 +42,7 @@ def ended(world: World, **more: Any) -> int:
 def test_the_headline_counts_what_is_active(console: Console, browser: Browser) -> None:
     world = console.world
     lyon = world.ce(a_ce().named("lyon").with_capacity(50).with_waiting_limit(50))
-    running = world.make(a_pilot().on(lyon).running(), 3)
+    pilots = world.make(a_pilot().on(lyon).running(), 3)
     world.make(a_pilot().on(lyon).submitted(), 2)
     world.make(a_pilot().on(lyon).done(), 30)
     world.make(a_pilot().running())
@@ -55,19 +55,19 @@ def test_the_headline_counts_what_is_active(console: Console, browser: Browser) 
     )
     assert browser.get("/pilots").headline == ("36 pilots: 4 run, 2 wait and 30 have ended.")
     answer = browser.get("/pilots", ce="lyon", status="running")
-    assert answer.rows == ids(running)
+    assert answer.rows == ids(pilots)
     assert "pilotage pilot list --ce lyon --status running --descending" in answer.text
     assert "Cancel all 3 that match" in answer.text
 
 
 def test_every_filter_of_the_api_narrows(console: Console, browser: Browser) -> None:
     world = console.world
-    tagged = world.ce(a_ce().named("siteA/cream").tagged("gpu"))
+    ce_with_tag = world.ce(a_ce().named("siteA/cream").tagged("gpu"))
     lhcb = world.vo(a_vo().named("lhcb"))
-    old = world.make(a_pilot().on(tagged).for_vo(lhcb).with_handle("771_5").running())
+    old = world.make(a_pilot().on(ce_with_tag).for_vo(lhcb).with_handle("771_5").running())
     world.wait(hours=3)
-    world.make(a_pilot().on(tagged).running())
-    failed = world.make(a_pilot().failed(Cause.NODE))
+    world.make(a_pilot().on(ce_with_tag).running())
+    with_node = world.make(a_pilot().failed(Cause.NODE))
 
     for query in (
         {"older_than": "2h"},
@@ -78,7 +78,7 @@ def test_every_filter_of_the_api_narrows(console: Console, browser: Browser) -> 
         {"tag": "gpu", "vo": "lhcb", "ce": "siteA/cream"},
     ):
         assert browser.get("/pilots", **query).rows == ids(old), query
-    assert browser.get("/pilots", cause="node").rows == ids(failed)
+    assert browser.get("/pilots", cause="node").rows == ids(with_node)
     assert browser.get("/pilots", use="short").headline == "No pilot matches."
     assert browser.get("/pilots", status=["failed", "running"], sort="id").rows[0] == old[0].id
     assert "/ces/siteA%2Fcream" in browser.get("/pilots", vo="lhcb").links()
@@ -107,20 +107,20 @@ def test_a_wrong_value_is_a_line_at_the_form(
 
 
 def test_pages_go_by_key(console: Console, browser: Browser) -> None:
-    made = ids(console.world.make(a_pilot().running(), 60))
-    seen: list[int] = []
+    numbers = ids(console.world.make(a_pilot().running(), 60))
+    rows: list[int] = []
     path: str | None = "/pilots?status=running"
     while path:
         answer = browser.get(path)
-        seen += answer.rows
+        rows += answer.rows
         path = next((link for link in answer.links() if "after=" in link), None)
-    assert seen == made
+    assert rows == numbers
 
 
 def test_heads_sort_and_say_how_it_is_sorted(console: Console, browser: Browser) -> None:
-    made = ids(console.world.make(a_pilot().running(), 2))
+    numbers = ids(console.world.make(a_pilot().running(), 2))
     answer = browser.get("/pilots", sort="id", descending="false")
-    assert answer.rows == made[::-1]
+    assert answer.rows == numbers[::-1]
     assert answer.text.count('aria-sort="ascending"') == 1
     assert "/pilots?sort=id&descending=true" in answer.links()
     only_ended = browser.get("/pilots", status="done")
@@ -191,8 +191,8 @@ def test_another_vo_is_not_operated_for(console: Console) -> None:
         assert "You operate for VO lhcb alone" in page.text
         assert browser.post("/pilots/cancel", status="running", shown="2").status == 403
         assert browser.post("/pilots/cancel-named", id=str(other.id)).status == 403
-        refused = browser.post("/pilots/submit", ce=ce.name, vo="default", count="1", key="k")
-        assert refused.status == 403
+        answer = browser.post("/pilots/submit", ce=ce.name, vo="default", count="1", key="k")
+        assert answer.status == 403
         assert browser.post("/pilots/cancel", vo="lhcb", shown="1").status == 303
     assert world.pilot(own.id).cancel_requested_at is not None
     assert world.pilot(other.id).cancel_requested_at is None
@@ -221,14 +221,14 @@ def test_it_is_asked_before_a_set_is_cancelled(console: Console, browser: Browse
     assert ">Keep them<" in page.text
     assert page.field("shown") == "5"
 
-    done = browser.post("/pilots/cancel", ce="lyon", shown="5")
-    assert done.status == 303
-    assert urlsplit(done.location).path == "/pilots"
-    assert message(done.location) == (
+    answer = browser.post("/pilots/cancel", ce="lyon", shown="5")
+    assert answer.status == 303
+    assert urlsplit(answer.location).path == "/pilots"
+    assert message(answer.location) == (
         "3 pilots ended that no CE was sent. "
         "The end of 2 pilots was asked for: the next check of each CE ends them."
     )
-    assert message(done.location) in browser.get(done.location).text
+    assert message(answer.location) in browser.get(answer.location).text
 
 
 def test_a_set_that_has_grown_is_asked_about_again(console: Console, browser: Browser) -> None:
@@ -256,35 +256,35 @@ def test_1200_pilots_are_cancelled_in_batches(console: Console, browser: Browser
     assert browser.post("/pilots/cancel", ce="big", shown="1200").status == 409
     assert browser.post("/pilots/cancel", ce="big", shown="1200", typed="12").status == 409
     assert not browser.get("/pilots", ce="big").text.count("its end was asked for")
-    with statements(world.database.engine) as sent:
-        done = browser.post("/pilots/cancel", ce="big", shown="1200", typed="1,200")
-    assert done.status == 200
-    assert done.headline == "Cancelling 1,200 pilots at big."
-    lines = re.findall(r"<li>(\d.*)</li>", done.text)
+    with statements(world.database.engine) as log:
+        answer = browser.post("/pilots/cancel", ce="big", shown="1200", typed="1,200")
+    assert answer.status == 200
+    assert answer.headline == "Cancelling 1,200 pilots at big."
+    lines = re.findall(r"<li>(\d.*)</li>", answer.text)
     assert lines == ["1,000 of 1,200", "1,200 of 1,200"]
-    assert "All is done. The end of 1,200 pilots was asked for" in done.text
+    assert "All is done. The end of 1,200 pilots was asked for" in answer.text
     with world.database.uow() as tx:
-        left = pilot_reads.find(tx, asked=PageRequest(limit=2000)).items
-    assert sum(one.cancel_requested_at is not None for one in left) == 1200
+        items = pilot_reads.find(tx, asked=PageRequest(limit=2000)).items
+    assert sum(one.cancel_requested_at is not None for one in items) == 1200
     few = world.ce(a_ce().named("few"))
     world.make(a_pilot().on(few).running(), 2)
     with statements(world.database.engine) as of_few:
         browser.post("/pilots/cancel", ce="few", shown="2")
-    assert 0 < len(sent) - len(of_few) <= len(of_few)
+    assert 0 < len(log) - len(of_few) <= len(of_few)
 
 
 def test_pilots_that_were_selected_are_cancelled(console: Console, browser: Browser) -> None:
     world = console.world
     ce = world.ce()
-    sent = world.sent(ce, 2)
+    numbers = world.sent(ce, 2)
     world.wait(70)
     world.check(ce)
-    page = browser.get("/pilots/cancel", id=[str(one) for one in sent], named="1", ce=ce.name)
+    page = browser.get("/pilots/cancel", id=[str(one) for one in numbers], named="1", ce=ce.name)
     assert page.headline == "Cancel 2 pilots?"
     assert ">Cancel 2 pilots<" in page.text
-    assert world.pilot(sent[0]).cancel_requested_at is None
-    done = browser.post("/pilots/cancel-named", id=[str(one) for one in sent], ce=ce.name)
-    assert message(done.location) == (
+    assert world.pilot(numbers[0]).cancel_requested_at is None
+    answer = browser.post("/pilots/cancel-named", id=[str(one) for one in numbers], ce=ce.name)
+    assert message(answer.location) == (
         "The CE accepted the end of 2 pilots; a later check confirms it."
     )
     none = browser.get("/pilots/cancel", named="1", ce=ce.name)
@@ -314,12 +314,12 @@ def test_a_double_click_holds_one_set_of_slots(console: Console, browser: Browse
 def test_a_pilot_that_failed_says_whether_others_did(console: Console, browser: Browser) -> None:
     world = console.world
     lyon = world.ce(a_ce().named("lyon").with_capacity(20))
-    others = [ended(world, ce=lyon, node="wn-114") for _ in range(4)]
+    others = [failed_pilot(world, ce=lyon, node="wn-114") for _ in range(4)]
     page = browser.get(f"/pilots/{others[0]}")
     assert page.headline == f"Pilot {others[0]} failed after 3 s on wn-114: exit code 127."
     assert "3 others failed there for this cause in the last hour." in page.text
     assert "it may be the node" in page.text
-    alone = ended(world, node="wn-2")
+    alone = failed_pilot(world, node="wn-2")
     assert "No other pilot failed at" in browser.get(f"/pilots/{alone}").text
 
 
@@ -328,8 +328,8 @@ def test_a_pilot_is_found_by_any_of_its_names(console: Console, browser: Browser
     [pilot] = world.make(a_pilot().with_handle("grid/7").running())
     for which in (pilot.id, pilot.stamp, pilot.stamp[:12], "grid%2F7"):
         assert f"Pilot {pilot.id} has run" in browser.get(f"/pilots/{which}").headline
-    gone = browser.get("/pilots/999999")
-    assert (gone.status, gone.headline) == (404, "There is no such pilot.")
+    answer = browser.get("/pilots/999999")
+    assert (answer.status, answer.headline) == (404, "There is no such pilot.")
 
 
 def test_the_ce_is_called_for_the_output_only_when_asked(console: Console) -> None:
@@ -338,10 +338,10 @@ def test_the_ce_is_called_for_the_output_only_when_asked(console: Console) -> No
     [pilot] = world.sent(ce, 1)
     world.wait(700)
     world.check(ce)
-    broken = NoOutput(Unavailable("no route"))
-    with console.seen_by(runtime=world.with_driver(broken)) as browser:
+    driver = NoOutput(Unavailable("no route"))
+    with console.seen_by(runtime=world.with_driver(driver)) as browser:
         browser.get(f"/pilots/{pilot}")
-        assert broken.calls == []
+        assert driver.calls == []
     with console.seen_by() as browser:
         page = browser.get(f"/pilots/{pilot}", output=1)
     assert "pilot ends" in page.inner("pre")
@@ -356,7 +356,7 @@ def test_an_output_that_cannot_be_fetched_is_one_line(console: Console, browser:
 
 
 class NoOutput(Broken):
-    """A CE that is not to be called."""
+    """A CE that nobody may call."""
 
 
 # -- going

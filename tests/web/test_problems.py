@@ -1,4 +1,4 @@
-"""Every error is a problem document, and says nothing that it should not."""
+"""Every error is a problem document, and shows nothing secret."""
 
 import json
 import re
@@ -23,7 +23,7 @@ OURS = {
     "ServerUnavailable",
     "ServerUnreadable",
 }
-"""What no request can end with: it is the status of a mistake."""
+"""The status of an error of ours, with which no request may end."""
 
 
 def test_every_kind_of_error_has_a_status_of_its_own_or_of_its_family() -> None:
@@ -139,14 +139,14 @@ def test_what_takes_one_value_is_not_given_two(sqlite_client: Client) -> None:
 def test_who_has_to_wait_is_told_for_how_long(sqlite_client: Client) -> None:
     stranger = sqlite_client.at("10.3.3.3")
     for _ in range(11):
-        refused = stranger.get("/api/me", headers={"Authorization": "Bearer x"})
-    assert refused.status_code == 429
-    assert f"try again in {refused.headers['Retry-After']} s" in refused.json()["detail"]
+        answer = stranger.get("/api/me", headers={"Authorization": "Bearer x"})
+    assert answer.status_code == 429
+    assert f"try again in {answer.headers['Retry-After']} s" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("token", ["expired", "revoked"])
 def test_what_was_a_token_once_is_no_guess(sqlite_client: Client, token: str) -> None:
-    """The open page of somebody whose session is over goes on asking, from an address of many."""
+    """An open page goes on asking after its session is over; others may share its address."""
     for _ in range(30):
         problem_of(sqlite_client("GET", "/api/me", token), 401)
     assert sqlite_client.get("/api/me", "read")["role"] == "read"

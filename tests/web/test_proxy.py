@@ -1,4 +1,4 @@
-"""Behind a reverse proxy: with the prefix in the path or without it, and a slash in a name."""
+"""A reverse proxy: it keeps the prefix of the path or removes it, and names have a slash."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ def test_a_prefix_may_be_there_or_be_taken_away(behind: Client, prefix: str) -> 
         assert behind("GET", f"{prefix}{path}").status_code == 200, path
     problem_of(behind("GET", f"{prefix}/api/status", None), 401)
     problem_of(behind("GET", f"{prefix}/api/nothing"), 404)
-    refused = problem_of(behind("GET", f"{prefix}/api/ces/nowhere"), 404)
+    problem = problem_of(behind("GET", f"{prefix}/api/ces/nowhere"), 404)
 
-    assert refused["type"] == "/pilotage/api/problems/unknown-ce"
-    assert behind.get(refused["type"])["type"] == refused["type"]
+    assert problem["type"] == "/pilotage/api/problems/unknown-ce"
+    assert behind.get(problem["type"])["type"] == problem["type"]
     document = behind.get(f"{prefix}/api/openapi.json")
     assert document["servers"] == [{"url": "/pilotage"}]
 
@@ -64,9 +64,9 @@ def test_a_name_with_a_slash_stands_in_every_path(
         operation.method, path.replace(f"/{word}", f"/{SLASHED.replace('/', slash)}"), **body
     )
 
-    expected = {"ces_resume": 422, "ces_remove_ce": 409, "ces_remove_maintenance": 404}
-    if name in expected:
-        assert SLASHED in problem_of(answer, expected[name])["detail"]
+    statuses = {"ces_resume": 422, "ces_remove_ce": 409, "ces_remove_maintenance": 404}
+    if name in statuses:
+        assert SLASHED in problem_of(answer, statuses[name])["detail"]
     else:
         assert answer.is_success, answer.text
 

@@ -1,4 +1,4 @@
-"""The page that adds up what pilots did: the numbers of `report --by`, few enough to read."""
+"""The page that sums up what pilots did: the numbers of `report --by`, few enough to read."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ def world(database: Database, tmp_path: Path) -> World:
 
 
 def fill(world: World, *, ces: int = 2) -> None:
-    """Let pilots of two VOs end at some CEs, in every way."""
+    """Let pilots of two VOs end in every way at some CEs."""
     with world.database.uow() as tx:
         owners = [a_vo().named(name).create(tx) for name in ("cms", "lhcb")]
         for number in range(ces):
@@ -47,14 +47,14 @@ def fill(world: World, *, ces: int = 2) -> None:
 
 
 def fill_widely(world: World, *, ces: int, vos: int) -> None:
-    """Let pilots of every VO fail by every cause at every CE, without a row of each pilot."""
+    """Let pilots of every VO fail by every cause at every CE, without rows of pilots."""
     with world.database.uow() as tx:
         owners = [a_vo().named(f"vo{number:02}.example.org").create(tx) for number in range(vos)]
         places = [a_ce().named(f"ce{n:03}.grid.example.org").create(tx) for n in range(ces)]
-        failed = {"at": NOW, "was": Status.RUNNING, "became": Status.FAILED, "pilots": 123_456}
-        failed |= {"starts": 123_456, "seconds_to_start": 7e6, "seconds_run": 4e9}
+        values = {"at": NOW, "was": Status.RUNNING, "became": Status.FAILED, "pilots": 123_456}
+        values |= {"starts": 123_456, "seconds_to_start": 7e6, "seconds_run": 4e9}
         rows = [
-            {**failed, "ce_id": ce.id, "vo_id": owner.id, "cause": cause}
+            {**values, "ce_id": ce.id, "vo_id": owner.id, "cause": cause}
             for ce in places
             for owner in owners
             for cause in Cause
@@ -106,8 +106,8 @@ def test_a_program_gets_what_the_api_has(world: World) -> None:
     assert console.json("/report", by="ce,vo") == there
     assert console.json("/report?by=ce&by=vo") == there
     assert there["items"][0]["words"] == {"ce": "ce0", "vo": "cms"}
-    cut = console.json("/report", by="ce,vo", limit=1)
-    assert (len(cut["items"]), cut["is_cut"], cut["total"]) == (1, True, there["total"])
+    answer = console.json("/report", by="ce,vo", limit=1)
+    assert (len(answer["items"]), answer["is_cut"], answer["total"]) == (1, True, there["total"])
 
 
 def _json_link(console: Console) -> str:
@@ -120,10 +120,10 @@ def _json_link(console: Console) -> str:
 def test_periods_and_words_are_links_that_keep_the_rest(world: World) -> None:
     fill(world)
     page = Console(world).get("/report", since="30d", by="vo", ce="ce1")
-    chosen = page.one("dl", class_="choices")
-    links = [parse_qs(urlsplit(one.attributes["href"]).query) for one in chosen.find("a")]
+    choices = page.one("dl", class_="choices")
+    links = [parse_qs(urlsplit(one.attributes["href"]).query) for one in choices.find("a")]
 
-    assert [one.text for one in chosen.find("b")] == ["30d", "vo"]
+    assert [one.text for one in choices.find("b")] == ["30d", "vo"]
     assert {"since": ["90d"], "by": ["vo"], "ce": ["ce1"]} in links
     assert {"since": ["30d"], "by": ["ce,vo,day"], "ce": ["ce1"]} in links
     assert {"since": ["30d"], "by": ["vo"]} in links
@@ -152,11 +152,11 @@ def test_it_stays_small_and_takes_as_many_statements(world: World) -> None:
 
     def cost() -> tuple[int, int]:
         address = "/report?since=90d&by=ce,vo,day"
-        client.get(address, headers={"Accept": "text/html"})  # its use of the session is noted
-        with statements(world.database.engine) as sent:
+        client.get(address, headers={"Accept": "text/html"})  # the first use is recorded
+        with statements(world.database.engine) as log:
             answer = client.get(address, headers={"Accept": "text/html"})
         assert answer.status_code == 200
-        return len(sent), len(answer.content)
+        return len(log), len(answer.content)
 
     few, _ = cost()
     fill_widely(world, ces=70, vos=3)

@@ -1,4 +1,4 @@
-"""People sign in, by a link or at an issuer, and out; and nobody else gets in their way."""
+"""People sign in, by a link or at an issuer, and sign out; attackers cannot."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ from worker.web.paces import Pace
 from worker.web.sign_in import PENDING_COOKIE
 
 FREE = 10
-"""Attempts that may fail before an address has to wait."""
+"""Failed attempts before an address has to wait."""
 
 ROLES = {
     "/pilotage/readers": Access(role=Role.READ),
@@ -85,13 +85,13 @@ class Site:
         return browser.post("/sign-in/link", json={"secret": secret})
 
     def signed_in(self) -> httpx.Client:
-        """Open a browser of somebody who has signed in by a link."""
+        """Open a browser that has signed in by a link."""
         browser = self.browser()
         assert self.use(browser, self.link()).status_code == 204
         return browser
 
     def begin(self, browser: httpx.Client) -> str:
-        """Go to the issuer; return where it sends the browser back to, without going there."""
+        """Go to the issuer; return the address to go back to, without going there."""
         to_issuer = browser.get("/sign-in/oidc", follow_redirects=False)
         assert to_issuer.status_code == 303
         back = browser.get(to_issuer.headers["Location"], follow_redirects=False)
@@ -102,7 +102,7 @@ class Site:
 def a_site(
     database: Database, folder: Path, *, prefix: str = "", waits: float = 60, **client: Any
 ) -> Iterator[Site]:
-    """Open a site. Its server waits for the issuer for longer than any machine takes."""
+    """Open a site. Its server waits for the issuer long enough for any machine."""
     world = World(database, folder)
     with small_issuer() as issuer, ExitStack() as browsers:
         ours = {
@@ -131,10 +131,10 @@ Open = Callable[..., Site]
 
 @pytest.fixture
 def open_site(sqlite_database: Database, tmp_path: Path) -> Iterator[Open]:
-    with ExitStack() as opened:
+    with ExitStack() as stack:
 
         def open_one(**settings: Any) -> Site:
-            return opened.enter_context(a_site(sqlite_database, tmp_path, **settings))
+            return stack.enter_context(a_site(sqlite_database, tmp_path, **settings))
 
         yield open_one
 
@@ -146,14 +146,14 @@ def site(open_site: Open) -> Site:
 
 def cookies(response: httpx.Response) -> dict[str, "Morsel[str]"]:
     """Return the cookies that an answer sets."""
-    made: dict[str, Morsel[str]] = {}
+    morsels: dict[str, Morsel[str]] = {}
     for line in response.headers.get_list("set-cookie"):
-        made |= SimpleCookie(line)
-    return made
+        morsels |= SimpleCookie(line)
+    return morsels
 
 
-def shown(response: httpx.Response) -> str:
-    """Return the line of an error that a page shows."""
+def error_line(response: httpx.Response) -> str:
+    """Return the error that a page shows."""
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     [line] = re.findall(r'<p role="alert">(.*?)</p>', response.text)
     return str(line)
@@ -199,16 +199,16 @@ def test_a_link_that_was_typed_signs_a_person_in(site: Site) -> None:
     browser, link = site.browser(), site.link()
     elsewhere = site.browser(Origin="https://elsewhere.example.org")
 
-    refused = elsewhere.post("/sign-in", data={"secret": link})
-    assert refused.status_code == 403
-    assert "from its own pages" in shown(refused)
+    answer = elsewhere.post("/sign-in", data={"secret": link})
+    assert answer.status_code == 403
+    assert "from its own pages" in error_line(answer)
     assert browser.post("/sign-in", data={"secret": ""}).status_code == 401
     home = browser.post("/sign-in", data={"secret": f" {site.address}/sign-in#{link}"})
     assert home.url.path == "/"
     assert is_signed_in(browser)
     again = site.browser().post("/sign-in", data={"secret": link})
     assert again.status_code == 401
-    assert "this link was used before" in shown(again)
+    assert "this link was used before" in error_line(again)
 
 
 def test_a_link_is_used_once(site: Site) -> None:
@@ -264,10 +264,10 @@ def test_what_is_no_secret_is_refused(site: Site, body: str) -> None:
 
 
 def test_the_secret_of_a_session_or_a_token_is_no_link(site: Site) -> None:
-    made = tokens.create(site.world.runtime(), "nightly", Role.READ)
+    token = tokens.create(site.world.runtime(), "nightly", Role.READ)
     session = site.signed_in().cookies[COOKIE]
 
-    for secret in (made.secret, session):
+    for secret in (token.secret, session):
         assert site.use(site.browser(), secret).status_code == 401
 
 
@@ -280,15 +280,15 @@ def test_another_site_cannot_sign_a_browser_in(site: Site) -> None:
 
 
 def test_who_guesses_links_has_to_wait_and_so_has_who_guesses_tokens(site: Site) -> None:
-    site.failures._now = lambda: 0.0  # nothing is forgotten meanwhile
+    site.failures._now = lambda: 0.0  # no failure expires meanwhile
     browser = site.browser()
     guesses = [site.use(browser, f"pilotage_{number:043}").status_code for number in range(FREE)]
     assert set(guesses) == {401}
 
-    refused = site.use(browser, site.link())
+    answer = site.use(browser, site.link())
 
-    assert refused.status_code == 429
-    assert "try again in" in refused.json()["detail"]
+    assert answer.status_code == 429
+    assert "try again in" in answer.json()["detail"]
     token = browser.get("/api/me", headers={"Authorization": "Bearer pilotage_x"})
     assert (token.status_code, browser.get("/sign-in").status_code) == (429, 429)
 
@@ -307,9 +307,9 @@ def test_who_fails_at_the_issuer_too_often_has_to_wait(site: Site) -> None:
 
 def test_a_token_says_who_it_is(site: Site) -> None:
     site.world.vo(a_vo().named("lhcb"))
-    made = tokens.create(site.world.runtime(), "nightly", Role.OPERATE, "lhcb")
+    token = tokens.create(site.world.runtime(), "nightly", Role.OPERATE, "lhcb")
 
-    me = site.browser(Authorization=f"Bearer {made.secret}").get("/api/me").json()
+    me = site.browser(Authorization=f"Bearer {token.secret}").get("/api/me").json()
 
     assert {**me, "expires_at": ""} == {
         "name": "nightly",
@@ -329,13 +329,13 @@ def test_who_signs_out_is_out(site: Site) -> None:
     assert answer.status_code == 204
     assert cookies(answer)[COOKIE]["max-age"] == "0"
     assert COOKIE not in browser.cookies
-    kept = site.browser(Cookie=f"{COOKIE}={secret}")
-    assert kept.get("/api/me").status_code == 401
+    browser = site.browser(Cookie=f"{COOKIE}={secret}")
+    assert browser.get("/api/me").status_code == 401
 
 
 def test_a_token_does_not_sign_out(site: Site) -> None:
-    made = tokens.create(site.world.runtime(), "nightly", Role.READ)
-    program = site.browser(Authorization=f"Bearer {made.secret}")
+    token = tokens.create(site.world.runtime(), "nightly", Role.READ)
+    program = site.browser(Authorization=f"Bearer {token.secret}")
 
     assert program.post("/sign-out").status_code == 403
     assert is_signed_in(program)
@@ -377,9 +377,9 @@ def test_the_page_has_what_it_needs_of_this_site_alone(site: Site) -> None:
 
     assert page.status_code == 200
     assert "Sign in with The &lt;Grid&gt;" in page.text
-    used = re.findall(r'(?:src|href|data-use)="([^"]*)"', page.text)
-    assert "/sign-in/script.js" in used
-    assert all(address.startswith("/sign-in/") for address in used)
+    addresses = re.findall(r'(?:src|href|data-use)="([^"]*)"', page.text)
+    assert "/sign-in/script.js" in addresses
+    assert all(address.startswith("/sign-in/") for address in addresses)
     assert not re.search(r"<style|style=|<script>|\son\w+=", page.text)
     assert browser.get("/sign-in/script.js").headers["content-type"].startswith("text/javascript")
     assert browser.get("/sign-in/style.css").headers["content-type"].startswith("text/css")
@@ -396,7 +396,7 @@ def test_without_an_issuer_the_page_offers_a_link_alone(
     assert "Sign in with a link" in page.text
     assert "oidc" not in page.text
     assert answer.status_code == 403
-    assert shown(answer).startswith("The sign-in failed: no issuer is set up here")
+    assert error_line(answer).startswith("The sign-in failed: no issuer is set up here")
 
 
 # -- the issuer
@@ -424,10 +424,10 @@ def test_the_cookies_of_a_sign_in_at_the_issuer(site: Site) -> None:
     assert pending["path"] == "/sign-in/oidc"
     assert pending["max-age"] == "600"
 
-    made = cookies(browser.get(site.begin(browser)))
-    assert made[COOKIE]["samesite"] == "strict"
-    assert made[COOKIE]["httponly"]
-    assert made[PENDING_COOKIE]["max-age"] == "0"
+    cookies_of_answer = cookies(browser.get(site.begin(browser)))
+    assert cookies_of_answer[COOKIE]["samesite"] == "strict"
+    assert cookies_of_answer[COOKIE]["httponly"]
+    assert cookies_of_answer[PENDING_COOKIE]["max-age"] == "0"
 
 
 def test_no_secret_is_in_an_address_or_in_the_log(
@@ -443,14 +443,14 @@ def test_no_secret_is_in_an_address_or_in_the_log(
     secrets = [pending.split(".")[2], SECRET, browser.cookies[COOKIE]]
     [code] = re.findall(r"code=([^&]+)", back)
 
-    logged = "\n".join(one.getMessage() for one in caplog.records if "worker" in one.name)
-    assert "ada has signed in; the role is operate" in logged
-    assert "somebody could not sign in" in logged
+    log = "\n".join(one.getMessage() for one in caplog.records if "worker" in one.name)
+    assert "ada has signed in; the role is operate" in log
+    assert "somebody could not sign in" in log
     for secret in secrets:
         assert secret not in to_issuer
         assert secret not in back
-        assert secret not in logged
-    assert code not in logged
+        assert secret not in log
+    assert code not in log
 
 
 def test_a_change_has_the_name_of_the_person_on_it(site: Site) -> None:
@@ -518,19 +518,17 @@ def test_who_has_no_role_is_told_whom_to_ask(site: Site, groups: object) -> None
     page = browser.get("/sign-in/oidc")
 
     assert page.status_code == 403
-    assert "ada has no role here" in shown(page)
-    assert "ask whoever operates this Pilotage for a role" in shown(page)
+    assert "ada has no role here" in error_line(page)
+    assert "ask whoever operates this Pilotage for a role" in error_line(page)
     assert not is_signed_in(browser)
 
 
 @pytest.mark.parametrize(
-    ("verified", "status"), [(True, 200), (False, 403), ("true", 403), (None, 403)]
+    ("flag", "status"), [(True, 200), (False, 403), ("true", 403), (None, 403)]
 )
-def test_an_email_counts_where_it_is_verified(
-    open_site: Open, verified: object, status: int
-) -> None:
+def test_an_email_counts_where_it_is_verified(open_site: Open, flag: object, status: int) -> None:
     site = open_site(claim="email", roles={"ada@example.org": Access(role=Role.READ)})
-    site.issuer.person |= {"email": "ada@example.org", "email_verified": verified}
+    site.issuer.person |= {"email": "ada@example.org", "email_verified": flag}
 
     assert site.browser().get("/sign-in/oidc").status_code == status
 
@@ -559,7 +557,7 @@ def test_a_name_that_cannot_stand_in_the_audit_is_refused(site: Site, name: obje
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 403
-    assert "a name that cannot be used" in shown(page)
+    assert "a name that cannot be used" in error_line(page)
 
 
 def test_what_the_issuer_says_of_a_person_is_text_on_the_page(site: Site) -> None:
@@ -567,7 +565,7 @@ def test_what_the_issuer_says_of_a_person_is_text_on_the_page(site: Site) -> Non
 
     page = site.browser().get("/sign-in/oidc")
 
-    assert "&lt;b&gt;ada has no role here" in shown(page)
+    assert "&lt;b&gt;ada has no role here" in error_line(page)
     assert "<script>alert" not in page.text
 
 
@@ -577,7 +575,7 @@ def test_a_role_for_a_vo_that_is_not_there_is_one_line(site: Site) -> None:
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 404
-    assert "There is no VO of this name: lhcb" in shown(page)
+    assert "There is no VO of this name: lhcb" in error_line(page)
 
 
 def test_the_issuer_sends_people_back_to_the_address_that_is_set(open_site: Open) -> None:
@@ -598,8 +596,8 @@ def test_an_answer_with_another_state_is_refused(site: Site) -> None:
     page = browser.get(back)
 
     assert page.status_code == 403
-    assert "it was not begun in this browser just now; begin again" in shown(page)
-    assert site.issuer.asked["/token"] == 0
+    assert "it was not begun in this browser just now; begin again" in error_line(page)
+    assert site.issuer.request_counts["/token"] == 0
     assert not is_signed_in(browser)
 
 
@@ -622,23 +620,23 @@ def test_an_answer_is_used_once(site: Site) -> None:
 
     assert again.status_code == 403
     assert not cookies(again).get(COOKIE)
-    assert site.issuer.asked["/token"] == 1
+    assert site.issuer.request_counts["/token"] == 1
 
 
 def test_a_code_is_used_once(site: Site) -> None:
     browser = site.browser()
     back = site.begin(browser)
-    kept = browser.cookies[PENDING_COOKIE]
+    pending = browser.cookies[PENDING_COOKIE]
     browser.get(back)
 
-    page = site.browser(Cookie=f"{PENDING_COOKIE}={kept}").get(back)
+    page = site.browser(Cookie=f"{PENDING_COOKIE}={pending}").get(back)
 
     assert page.status_code == 403
-    assert "the issuer says invalid_grant" in shown(page)
+    assert "the issuer says invalid_grant" in error_line(page)
 
 
 def test_the_code_of_somebody_else_is_of_no_use(site: Site) -> None:
-    """Whoever catches a code cannot have it used in a sign-in of their own: PKCE forbids it."""
+    """A thief of a code cannot use it in another sign-in: PKCE forbids it."""
     theirs = site.begin(site.browser())
     [code] = re.findall("code=([^&]+)", theirs)
     browser = site.browser()
@@ -646,7 +644,7 @@ def test_the_code_of_somebody_else_is_of_no_use(site: Site) -> None:
 
     page = browser.get(mine)
 
-    assert "the issuer says invalid_grant" in shown(page)
+    assert "the issuer says invalid_grant" in error_line(page)
     assert not is_signed_in(browser)
 
 
@@ -654,8 +652,8 @@ def test_the_answer_of_another_issuer_is_refused(site: Site) -> None:
     browser = site.browser()
     back = re.sub("iss=[^&]+", "iss=https://elsewhere.example.org", site.begin(browser))
 
-    assert "the answer of another issuer" in shown(browser.get(back))
-    assert site.issuer.asked["/token"] == 0
+    assert "the answer of another issuer" in error_line(browser.get(back))
+    assert site.issuer.request_counts["/token"] == 0
 
 
 @pytest.mark.parametrize("cookie", ["", ".", "..", "a.b", "a.b.c.d", "\xff"])
@@ -673,7 +671,7 @@ def test_what_the_issuer_refuses_is_one_line(site: Site) -> None:
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 403
-    line = shown(page)
+    line = error_line(page)
     assert line.startswith("The sign-in failed: the issuer says access_denied &lt;b&gt;xxx")
     assert len(line) < 150
 
@@ -705,7 +703,7 @@ def test_an_id_token_for_something_else_is_refused(
     page = browser.get("/sign-in/oidc")
 
     assert page.status_code == 403
-    assert reason in shown(page)
+    assert reason in error_line(page)
     assert not is_signed_in(browser)
 
 
@@ -734,14 +732,14 @@ def test_an_id_token_with_another_signature_is_refused(
     page = browser.get("/sign-in/oidc")
 
     assert page.status_code == 403
-    assert reason in shown(page)
+    assert reason in error_line(page)
     assert not is_signed_in(browser)
 
 
 def test_an_id_token_that_was_changed_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forged(claims: dict[str, Any]) -> str:
+    def forge(claims: dict[str, Any]) -> str:
         head, _, signature = ONE.sign(claims).split(".")
         other = jwt.utils.base64url_encode(
             json.dumps({**claims, "groups": ["/pilotage/admins"]}).encode()
@@ -749,28 +747,28 @@ def test_an_id_token_that_was_changed_is_refused(
         return f"{head}.{other}.{signature}"
 
     signer = Signer("one", "RS256", ONE.key)
-    monkeypatch.setattr(signer, "sign", forged)
+    monkeypatch.setattr(signer, "sign", forge)
     site.issuer.signer = signer
 
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 403
-    assert "its signature is wrong" in shown(page)
+    assert "its signature is wrong" in error_line(page)
 
 
 def test_a_new_key_of_the_issuer_is_used_at_once_and_asked_for_once_a_minute(site: Site) -> None:
     site.browser().get("/sign-in/oidc")
-    assert site.issuer.asked["/keys"] == 1
+    assert site.issuer.request_counts["/keys"] == 1
 
-    site.issuer.published, site.issuer.signer = [ONE, ANOTHER], ANOTHER
+    site.issuer.public_keys, site.issuer.signer = [ONE, ANOTHER], ANOTHER
     assert site.browser().get("/sign-in/oidc").status_code == 200
-    assert site.issuer.asked["/keys"] == 2
+    assert site.issuer.request_counts["/keys"] == 2
 
     site.issuer.signer = Signer("third", "RS256", ONE.key)
-    site.asking._now = lambda: 0.0  # no minute goes by
+    site.asking._now = lambda: 0.0  # no minute passes
     for _ in range(3):
-        assert "by a key that is unknown" in shown(site.browser().get("/sign-in/oidc"))
-    assert site.issuer.asked["/keys"] == 2
+        assert "by a key that is unknown" in error_line(site.browser().get("/sign-in/oidc"))
+    assert site.issuer.request_counts["/keys"] == 2
 
 
 def test_what_the_issuer_says_of_itself_is_kept_for_ten_minutes(site: Site) -> None:
@@ -780,10 +778,10 @@ def test_what_the_issuer_says_of_itself_is_kept_for_ten_minutes(site: Site) -> N
 
     for _ in range(3):
         site.browser().get("/sign-in/oidc")
-    assert (site.issuer.asked[discovery], site.issuer.asked["/keys"]) == (1, 1)
+    assert (site.issuer.request_counts[discovery], site.issuer.request_counts["/keys"]) == (1, 1)
     clock += issuers.KEPT_FOR
     site.browser().get("/sign-in/oidc")
-    assert (site.issuer.asked[discovery], site.issuer.asked["/keys"]) == (2, 2)
+    assert (site.issuer.request_counts[discovery], site.issuer.request_counts["/keys"]) == (2, 2)
 
 
 # -- an issuer that does not work
@@ -799,7 +797,7 @@ def test_an_issuer_that_does_not_answer_is_not_waited_for(open_site: Open, path:
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert shown(page).endswith("cannot be used: it has not answered within 1 s.")
+    assert error_line(page).endswith("cannot be used: it has not answered within 1 s.")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -809,7 +807,7 @@ def test_an_answer_that_never_ends_is_cut(site: Site, path: str) -> None:
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert "its answer is too long" in shown(page)
+    assert "its answer is too long" in error_line(page)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -826,23 +824,23 @@ def test_an_answer_that_never_ends_is_cut(site: Site, path: str) -> None:
 def test_an_answer_that_is_none_is_one_line(
     site: Site, path: str, status: int, body: bytes, reason: str
 ) -> None:
-    site.issuer.broken[path] = status, body
+    site.issuer.replies[path] = status, body
 
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert reason in shown(page)
+    assert reason in error_line(page)
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", 7])
 def test_an_id_token_that_is_none_is_one_line(site: Site, token: object) -> None:
     body = json.dumps({"id_token": token}).encode()
-    site.issuer.broken["/token"] = 200, body
+    site.issuer.replies["/token"] = 200, body
 
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert "cannot be read" in shown(page)
+    assert "cannot be read" in error_line(page)
 
 
 @pytest.mark.parametrize(
@@ -851,28 +849,28 @@ def test_an_id_token_that_is_none_is_one_line(site: Site, token: object) -> None
 )
 def test_a_key_that_is_none_is_one_line(site: Site, key: dict[str, Any]) -> None:
     body = json.dumps({"keys": [{**key, "kid": "one"}]}).encode()
-    site.issuer.broken["/keys"] = 200, body
+    site.issuer.replies["/keys"] = 200, body
 
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 403
-    assert "the ID token is refused" in shown(page)
+    assert "the ID token is refused" in error_line(page)
 
 
 def test_an_issuer_that_is_down_is_one_line(open_site: Open) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as socket_without_listener:
+        port = socket_without_listener.getsockname()[1]
     site = open_site(issuer=f"http://127.0.0.1:{port}")
 
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert "cannot be used" in shown(page)
+    assert "cannot be used" in error_line(page)
     assert site.use(site.browser(), site.link()).status_code == 204
 
 
 def test_an_issuer_that_is_down_locks_nobody_out(site: Site) -> None:
-    site.issuer.broken["/.well-known/openid-configuration"] = 500, b""
+    site.issuer.replies["/.well-known/openid-configuration"] = 500, b""
     browser = site.browser()
 
     assert {browser.get("/sign-in/oidc").status_code for _ in range(3 * FREE)} == {502}
@@ -884,7 +882,7 @@ def test_an_issuer_that_calls_itself_otherwise_is_refused(site: Site) -> None:
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert f"it calls itself {site.issuer.address}/" in shown(page)
+    assert f"it calls itself {site.issuer.address}/" in error_line(page)
 
 
 @pytest.mark.parametrize("endpoint", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
@@ -897,7 +895,7 @@ def test_an_issuer_that_sends_people_over_http_is_refused(
     page = site.browser().get("/sign-in/oidc")
 
     assert page.status_code == 502
-    assert f"its answer cannot be read: {endpoint}" in shown(page)
+    assert f"its answer cannot be read: {endpoint}" in error_line(page)
 
 
 # -- behind a proxy
@@ -905,19 +903,19 @@ def test_an_issuer_that_sends_people_over_http_is_refused(
 
 @pytest.mark.parametrize("strips", [False, True])
 def test_all_works_behind_a_prefix(open_site: Open, strips: bool) -> None:
-    """A proxy may hand the prefix of a path on, or take it away."""
+    """A proxy may pass the prefix of a path on, or remove it."""
     site = open_site(prefix="/pilotage")
     browser = site.browser()
-    sent = site.browser()
+    visitor = site.browser()
     if strips:
-        sent.base_url = httpx.URL(site.address)
+        visitor.base_url = httpx.URL(site.address)
 
-    page = sent.get("/sign-in")
+    page = visitor.get("/sign-in")
     assert {address.split("/")[1] for address in re.findall(r'="(/[^"]*)"', page.text)} == {
         "pilotage"
     }
-    assert sent.get("/sign-in/script.js").status_code == 200
-    cookie = cookies(site.use(sent, site.link()))[COOKIE]
+    assert visitor.get("/sign-in/script.js").status_code == 200
+    cookie = cookies(site.use(visitor, site.link()))[COOKIE]
     assert cookie["path"] == "/pilotage"
 
     assert browser.get("/sign-in/oidc").status_code == 200

@@ -1,4 +1,4 @@
-"""What the server imports before it answers: each module is waited for by whoever starts it."""
+"""The modules that the server imports before it answers: each of them delays the start."""
 
 import json
 import subprocess
@@ -26,19 +26,19 @@ oidc_roles = { admins = "admin" }
 """
 
 
-def imported(module: str, name: str, call: str, **environment: str) -> set[str]:
-    done = subprocess.run(
+def imported_modules(module: str, name: str, call: str, **environment: str) -> set[str]:
+    process = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM.format(module=module, name=name, call=call)],
         capture_output=True,
         text=True,
         check=True,
         env=environment,
     )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return set(json.loads(process.stdout.splitlines()[-1]))
 
 
 def test_the_process_that_starts_the_others_imports_nothing_of_the_application() -> None:
-    modules = imported("worker.web.server", "main", "")
+    modules = imported_modules("worker.web.server", "main", "")
     assert (
         modules & {"fastapi", "sqlalchemy", "alembic", "celery", "rich", "worker.wiring"} == set()
     )
@@ -52,7 +52,7 @@ def test_a_process_imports_a_client_of_http_only_for_an_issuer(
     assert process("db", "setup", **environment).code == 0
     if with_issuer:
         environment["PILOTAGE_CONFIG"] = str(write(tmp_path / "pilotage.toml", ISSUER))
-    modules = imported("worker.web.process", "app", "app()", **environment)
+    modules = imported_modules("worker.web.process", "app", "app()", **environment)
     assert "fastapi" in modules
     assert modules & {"alembic", "celery", "rich"} == ({"rich"} if with_issuer else set())
     assert ("httpx" in modules) is with_issuer

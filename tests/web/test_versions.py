@@ -1,4 +1,4 @@
-"""Two people change one thing: the second is refused if what they read is no longer so."""
+"""Two people change one thing: the second is refused if the thing has changed meanwhile."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ THINGS = [
 def test_the_second_of_two_who_change_one_thing_is_refused(
     client: Client, path: str, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    read = [client("GET", path).headers["ETag"] for _ in range(2)]
-    changed = client("PATCH", path, json=first, headers={"If-Match": read[0]})
+    versions = [client("GET", path).headers["ETag"] for _ in range(2)]
+    change = client("PATCH", path, json=first, headers={"If-Match": versions[0]})
     before = client.site.changes()
-    refused = client("PATCH", path, json=second, headers={"If-Match": read[1]})
+    refusal = client("PATCH", path, json=second, headers={"If-Match": versions[1]})
     now = client("GET", path)
 
-    assert read[0] == read[1]
-    assert changed.status_code == 200
-    problem_of(refused, 412, "changed-meanwhile")
-    assert now.json() == changed.json()
-    assert changed.headers["ETag"] == now.headers["ETag"] != read[0]
+    assert versions[0] == versions[1]
+    assert change.status_code == 200
+    problem_of(refusal, 412, "changed-meanwhile")
+    assert now.json() == change.json()
+    assert change.headers["ETag"] == now.headers["ETag"] != versions[0]
     assert client.site.changes() == before
     again = client("PATCH", path, json=second, headers={"If-Match": now.headers["ETag"]})
     assert again.status_code == 200
@@ -57,7 +57,7 @@ def test_a_version_that_never_was_is_refused(client: Client, word: str) -> None:
 
 
 def test_a_star_is_any_version(client: Client) -> None:
-    """So says HTTP of If-Match."""
+    """HTTP says so of If-Match."""
     answer = client("PATCH", "/api/ces/lyon", json={"capacity": 9}, headers={"If-Match": "*"})
 
     assert answer.status_code == 200
@@ -82,7 +82,7 @@ def test_a_version_that_a_proxy_called_weak_is_the_same(client: Client) -> None:
 
 def test_what_was_learnt_of_a_ce_is_no_new_version(client: Client) -> None:
     tag = client("GET", "/api/ces/lyon").headers["ETag"]
-    paused = client("POST", "/api/ces/lyon/pause", json={"reason": "disks"})
+    answer = client("POST", "/api/ces/lyon/pause", json={"reason": "disks"})
 
-    assert paused.status_code == 204
+    assert answer.status_code == 204
     assert client("GET", "/api/ces/lyon").headers["ETag"] == tag

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,6 @@ from tests.factories import a_ce, a_pilot, a_vo
 from tests.services.world import World
 from tests.web.explaining import Console, Element
 from worker.db import demands, health, vos
-from worker.db.database import Database
 from worker.db.health import FailedCall
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import pauses
@@ -19,21 +17,11 @@ from worker.services.tasks.submit_pilots import submit_pilots
 SOURCE = {"kind": "http", "url": "http://127.0.0.1:9/"}
 
 
-@pytest.fixture
-def world(sqlite_database: Database, tmp_path: Path) -> World:
-    return World(sqlite_database, tmp_path / "home")
-
-
-@pytest.fixture
-def each_world(database: Database, tmp_path: Path) -> World:
-    return World(database, tmp_path / "home")
-
-
 def silence(world: World, ce: str) -> None:
-    """Let a CE answer no call, and let the time come to call it again."""
-    failed = FailedCall(error="squeue: timed out", at=world.now())
+    """Let a CE fail a call, and wait until it may be called again."""
+    failure = FailedCall(error="squeue: timed out", at=world.now())
     with world.database.uow() as tx:
-        health.call_failed(tx, ce, failed, lambda _: world.now() + timedelta(seconds=15))
+        health.call_failed(tx, ce, failure, lambda _: world.now() + timedelta(seconds=15))
     world.wait(60)
 
 
@@ -206,8 +194,8 @@ def test_a_full_ce_that_does_not_answer_is_explained_by_that(each_world: World) 
     tick(each_world)
     page = Console(each_world).get("/explain", ce="lyon", vo="lhcb")
     assert "no answer since 12:00:00Z (squeue: timed out)" in page.one("h1").text
-    [marked] = page.one(id="conditions").find("tr", class_="marked")
-    assert marked.one("th").text == "it answers"
+    [row] = page.one(id="conditions").find("tr", class_="marked")
+    assert row.one("th").text == "it answers"
 
 
 def test_the_ces_of_a_vo_and_their_rows_agree(world: World) -> None:

@@ -12,11 +12,11 @@ from fastapi import FastAPI
 from tests.patience import until, wait_for
 
 BETWEEN_LOOKS = 0.01
-"""Seconds between two looks whether the server is to end."""
+"""Seconds between two looks at whether the server has to end."""
 
 
 class _Prompt(uvicorn.Server):
-    """A server that ends as soon as it may: uvicorn looks, and waits, for a tenth of a second."""
+    """A server that ends at once: uvicorn itself looks ten times a second only."""
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
@@ -35,7 +35,7 @@ class _Prompt(uvicorn.Server):
 
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
-    """Serve an application as long as the block lasts; its address is given."""
+    """Serve an application as long as the block lasts; yield its address."""
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none")

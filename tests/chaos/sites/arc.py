@@ -42,11 +42,11 @@ class ArcSite(BatchSite):
         return {"url": self.arc.url, "ca": self.arc.ca, "queue": "fork"}
 
     def acts(self) -> list[Act]:
-        """There is no program whose reply could be lost: a frozen web service loses them."""
+        """No program can lose a reply here; a frozen web service does it instead."""
         return [act for act in super().acts() if act.name != "lose replies"]
 
     def callers(self, children: Iterable[int]) -> dict[int, int | None]:
-        """Nobody can tell who is calling; any of them may be."""
+        """Any of the processes may be calling; this cannot be seen."""
         return dict.fromkeys(children)
 
     def daemons(self) -> list[int]:
@@ -70,5 +70,5 @@ class ArcSite(BatchSite):
                     os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Let its keeper stop it."""
+        """Release the lock, so that its keeper stops it."""
         self._alive.close()

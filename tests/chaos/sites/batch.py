@@ -1,4 +1,4 @@
-"""CEs of a real batch system, which is started for the run and ends with it."""
+"""CEs of a real batch system that runs as long as the run."""
 
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from worker.db.database import Database
 NUMBER = 4
 FROZEN = "the CE"
 CALL_TIMEOUT = 4.0
-"""Less than an execution may take, so that a CE that hangs is noticed by the driver."""
+"""Less than an execution may take, so that the driver notices a CE that hangs."""
 
 LIFE = {"check_soonest": 0.5, "check_latest": 2.0, "call_timeout": CALL_TIMEOUT}
 
@@ -41,19 +41,19 @@ class BatchSite(ABC):
         self.folder = folder
         self.log = Log(folder)
         self.spoilt = folder / "replies are lost"
-        self._removed: set[str] = set()
+        self._removals: set[str] = set()
 
     @abstractmethod
     def start(self, database: Database) -> Mapping[str, Any]:
-        """Start the batch system; tell the options of its CEs."""
+        """Start the batch system; return the options of its CEs."""
 
     def lying(self) -> str:
-        """Write what pilots that lie do."""
+        """Return the shell code of pilots that lie."""
         return by_code()
 
     @abstractmethod
     def daemons(self) -> list[int]:
-        """List the processes that answer for it."""
+        """Return the processes that answer for it."""
 
     @abstractmethod
     def going_on(self) -> set[str]:
@@ -72,7 +72,7 @@ class BatchSite(ABC):
         """Stop the batch system with all its jobs."""
 
     def build(self, database: Database) -> None:
-        """Make CEs whose pilots live for seconds; some fail of themselves."""
+        """Make CEs whose pilots live for seconds; some fail by themselves."""
         options = self.start(database)
         script = self.log.script(1, 2, 4, self.lying())
         ground.build(database, self.backend, NUMBER, {**LIFE, "command": script, **options})
@@ -90,27 +90,26 @@ class BatchSite(ABC):
         return {parent: child for child, parent in children_of(list(children)).items()}
 
     def jobs(self) -> list[Job]:
-        """Read what the pilots wrote, and which jobs there are without any word of theirs."""
+        """Read the log of the pilots, and the jobs whose pilots wrote nothing."""
         alive = self.going_on()
         ran = self.log.jobs(lambda stamp: stamp not in alive)
-        started = {job.stamp for job in ran}
+        stamps = {job.stamp for job in ran}
         silent = [
             Job(stamp, started=False)
             for stamp, number in self.ever().items()
-            for _ in range(number - (stamp in started))
+            for _ in range(number - (stamp in stamps))
         ]
         return [*ran, *silent]
 
-    def removed(self) -> set[str]:
-        """Tell what was noted."""
-        return self._removed
+    def removals(self) -> set[str]:
+        return self._removals
 
     def mend(self) -> None:
-        """Lose no more replies; who was stopped is let go by the clock."""
+        """Lose no more replies; a frozen CE goes on by itself."""
         self.spoilt.unlink(missing_ok=True)
 
     def spoilable(self, name: str, real: str) -> Path:
-        """Write a program that stands for another, and loses its answers at times."""
+        """Write a program that calls another, and loses its answers at times."""
         path = self.folder / "spoilable" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(SPOILT.format(spoilt=f"'{self.spoilt}'", real=f"'{real}'"))
@@ -118,14 +117,14 @@ class BatchSite(ABC):
         return path
 
     def _freeze(self, world: World, dice: Random) -> list[Wound] | None:
-        """Stop its daemons for a while; now and then for longer than a call may take."""
+        """Freeze its daemons for a while; sometimes for longer than a call may take."""
         if FROZEN in world.out:
             return None
         world.out.add(FROZEN)
-        held = Held(self.daemons())
+        daemons = Held(self.daemons())
 
         def thaw() -> None:
-            held.let_go()
+            daemons.let_go()
             world.out.discard(FROZEN)
             again = stages(["accepted"])
             world.pulse.strike([Wound("CE frozen", "", time.monotonic(), again)])
@@ -134,7 +133,7 @@ class BatchSite(ABC):
         return []
 
     def _remove(self, world: World, dice: Random) -> list[Wound] | None:
-        """Remove up to three jobs; each is to be known as ended. A frozen CE tells of none."""
+        """Remove up to three jobs; each pilot must end. A frozen CE has no act."""
         if FROZEN in world.out:
             return None
         alive = sorted(self.going_on())
@@ -142,7 +141,7 @@ class BatchSite(ABC):
         victims = alive[: 1 + int(dice.random() * 3)]
         if not victims:
             return None
-        self._removed.update(victims)
+        self._removals.update(victims)
         self.kill(victims)
         now = time.monotonic()
         return [Wound("job removed", "", now, stages([f"ended:{stamp}"])) for stamp in victims]

@@ -1,4 +1,4 @@
-"""What every site is built on: the VOs, and CEs with all kinds of limits."""
+"""The base of every site: the VOs, and CEs with all kinds of limits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +18,10 @@ def build(
 ) -> None:
     """Make CEs and VOs; some CEs have waiting limits, some are only for some VOs.
 
-    All CEs are at one place, and each ends what is unwanted there.
+    All CEs are at one place, and each cancels strangers there.
     """
     with database.uow() as tx:
-        made = [
+        new_vos = [
             (a_vo() if limit is None else a_vo().limited_to(limit)).named(vo).create(tx)
             for vo, limit in vos.items()
         ]
@@ -31,7 +31,7 @@ def build(
             if n % 3 == 0:
                 ce = ce.with_waiting_limit(2 + n % 4)
             if n % 5 == 0:
-                ce = ce.only_for(*made[:2])
+                ce = ce.only_for(*new_vos[:2])
             ce.create(tx)
 
 

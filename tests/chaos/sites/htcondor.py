@@ -21,7 +21,7 @@ class HTCondorSite(BatchSite):
 
     def start(self, database: Database) -> Mapping[str, Any]:
         """Start it, with a stand-in for condor_submit."""
-        # What is made for a job may be written by another user.
+        # Another user may write the files of a job.
         os.umask(0)
         self.pool = condor.up(self.folder / "condor", slots=32, with_parent=True)
         for tool in self.pool.programs.iterdir():
@@ -48,15 +48,15 @@ class HTCondorSite(BatchSite):
         return set(self.pool.jobs(PREFIX))
 
     def ever(self) -> Mapping[str, int]:
-        """Ask for the queue and the history; a job that just leaves the one may be in both."""
+        """Ask for the queue and the history; a job that just ends may be in both."""
         ads = [*self.pool.queue(OURS), *self.pool.recorded(OURS)]
         jobs = {(ad["ClusterId"], ad["ProcId"]): ad["PilotageStamp"] for ad in ads}
         return Counter(jobs.values())
 
     def kill(self, stamps: list[str]) -> None:
         """Have jobs removed."""
-        wanted = " || ".join(f'PilotageStamp == "{stamp}"' for stamp in stamps)
-        self.pool.attempt("rm", "-name", SCHEDD, "-constraint", wanted)
+        constraint = " || ".join(f'PilotageStamp == "{stamp}"' for stamp in stamps)
+        self.pool.attempt("rm", "-name", SCHEDD, "-constraint", constraint)
 
     def end(self) -> None:
         """Stop it."""

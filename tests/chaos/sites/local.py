@@ -34,7 +34,7 @@ class LocalSite:
         """The stamps of the pilots whose keepers were killed."""
 
     def build(self, database: Database) -> None:
-        """Make CEs whose pilots live for a second or two; some fail of themselves."""
+        """Make CEs whose pilots live for a second or two; some fail by themselves."""
         life = {"check_soonest": 0.5, "check_latest": 2.0, "grace": 1.0}
         script = self._log.script(0.4, 1, 2, by_file(self._folder, f"../{EXIT}", plant_local))
         ground.build(database, "local", NUMBER, {"command": script, **life})
@@ -50,27 +50,27 @@ class LocalSite:
 
     def callers(self, children: Iterable[int]) -> dict[int, int | None]:
         """Find those that wait for a launcher."""
-        started = children_of(list(children))
-        return {parent: child for child, parent in started.items() if LAUNCHER in command_of(child)}
+        parents = children_of(list(children))
+        return {parent: child for child, parent in parents.items() if LAUNCHER in command_of(child)}
 
     def jobs(self) -> list[Job]:
-        """Read what the pilots wrote, and which folders there are without any word of theirs."""
+        """Read the log of the pilots, and the folders of pilots that wrote nothing."""
         alive = {stamp for stamp in map(_stamp, self._processes().values()) if stamp}
         ran = [
-            # All that anybody has of an orphan is its own word.
+            # Only its own word is known of an orphan.
             job._replace(broke=True) if job.lie and job.stamp in self._orphans else job
             for job in self._log.jobs(lambda stamp: stamp not in alive)
         ]
-        taken = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
-        silent = taken - {job.stamp for job in ran}
+        stamps = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
+        silent = stamps - {job.stamp for job in ran}
         return [*ran, *(Job(stamp, started=False) for stamp in silent)]
 
-    def removed(self) -> set[str]:
-        """Nothing: processes are killed here, not removed."""
+    def removals(self) -> set[str]:
+        """Return nothing: processes are killed here, not removed."""
         return set()
 
     def mend(self) -> None:
-        """Nothing lasts: who was stopped is let go by the clock."""
+        """Do nothing: a frozen process goes on by itself."""
 
     def end(self) -> None:
         """Kill whatever works in the state folder."""
@@ -84,22 +84,22 @@ class LocalSite:
         return self._kill(dice, "pilot killed", work=True)
 
     def _kill(self, dice: Random, kind: str, *, work: bool) -> list[Wound] | None:
-        """Kill up to three; each is to be known as ended."""
+        """Kill up to three; each pilot must end."""
         number = 1 + int(dice.random() * 3)
-        found = {
+        victims = {
             pid: str(_stamp(place))
             for pid, place in self._processes().items()
             if (place.name == WORK) is work and _stamp(place)
         }
         wounds = []
         for _ in range(number):
-            victim = pick(dice, found)
+            victim = pick(dice, victims)
             if victim is not None and send(victim, signal.SIGKILL):
-                stamp = found.pop(victim)
+                stamp = victims.pop(victim)
                 if not work:
                     self._orphans.add(stamp)
-                ended = stages([f"ended:{stamp}"])
-                wounds.append(Wound(kind, "", time.monotonic(), ended))
+                end = stages([f"ended:{stamp}"])
+                wounds.append(Wound(kind, "", time.monotonic(), end))
         return wounds or None
 
     def _kill_launcher(self, world: World, dice: Random) -> list[Wound] | None:
@@ -109,13 +109,13 @@ class LocalSite:
         return [Wound("launcher killed", "", time.monotonic(), stages(["accepted"]))]
 
     def _slow_launcher(self, world: World, dice: Random) -> list[Wound] | None:
-        """Stop it for a while; now and then until its worker has given it up."""
+        """Freeze it for a while; sometimes until its worker gives up."""
         seconds = dice.uniform(1, 5) if dice.random() < 0.6 else world.time_limit + 3
         victim = self._launcher(world, dice)
         if victim is None:
             return None
-        held = Held([victim])
-        world.later(seconds, held.let_go)
+        launcher = Held([victim])
+        world.later(seconds, launcher.let_go)
         return []
 
     def _launcher(self, world: World, dice: Random) -> int | None:

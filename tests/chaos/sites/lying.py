@@ -1,10 +1,10 @@
-"""Pilots that lie: which of them do, what they say, and what becomes of them then.
+"""Pilots that lie: which ones, what they say, and how they end.
 
-Whether a pilot lies is in its stamp, so everybody knows it without asking. Where a pilot can reach
-the file that tells its end, it puts the lie there as soon as it runs. Half of the liars then
-go on as honest pilots do, and their keeper tells the truth; the others end their keeper, and what
-they wrote is all that is left. Where no pilot reaches such a file, a liar ends with the exit code
-of a signal that nobody sent, and fills its output with what is no text.
+The stamp of a pilot says whether it lies. Where a pilot can write the file with its end, it writes
+the lie there as soon as it runs. Half of the liars then go on as honest pilots do, and their keeper
+writes the truth; the others kill their keeper, so that only the lie is left. Where no pilot can
+write such a file, a liar ends with the exit code of a signal that nobody sent, and its output is no
+text.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 from worker.backends.conformance import Lie
 
 WHO = "012"
-"""The third character of the stamps of those that lie: about a sixth of all."""
+"""The third character of the stamps of liars: about a sixth of all pilots."""
 BREAKS = "89abcdef"
-"""The fifth character of the stamps of the liars that end their keeper."""
+"""The fifth character of the stamps of liars that kill their keeper."""
 LARGE = 100_000_000
 
 LIES = "lies"
-"""The folder of the lies. While it is not there, nobody lies."""
+"""The folder of the lies. Without it, nobody lies."""
 
 Plant = Callable[[Path, Lie], None]
 
@@ -43,15 +43,15 @@ esac
 
 
 def lie_of(stamp: str) -> Lie | None:
-    """Look up which lie a pilot tells, if any."""
+    """Return the lie of a pilot, if it lies."""
     number, lies = int(stamp[3], 16), list(Lie)
     return lies[number] if stamp[2] in WHO and number < len(lies) else None
 
 
 def by_file(folder: Path, end: str, plant: Plant) -> str:
-    """Write what liars do where they can reach the file of their end; `end` is words of a shell.
+    """Return the shell code of liars that can write the file of their end, whose path is `end`.
 
-    Each lie is made once, for all liars to copy. The large one takes no room.
+    Each lie is made once, and all liars copy it. The large one takes no room.
     """
     lies = folder / LIES
     lies.mkdir()
@@ -66,7 +66,7 @@ def by_file(folder: Path, end: str, plant: Plant) -> str:
 
 
 def by_code() -> str:
-    """Write what liars do where they reach no file."""
+    """Return the shell code of liars that can write no such file."""
     return CODE.format(who=WHO)
 
 

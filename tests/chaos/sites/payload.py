@@ -1,6 +1,6 @@
-"""Pilots that write into a log of their own that they started, and their end.
+"""Pilots that write their start and their end into a log of their own.
 
-What the log says is written by the payload alone, so that no code of ours counts for itself.
+Only the payload writes this log, so that none of our code judges itself.
 """
 
 from collections.abc import Callable
@@ -40,17 +40,17 @@ class Log:
         self.path.chmod(0o666)
 
     def script(self, short: float, middle: float, long: float, lying: str) -> str:
-        """Write the payload of pilots that live for so many seconds; some fail of themselves."""
+        """Return the payload of pilots with these lives in seconds; some fail by themselves."""
         return SCRIPT.format(log=self.path, short=short, middle=middle, long=long, lying=lying)
 
     def notes(self) -> list[Note]:
-        """Read what the pilots wrote; the last line may be only half there."""
+        """Read what the pilots wrote; the last line may be incomplete."""
         lines = [line.split() for line in self.path.read_text(encoding="utf-8").split("\n")]
         whole = [line for line in lines if len(line) == len(Note._fields)]
         return [Note(stamp, what, word, float(at)) for stamp, what, word, at in whole]
 
     def jobs(self, has_ended: Callable[[str], bool]) -> list[Job]:
-        """List one job for each start that was written."""
+        """Return a job for each start in the log."""
         starts: list[Note] = []
         lies: dict[str, str] = {}
         ends: dict[str, Note] = {}

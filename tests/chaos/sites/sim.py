@@ -44,16 +44,16 @@ FAULTS: tuple[tuple[Fault, float, dict[str, Any]], ...] = (
     (Fault.STRANGE_WORD, 0.5, {}),
     (Fault.GARBLES, 0.5, {}),
 )
-"""What may befall a CE for a while, and how; nothing that would keep a job for ever."""
+"""Faults that a CE may have for a while; none keeps a job for ever."""
 
 
 class SimSite:
-    """Simulated CEs, all at one place that does not tell of which CE a job is."""
+    """Simulated CEs, all at one place that does not say which CE a job belongs to."""
 
     number = 20
     vos = ground.VOS
     celery: Sequence[str] = (sys.executable, "-m", "tests.chaos.gullible")
-    """Pilots that lie are believed by their CEs."""
+    """This Celery has CEs that believe pilots that lie."""
 
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
         self._database = database
@@ -64,11 +64,11 @@ class SimSite:
         ground.build(database, "sim", self.number, {**LIFE, **place}, self.vos)
 
     def acts(self) -> list[Act]:
-        """List what can be done to the CE: any of its faults, for a while."""
+        """Return the act that gives a CE any of its faults for a while."""
         return [Act("give a CE a fault", 8, self._switch_on)]
 
     def callers(self, children: Iterable[int]) -> dict[int, int | None]:
-        """Nobody can tell who is calling; any of them may be."""
+        """Any of the processes may be calling; this cannot be seen."""
         return dict.fromkeys(children)
 
     def jobs(self) -> list[Job]:
@@ -88,10 +88,10 @@ class SimSite:
                 for row in tx.execute(query)
             ]
 
-    def removed(self) -> set[str]:
-        """Read the jobs that a fault removed; what we cancel ends with another word."""
-        removed = states.ENDS[Cause.REMOVED].word
-        query = select(sim_jobs.c.stamp).where(sim_jobs.c.fate == removed)
+    def removals(self) -> set[str]:
+        """Return the jobs that a fault removed; a job that we cancel has another fate."""
+        word = states.ENDS[Cause.REMOVED].word
+        query = select(sim_jobs.c.stamp).where(sim_jobs.c.fate == word)
         with self._database.uow() as tx:
             return set(tx.execute(query).scalars())
 

@@ -40,7 +40,7 @@ class SlurmSite(BatchSite):
         }
 
     def lying(self) -> str:
-        """A pilot reaches the file that its script writes."""
+        """A pilot can write the file with its end."""
         end = f"'{self.folder / KEPT}'{END}"
         return by_file(self.folder, end, lambda path, lie: plant_slurm(path, lie, "1"))
 
@@ -57,8 +57,8 @@ class SlurmSite(BatchSite):
         return {stamp: len(handles) for stamp, handles in self.slurm.jobs_ever(PREFIX).items()}
 
     def kill(self, stamps: list[str]) -> None:
-        """Have jobs cancelled that run. Of an element that waits Slurm would keep no record; that
-        its pilot is lost takes ten minutes to tell, longer than a run settles.
+        """Cancel running jobs only. Slurm keeps no record of a waiting element of an array, so its
+        pilot would be lost only after ten minutes, which is longer than a run settles.
         """
         there = self.slurm.jobs(PREFIX, "running")
         handles = [handle for stamp in stamps for handle in there.get(stamp, [])]

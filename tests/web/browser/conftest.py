@@ -1,4 +1,4 @@
-"""A site that is served, and people in front of its pages in a real browser."""
+"""A site with a server, and people who use its pages in real browsers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.databases import Sqlite
+from tests.factories import a_ce
 from tests.services.world import World
 from tests.session import PLAN
 from tests.testbeds import chromium
@@ -15,14 +16,15 @@ from tests.testbeds.packages import NotToBeHad
 from tests.web.browser.people import Complaints, Meet, meet
 from tests.web.browser.prepared import Prepared, prepare
 from tests.web.server import Server, serving
+from worker.domain.ce import CE
 
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """The browser of a module. It is closed with it: no other test runs in its loop of events."""
+    """The browser of a module; it is closed with it, so no other test runs in its event loop."""
     try:
-        with chromium.running() as made:
-            yield made
+        with chromium.running() as chromium_browser:
+            yield chromium_browser
     except NotToBeHad as problem:
         say = pytest.fail if request.config.stash[PLAN].required else pytest.skip
         say(f"needs the service Chromium: {problem}")
@@ -42,16 +44,22 @@ def prepared(
 
 @pytest.fixture(scope="module")
 def server(prepared: Prepared) -> Iterator[Server]:
-    """What serves it."""
-    with serving(prepared.world.database, prepared.world.home) as made:
-        yield made
+    """The server of the site."""
+    with serving(prepared.world.database, prepared.world.home) as server:
+        yield server
 
 
 @pytest.fixture
 def person(browser: Browser, prepared: Prepared, server: Server) -> Iterator[Meet]:
-    """Whoever looks at the site; at the end no browser may have complained."""
+    """People who look at the site; at the end no browser may have complained."""
     complaints = Complaints(server.url)
     yield partial(meet, browser, prepared.world, server.url, complaints)
     for context in browser.contexts:
         context.close()
     assert complaints.all == []
+
+
+@pytest.fixture
+def place(prepared: Prepared) -> CE:
+    """A CE of this test's own."""
+    return prepared.world.ce(a_ce())

@@ -1,4 +1,4 @@
-"""People with browsers of their own, and what their browsers complain of."""
+"""People with browsers of their own, and the complaints of these browsers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ def axe() -> str:
 
 
 class Complaints:
-    """What browsers say of pages that break our promises."""
+    """The messages of browsers about pages that break our promises."""
 
     def __init__(self, home: str) -> None:
         self._home = home
@@ -68,7 +68,7 @@ class Person:
     home: str
 
     def go(self, path: str) -> None:
-        """Open an address, and wait until it has come whole."""
+        """Open an address, and wait until the page is complete."""
         self.page.goto(self.home + path)
 
     @property
@@ -80,7 +80,7 @@ class Person:
             self.page.keyboard.press(key)
 
     def focus(self) -> str:
-        """Return the words or the name of what has the focus."""
+        """Return the text or the name of the element that has the focus."""
         text: str = self.page.evaluate(
             "() => { const at = document.activeElement;"
             " return at === document.body ? '' : at.innerText || at.id || at.name || at.tagName }"
@@ -88,7 +88,7 @@ class Person:
         return text.strip()
 
     def tab_to(self, selector: str) -> int:
-        """Press the tab key until something has the focus; return how often it was pressed."""
+        """Press the tab key until an element has the focus; return the number of presses."""
         for presses in range(200):
             if self.page.evaluate("s => document.activeElement.matches(s)", selector):
                 return presses
@@ -96,21 +96,21 @@ class Person:
         raise AssertionError(f"the tab key does not come to {selector}")
 
     def until_text(self, selector: str, *parts: str) -> None:
-        """Wait until an element has these words, whatever reads the page anew meanwhile."""
+        """Wait until an element has these words, even if the page is renewed meanwhile."""
         for part in parts:
             self.page.wait_for_function(HAS_TEXT, arg=[selector, part])
 
     def barriers(self, rules: Sequence[str] = RULES) -> list[str]:
-        """Return what axe-core finds that keeps people out, and whether the page is too wide."""
+        """Return the barriers that axe-core finds, and whether the page is too wide."""
         if not self.page.evaluate("() => Boolean(window.axe)"):
             self.page.evaluate(axe())
-        found: list[str] = self.page.evaluate(AXE, list(rules))
+        problems: list[str] = self.page.evaluate(AXE, list(rules))
         wider = self.page.evaluate(WIDER)
-        return [*found, *([f"the page is {wider} pixels too wide"] if wider else [])]
+        return [*problems, *([f"the page is {wider} pixels too wide"] if wider else [])]
 
 
 Meet = Callable[..., Person]
-"""Gives somebody a browser, in a role; as options whatever Playwright's contexts take."""
+"""Gives a person in a role a browser; the options are those of Playwright's contexts."""
 
 
 def meet(
@@ -125,7 +125,7 @@ def meet(
     width: int = WIDTHS[0],
     **options: Any,
 ) -> Person:
-    """Give somebody a browser; with a role they have signed in."""
+    """Give a person a browser; with a role they have signed in."""
     context = browser.new_context(viewport={"width": width, "height": HEIGHT}, **options)
     context.set_default_timeout(PATIENCE * 1000)
     complaints.listen(context)
@@ -135,5 +135,5 @@ def meet(
     return Person(context.new_page(), home)
 
 
-def told(barriers: dict[str, list[str]]) -> str:
+def listing(barriers: dict[str, list[str]]) -> str:
     return json.dumps(barriers, indent=1, ensure_ascii=False)

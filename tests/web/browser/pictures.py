@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation, of a prepared site: give it the folder."""
+"""Makes the pictures of the documentation from a prepared site; its argument is the folder."""
 
 import sys
 import tempfile
@@ -22,7 +22,7 @@ PICTURES = {
     "pilot": ("/pilots/{failed}", 800),
     "ce": ("/ces/lyon", 800),
 }
-"""What is shown, by the name of its file, and how much of it."""
+"""The page and the height of each picture, by the name of its file."""
 
 
 def main(target: Path) -> None:
@@ -32,7 +32,7 @@ def main(target: Path) -> None:
         template = Sqlite(folder)
         stack.callback(template.close)
         database = stack.enter_context(template.file(folder / "site.sqlite"))
-        # Not the account and the host of whoever makes the pictures.
+        # This hides the account and the host of the person who makes the pictures.
         database = database.used_by(Actor(who="operator@factory"))
         world = World(database, folder / "home")
         world.clock = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A site with something of every kind, for whoever looks at all pages."""
+"""A site with something of every kind, for tests that look at all pages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -31,22 +31,22 @@ BUSY = {
     Status.LOST: 4,
     Status.CANCELLED: 5,
 }
-"""How many pilots a CE has that is busy, by status."""
+"""The pilots of a busy CE, by status."""
 
 
 @dataclass
 class Prepared:
-    """The site, and what addresses need of it."""
+    """The site, and the values for addresses of its pages."""
 
     world: World
     pilots: dict[str, int] = field(default_factory=dict)
-    """A pilot of each status, each cause and each use."""
+    """The number of a pilot of each status, each cause and each use."""
     reasons: list[str] = field(default_factory=list)
     """The addresses that explain a decision of each kind."""
 
 
 def prepare(world: World, folder: Path) -> Prepared:
-    """Make the site, as it is now."""
+    """Make the site, at the present time."""
     folder.mkdir(exist_ok=True)
     site = Prepared(world)
     with world.database.uow() as tx:
@@ -86,7 +86,7 @@ def _make_troubles(tx: Transaction, world: World) -> None:
     now = world.now()
     ces.change(tx, "lyon", waiting_limit=120)
     ces.change(tx, "madrid", draining=True, drain_by=now + timedelta(hours=6))
-    held = sending.SendingChange(
+    hold = sending.SendingChange(
         ce="bari",
         was=Sending.NORMAL,
         became=Sending.HELD,
@@ -94,15 +94,15 @@ def _make_troubles(tx: Transaction, world: World) -> None:
         by_hand=True,
         at=now - 38 * MINUTE,
     )
-    sending.change(tx, held, held.reason, held.at)
-    paused = replace(
-        held,
+    sending.change(tx, hold, hold.reason, hold.at)
+    pause = replace(
+        hold,
         ce="rome",
         became=Sending.PAUSED,
         reason="11 failed starts in a row (limit 3)",
         by_hand=False,
     )
-    sending.change(tx, paused, paused.reason, paused.at)
+    sending.change(tx, pause, pause.reason, pause.at)
     silent = replace(
         health.get(tx, "kosice"),
         failed_calls=5,
@@ -117,13 +117,13 @@ def _make_troubles(tx: Transaction, world: World) -> None:
 
 
 def _make_pilots(tx: Transaction, site: Prepared) -> None:
-    begun = site.world.now() - 50 * MINUTE
+    begin = site.world.now() - 50 * MINUTE
     for place, part in (("lyon", 1.0), ("geneva", 0.6), ("kosice", 0.1), ("madrid", 0.05)):
         ce = ces.get(tx, place)
-        some = a_pilot().on(ce).at(begun).for_vo(vos.get(tx, "lhcb")).due_at(begun + 300 * MINUTE)
+        some = a_pilot().on(ce).at(begin).for_vo(vos.get(tx, "lhcb")).due_at(begin + 300 * MINUTE)
         for status, count in BUSY.items():
-            made = some.that_is(status).create_many(tx, max(1, int(count * part)))
-            site.pilots.setdefault(str(status), made[0].id)
+            pilots = some.that_is(status).create_many(tx, max(1, int(count * part)))
+            site.pilots.setdefault(str(status), pilots[0].id)
         for cause in Cause:
             site.pilots.setdefault(str(cause), some.failed(cause).create(tx).id)
         for use in Use:
@@ -144,22 +144,22 @@ def _make_records(tx: Transaction, world: World, folder: Path) -> None:
     a_schedule().of("prune").by_cron("0 3 * * *").disabled().create(tx)
     for name, exp in (("valid", now + timedelta(days=9)), ("over", now - timedelta(hours=2))):
         path = a_token(folder / name, exp=int(exp.timestamp()))
-        made = a_credential().of_kind(CredentialKind.TOKEN).at_path(str(path))
-        made.for_backend({"valid": "arc", "over": "htcondor"}[name]).create(tx)
-    missing = a_credential().for_vo(vos.get(tx, "lhcb")).for_backend("arc")
-    missing.at_path("/nowhere/proxy.pem").create(tx)
+        credential = a_credential().of_kind(CredentialKind.TOKEN).at_path(str(path))
+        credential.for_backend({"valid": "arc", "over": "htcondor"}[name]).create(tx)
+    absent = a_credential().for_vo(vos.get(tx, "lhcb")).for_backend("arc")
+    absent.at_path("/nowhere/proxy.pem").create(tx)
     for who, what in (("alice (person)", "lyon"), ("robot (token)", "geneva")):
         a_change().by(who).of("ce", what).at(now - 7 * MINUTE).create(tx)
 
 
 def _decide(tx: Transaction, world: World) -> Iterator[str]:
-    """Store a decision of each kind, a minute after the other; each has its address."""
-    begun = world.now() - timedelta(hours=3)
+    """Store a decision of each kind, a minute apart; yield the address of each."""
+    begin = world.now() - timedelta(hours=3)
     for number, (places, others, *_) in enumerate(CASES.values()):
-        at = begun + number * MINUTE
+        at = begin + number * MINUTE
         tick = [replace(one.decision, at=at) for one in decide(*places, **others)]
         decisions.add(tx, tick)
         yield "/explain?" + urlencode({"ce": "bari", "vo": "lhcb", "at": at.isoformat()})
-    before = a_decision().on(ces.get(tx, "rome")).for_vo(vos.get(tx, "atlas")).at(begun)
+    before = a_decision().on(ces.get(tx, "rome")).for_vo(vos.get(tx, "atlas")).at(begin)
     before.tracing({"slots": 3}).granting(0).because("no slot").create(tx)
-    yield "/explain?" + urlencode({"ce": "rome", "vo": "atlas", "at": begun.isoformat()})
+    yield "/explain?" + urlencode({"ce": "rome", "vo": "atlas", "at": begin.isoformat()})

@@ -1,4 +1,4 @@
-"""The keyboard alone suffices."""
+"""The keyboard alone is enough."""
 
 import pytest
 
@@ -21,8 +21,8 @@ HAS_SEEN_ALL = """() => {
 @pytest.fixture
 def typist(person: Meet) -> Person:
     """Somebody who has no pointer."""
-    made: Person = person()
-    return made
+    person_with_keys: Person = person()
+    return person_with_keys
 
 
 def test_the_first_tab_skips_to_the_content(typist: Person) -> None:
@@ -42,7 +42,7 @@ def test_the_tab_key_comes_to_everything_and_the_focus_is_visible(
 ) -> None:
     typist.go(path)
     typist.until_text(".live", "live")
-    typist.press(".")  # what is renewed would be another element
+    typist.press(".")  # a renewal would replace the element
     typist.page.evaluate("() => { window.hadFocus = new Set() }")
     typist.press("Tab")
     while typist.focus():

@@ -1,11 +1,11 @@
-"""A page follows what happens, without being loaded again and without moving under a hand."""
+"""A page follows the events without a reload, and does not move under the pointer."""
 
 import signal
 from collections.abc import Iterator
 
 import pytest
 
-from tests.factories import a_ce, a_pilot
+from tests.factories import a_pilot
 from tests.web.browser.people import Meet, Person
 from tests.web.browser.prepared import Prepared
 from tests.web.server import Server
@@ -27,24 +27,18 @@ ROW = "#ces tbody tr:has(a[href$='/ces/{}'])"
 
 
 @pytest.fixture
-def place(prepared: Prepared) -> CE:
-    """A CE of this test's own."""
-    return prepared.world.ce(a_ce())
-
-
-@pytest.fixture
 def viewer(person: Meet) -> Person:
-    """Somebody at the overview, whose page knows if it is loaded again."""
-    made: Person = person()
-    made.go("/")
-    made.until_text(".live", "live")
-    made.page.evaluate("() => { window.isFirstLoad = true }")
-    return made
+    """A person at the overview, whose page notices a reload."""
+    viewer: Person = person()
+    viewer.go("/")
+    viewer.until_text(".live", "live")
+    viewer.page.evaluate("() => { window.isFirstLoad = true }")
+    return viewer
 
 
 @pytest.fixture
 def other_server(server: Server) -> Iterator[Server]:
-    """The server, which goes on whatever a test does to it."""
+    """The server, which a test may end or freeze; it goes on afterwards."""
     yield server
     if server.process is None:
         server.start()
@@ -57,7 +51,7 @@ def send(prepared: Prepared, place: CE, number: int = 1) -> None:
         a_pilot().on(place).at(prepared.world.now()).create_many(tx, number)
 
 
-def waiting(viewer: Person, place: CE) -> str:
+def waiting_number(viewer: Person, place: CE) -> str:
     return viewer.page.inner_text(f"{ROW.format(place.name)} td:nth-of-type(4)")
 
 
@@ -95,7 +89,7 @@ def test_nothing_moves_under_the_focus(viewer: Person, prepared: Prepared, place
     viewer.until_text(".live", "changes wait")
 
     assert viewer.focus() == place.name
-    assert waiting(viewer, place) == "1"
+    assert waiting_number(viewer, place) == "1"
     viewer.page.focus("#jump")
     until_waiting(viewer, place, 2)
 
@@ -103,15 +97,15 @@ def test_nothing_moves_under_the_focus(viewer: Person, prepared: Prepared, place
 def test_a_page_rests_while_nobody_looks(viewer: Person, prepared: Prepared, place: CE) -> None:
     send(prepared, place)
     until_waiting(viewer, place, 1)
-    sent: list[str] = []
-    viewer.page.on("request", lambda request: sent.append(request.url))
+    addresses: list[str] = []
+    viewer.page.on("request", lambda request: addresses.append(request.url))
     viewer.page.evaluate(HIDE)
     viewer.until_text(".live", "at rest")
     send(prepared, place)
     viewer.page.evaluate(COME_BACK)
     until_waiting(viewer, place, 2)
 
-    assert sent[0].endswith("/api/events"), "it asked for something while it was hidden"
+    assert addresses[0].endswith("/api/events"), "it asked for something while it was hidden"
     viewer.until_text(".live", "live")
 
 

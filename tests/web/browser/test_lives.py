@@ -1,4 +1,4 @@
-"""What real workers do is followed on the pages, and steered from there."""
+"""The pages follow real workers, and control them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,11 +34,11 @@ LONG = {
     "check_latest": 600.0,
 }
 SELDOM = {"reconcile": 300, "learn": 300, "report": 300, "prune": 300}
-"""How often that fires which would only be in the way of many pilots."""
+"""The interval of tasks that would only disturb many pilots."""
 
 MANY = 10_000
 STOPPED = range(3000, 10_000, 1000)
-"""Whole batches, as many as were done until the server saw that nobody waits for the rest."""
+"""Whole batches: those that were done before the server noticed that the client had gone."""
 LARGE = "(SELECT id FROM ces WHERE name = 'large')"
 
 
@@ -52,9 +52,9 @@ class Living:
 
     def link(self) -> str:
         """Make a link to sign in, as an operator does on the host."""
-        done = self.processes.run([*PILOTAGE, "token", "link"], self.settings())
-        assert done.returncode == 0, done.stderr
-        return next(word for word in done.stdout.split() if "/sign-in#" in word)
+        process = self.processes.run([*PILOTAGE, "token", "link"], self.settings())
+        assert process.returncode == 0, process.stderr
+        return next(word for word in process.stdout.split() if "/sign-in#" in word)
 
     def settings(self) -> dict[str, str]:
         return settings_of(
@@ -69,21 +69,21 @@ class Living:
 
 @pytest.fixture(scope="module")
 def living(postgresql_main: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    """The site of a module, with workers that go on all the time."""
+    """The site of a module, with workers that run all the time."""
     folder = tmp_path_factory.mktemp("living")
     world = World(postgresql_main, folder / "home")
     world.clock = datetime.now(UTC)
     world.home.mkdir()
-    made = Living(world, Server(postgresql_main, world.home), Processes(folder))
+    living = Living(world, Server(postgresql_main, world.home), Processes(folder))
     _furnish(world)
     postgresql_main.engine.dispose()
-    made.processes.start("up", [*PILOTAGE, "up"], made.settings())
+    living.processes.start("up", [*PILOTAGE, "up"], living.settings())
     try:
-        until(made.server.answers, "the server", progress=made.processes.progress)
-        yield made
+        until(living.server.answers, "the server", progress=living.processes.progress)
+        yield living
     finally:
-        made.processes.end()
-        made.server.close()
+        living.processes.end()
+        living.server.close()
         emptied(postgresql_main)
 
 
@@ -115,11 +115,11 @@ def person(browser: Browser, living: Living) -> Iterator[Meet]:
 
 @pytest.fixture
 def operator(person: Meet, living: Living) -> Person:
-    """Somebody who has signed in by the link that a command has made."""
-    made: Person = person(None)
-    made.page.goto(living.link())
-    made.until_text(".who", "admin")
-    return made
+    """A person who has signed in by the link of a command."""
+    operator: Person = person(None)
+    operator.page.goto(living.link())
+    operator.until_text(".who", "admin")
+    return operator
 
 
 def test_a_pilot_is_followed_from_the_list_to_its_end(operator: Person) -> None:
@@ -128,7 +128,7 @@ def test_a_pilot_is_followed_from_the_list_to_its_end(operator: Person) -> None:
     operator.press("Enter")
     operator.page.wait_for_url("**ce=quick**")
     operator.page.click("#rows tbody th a >> nth=0")
-    operator.page.mouse.move(2, 2)  # what is under it would stay as it is
+    operator.page.mouse.move(2, 2)  # an element under the pointer is not renewed
     operator.page.evaluate("() => { window.isFirstLoad = true }")
     operator.until_text("#history", "done")  # a slow worker does not see it run
 
@@ -165,7 +165,7 @@ def test_ten_thousand_pilots_are_cancelled_by_a_filter_and_it_can_be_stopped(
     assert operator.headline == "Cancel 10,000 pilots at large?"
     confirm(operator, "1000")
     operator.until_text("[role=alert]", "Type the number 10000 to go on. Nothing was cancelled.")
-    with held_up(database, after=3500):
+    with block_pilot(database, after=3500):
         confirm(operator, "10000")
         operator.until_text("h1", "Cancelling 10,000 pilots at large.")
         operator.until_text(".progress li:nth-of-type(3)", "3,000 of 10,000")
@@ -174,15 +174,15 @@ def test_ten_thousand_pilots_are_cancelled_by_a_filter_and_it_can_be_stopped(
     operator.page.wait_for_url("**/pilots?ce=large")
 
     def has_stopped() -> bool:
-        before = asked_to_end(database)
+        before = count_asked_to_end(database)
         operator.go("/pilots/cancel?ce=large")
-        return asked_to_end(database) == before
+        return count_asked_to_end(database) == before
 
     until(has_stopped, "the end of the batch that was held up")
-    left = operator.page.input_value("input[name=shown]")
+    number = operator.page.input_value("input[name=shown]")
 
-    assert asked_to_end(database) in STOPPED
-    confirm(operator, left)
+    assert count_asked_to_end(database) in STOPPED
+    confirm(operator, number)
     operator.until_text(".message", "All is done. The end of")
     operator.page.click("text=Back to the pilots")
     operator.page.mouse.move(2, 2)
@@ -194,14 +194,14 @@ def test_ten_thousand_pilots_are_cancelled_by_a_filter_and_it_can_be_stopped(
 
 
 def confirm(operator: Person, number: str) -> None:
-    """Type a number into the question that is open, and say yes."""
+    """Type a number into the open question, and confirm."""
     operator.page.fill("#typed", number)
     operator.page.click("button.danger", no_wait_after=True)
 
 
 @contextmanager
-def held_up(database: Database, *, after: int) -> Iterator[None]:
-    """Let nobody change the pilot after so many, in the order in which they are cancelled."""
+def block_pilot(database: Database, *, after: int) -> Iterator[None]:
+    """Lock the pilot at this place in the order in which they are cancelled."""
     one = text(f"SELECT id FROM pilots WHERE ce_id = {LARGE} ORDER BY id OFFSET {after} LIMIT 1")
     with database.engine.begin() as connection:
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
@@ -210,7 +210,7 @@ def held_up(database: Database, *, after: int) -> Iterator[None]:
         yield
 
 
-def asked_to_end(database: Database) -> int:
+def count_asked_to_end(database: Database) -> int:
     """Count the pilots of the large CE whose end was asked for."""
     count = f"SELECT count(cancel_requested_at) FROM pilots WHERE ce_id = {LARGE}"
     with database.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Every page, at three widths, light and dark: nobody is kept out, and nothing is too wide."""
+"""Every page, at three widths, light and dark: it has no barriers, and is not too wide."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,8 +19,8 @@ from tests.web.browser.people import (
     Complaints,
     Meet,
     Person,
+    listing,
     meet,
-    told,
 )
 from tests.web.browser.prepared import Prepared
 from tests.web.client import paths_of
@@ -29,7 +29,7 @@ from tests.web.test_explain_reasons import CASES
 from worker.domain.access import Role
 
 NO_PAGES = ("/api/", "/health/", "/metrics", "/static/", "/.well-known/", "/sign-in/")
-"""What is for programs, or is no page by itself."""
+"""Paths that are for programs, or are no pages by themselves."""
 
 PAGES = {
     "/": ["/"],
@@ -79,18 +79,18 @@ OPEN_ALL = "() => document.querySelectorAll('details').forEach(one => { one.open
 def empty_server(
     sqlite_template: Sqlite, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[World, Server]]:
-    """A site in which there is nothing yet."""
+    """A site that is still empty."""
     folder = tmp_path_factory.mktemp("empty")
     with sqlite_template.file(folder / "site.sqlite") as database:
         world = World(database, folder / "home")
         world.clock = datetime.now(UTC)
-        with serving(database, world.home) as made:
-            yield world, made
+        with serving(database, world.home) as server:
+            yield world, server
 
 
 def look(person: Person, path: str) -> dict[str, list[str]]:
-    """Open a page at each width, and look at it in each theme."""
-    found = {}
+    """Open a page at each width and in each theme; return the barriers."""
+    barriers = {}
     for width in WIDTHS:
         person.page.set_viewport_size({"width": width, "height": HEIGHT})
         person.go(path)
@@ -98,21 +98,21 @@ def look(person: Person, path: str) -> dict[str, list[str]]:
         person.page.evaluate(OPEN_ALL)
         for theme, rules in zip(THEMES, (RULES, OF_COLOURS), strict=True):
             person.page.emulate_media(color_scheme=theme)
-            found[f"{path} {width} {theme}"] = person.barriers(rules)
-    return {where: what for where, what in found.items() if what}
+            barriers[f"{path} {width} {theme}"] = person.barriers(rules)
+    return {where: what for where, what in barriers.items() if what}
 
 
 def test_each_page_is_looked_at(prepared: Prepared) -> None:
     app = app_on(prepared.world.runtime())
-    served = {path for method, path in paths_of(app) if method == "GET"}
+    paths = {path for method, path in paths_of(app) if method == "GET"}
 
-    assert set(PAGES) == {path for path in served if not path.startswith(NO_PAGES)}
+    assert set(PAGES) == {path for path in paths if not path.startswith(NO_PAGES)}
 
 
 @pytest.mark.parametrize("path", [path for paths in PAGES.values() for path in paths])
 def test_a_page_keeps_nobody_out(person: Meet, prepared: Prepared, path: str) -> None:
     role = None if path == "/sign-in" else Role.ADMIN
-    assert not (found := look(person(role), path.format(**prepared.pilots))), told(found)
+    assert not (barriers := look(person(role), path.format(**prepared.pilots))), listing(barriers)
 
 
 @pytest.mark.parametrize("number", range(len(CASES) + 1))
@@ -122,7 +122,7 @@ def test_no_reason_keeps_anybody_out(person: Meet, prepared: Prepared, number: i
     someone.go(prepared.reasons[number])
 
     assert "got" in someone.headline
-    assert not (found := someone.barriers()), found
+    assert not (barriers := someone.barriers()), barriers
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_page_without_anything_keeps_nobody_out(
     complaints = Complaints(server.url)
     someone = meet(browser, world, server.url, complaints)
 
-    assert not (found := look(someone, path)), told(found)
+    assert not (barriers := look(someone, path)), listing(barriers)
     someone.page.context.close()
     assert complaints.all == []
 
@@ -146,10 +146,10 @@ def test_what_keeps_somebody_out_would_be_found(person: Meet) -> None:
     someone.go("/audit")
     someone.page.evaluate("() => document.querySelector('label[for=by]').remove()")
     someone.page.evaluate("() => { document.querySelector('h1').style.minWidth = '200rem' }")
-    found = someone.barriers()
+    barriers = someone.barriers()
 
-    assert any(one.startswith("label ") for one in found)
-    assert any("too wide" in one for one in found)
+    assert any(one.startswith("label ") for one in barriers)
+    assert any("too wide" in one for one in barriers)
 
 
 def test_what_a_policy_forbids_would_be_found(browser: Browser, server: Server) -> None:

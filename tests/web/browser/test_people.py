@@ -1,10 +1,9 @@
-"""What people may do, what they may not, and two of them at once."""
+"""What people may do and what they may not, and two people at once."""
 
 from urllib.parse import quote
 
 import pytest
 
-from tests.factories import a_ce
 from tests.web.browser.people import THEMES, WIDTHS, Meet, Person
 from tests.web.browser.prepared import Prepared
 from worker.domain.access import Role
@@ -32,12 +31,6 @@ POST_FORM = """([address, values]) => {
 }"""
 SIGN_OUT = "Sign out"
 PAGES = ("/", "/pilots", "/pilots/{running}", "/ces", "/ces/bari", "/vos", "/vos/lhcb", "/tasks")
-
-
-@pytest.fixture
-def place(prepared: Prepared) -> CE:
-    """A CE of this test's own."""
-    return prepared.world.ce(a_ce())
 
 
 def page_of(place: CE) -> str:
