@@ -48,8 +48,8 @@ def hidden(draw: st.DrawFn, secret: str) -> tuple[str, Any]:
         st.sampled_from(("url", "setup", "environment", "command", "reason")),
         shapes.map(lambda shape: shape.format(secret)),
     )
-    drawn: tuple[str, Any] = draw(by_name | by_word | by_shape)
-    name, value = drawn
+    entry: tuple[str, Any] = draw(by_name | by_word | by_shape)
+    name, value = entry
     for _ in range(draw(st.integers(0, DEEPEST))):
         name, value = draw(st.sampled_from(("options", "source"))), {name: value}
     return name, value
@@ -60,17 +60,25 @@ def test_no_secret_is_kept_wherever_it_stands(
     data: st.DataObject, secret: str, other: str, beside: dict[str, Any]
 ) -> None:
     name, value = data.draw(hidden(secret))
-    changed = data.draw(hidden(other))
+    other_name, other_value = data.draw(hidden(other))
     for before, after in (
         (None, {**beside, name: value}),
         ({name: value}, None),
-        ({name: value}, {**beside, changed[0]: changed[1]}),
+        ({name: value}, {**beside, other_name: other_value}),
     ):
-        one = ObjectChange(kind="ce", name="lyon", verb="set", before=before, after=after)
-        kept = json.dumps(one.difference())
-        assert secret not in kept
-        # Nor what a cut leaves of it.
-        assert secret[:10] not in kept
+        change = ObjectChange(kind="ce", name="lyon", verb="set", before=before, after=after)
+        stored = json.dumps(change.difference())
+        assert secret not in stored
+        # Nor is the part of it that a cut would leave.
+        assert secret[:10] not in stored
+
+
+@pytest.mark.parametrize("name", [*NAMES, "pass", "pwd"])
+def test_no_secret_is_kept_that_is_a_word_after_its_option(name: str) -> None:
+    words = ["run", f"--{name}", "my S3cretOfTheSite"]
+    change = ObjectChange(kind="ce", name="lyon", verb="add", after={"command": words})
+
+    assert "S3cret" not in json.dumps(change.difference())
 
 
 @given(st.recursive(ordinary, lambda one: st.lists(one) | st.dictionaries(st.text(), one)))

@@ -79,7 +79,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
 @credential.command("list", epilog=example("pilotage credential list"))
 @as_json
 def list_(as_json: bool) -> None:
-    """List the credentials, and how long each is valid according to its file."""
+    """List the credentials, and until when each is valid."""
     standings = perform(service.list_all)
     if as_json:
         show.as_json([asdict(one) for one in standings])

@@ -19,7 +19,7 @@ _CUT = r"(?=\Z|\n\[(?:\.\.\.|…))"
 
 _NAME = r"""(?:
     passw(?:or)?d | passphrase | passcode | secret | token
-  | (?<=_)pwd | (?<![a-z])(?:pass|pin)(?==)
+  | (?<=[_-])pwd | (?<![a-z])(?:pass|pin)(?==)
   | (?:api|access|account|auth|encryption|private|shared|signing)[_-]?key )"""
 _NOT_ABOUT_IT = r"(?![_-](?:file|path|dir|folder|url|type|name|length|lifetime|expir\w{0,8})\b)"
 _REST_OF_NAME = r"(?:[_-]?key)?(?:[_-][\w-]{0,40})?"
@@ -122,7 +122,9 @@ _FAMILIES: tuple[tuple[tuple[str, ...], str, _Instead], ...] = (
     ),
     (
         ("--",),
-        rf"((?<![\w-])--[\w-]{{0,40}}?{_NAME}(?:[_-]?key)?[ \t]{{1,20}})(?!-)(?P<value>{_VALUE})",
+        rf"""((?<![\w-])--[\w-]{{0,40}}?
+              (?:{_NAME}(?:[_-]?key)? | (?<=[_-])(?:pass|pin|pwd)) [ \t]{{1,20}})
+            (?!-)(?P<value>{_VALUE})""",
         _hidden,
     ),
     (
