@@ -105,8 +105,12 @@ class Person:
         if not self.page.evaluate("() => Boolean(window.axe)"):
             self.page.evaluate(axe())
         problems: list[str] = self.page.evaluate(AXE, list(rules))
+        return [*problems, *self.excess_width()]
+
+    def excess_width(self) -> list[str]:
+        """Return whether the page is too wide for the window, as a line; an empty list if not."""
         wider = self.page.evaluate(WIDER)
-        return [*problems, *([f"the page is {wider} pixels too wide"] if wider else [])]
+        return [f"the page is {wider} pixels too wide"] if wider else []
 
 
 Meet = Callable[..., Person]
