@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -93,6 +94,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # A worker of xdist is started after the environment was scrubbed.
     packages.ALLOWED = config.stash[PLAN].may_install
     redis_server.NOTES = Path(config.stash[PLAN].folder)
+    # A run in the background may ignore the interrupt, but the programs that tests start must not.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     scrub(Path(config.stash[PLAN].folder) / f"home-{worker_name(config)}")
 
 
