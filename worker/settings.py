@@ -102,20 +102,20 @@ class Settings(BaseModel):
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
     server: str | None = None
-    """The server that commands use in the place of the database: https://HOST/PREFIX. So does
-    --server."""
+    """The server that commands use instead of the database: https://HOST/PREFIX. Commands also
+    have the option --server."""
 
     token: SecretStr | None = None
     """The token for the server. Name its file: PILOTAGE_TOKEN_FILE, or --token-file."""
 
     web_address: str = "127.0.0.1"
-    """Where the server of the API listens; 127.0.0.1 is this host alone."""
+    """The address on which the server of the API listens; 127.0.0.1 is this host only."""
 
     web_port: int = Field(default=8017, ge=1, le=65535)
     """The port of the server."""
 
     web_processes: int = Field(default=1, ge=1, le=64)
-    """Processes that serve."""
+    """The number of processes of the server."""
 
     web_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """The path under which a proxy has the server: /pilotage."""
@@ -124,7 +124,7 @@ class Settings(BaseModel):
     """The file of the server's log; without one, standard error."""
 
     web_proxies: str = "127.0.0.1"
-    """The proxies whose word about the address of a client is taken: addresses with commas."""
+    """The proxies that are trusted to name the address of a client: addresses with commas."""
 
     oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
     """The issuer at which people sign in by OpenID Connect, as it calls itself:
@@ -134,7 +134,7 @@ class Settings(BaseModel):
     """The name under which the issuer knows this Pilotage."""
 
     oidc_client_secret: SecretStr | None = None
-    """The secret that goes with it; a public client has none. Name its file:
+    """The secret of the client; a public client has none. Name its file:
     PILOTAGE_OIDC_CLIENT_SECRET_FILE."""
 
     oidc_claim: str = Field(default="groups", min_length=1)
@@ -143,60 +143,61 @@ class Settings(BaseModel):
 
     oidc_roles: Mapping[str, Annotated[Access, BeforeValidator(_access)]] = {}
     """What a value of the claim lets a person do: read, operate, operate:VO or admin, as in
-    [oidc_roles] "/pilotage/admins" = "admin". Of several the highest counts."""
+    [oidc_roles] "/pilotage/admins" = "admin". If several match, the highest counts."""
 
     oidc_name: str | None = Field(default=None, min_length=1, max_length=60)
     """The name of the issuer on the page where people sign in. Without it, its host."""
 
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
-    """What the names of our jobs begin with; installations that share an account at a CE differ."""
+    """The first part of the name of each job; installations that share an account need different
+    ones."""
 
     budget: int = Field(default=1000, ge=0, le=LARGEST)
-    """Pilots that one tick of submit_pilots reserves for a VO at the most."""
+    """The largest number of pilots that one tick of submit_pilots reserves for a VO."""
 
     policy: str = DEFAULT_POLICY
-    """Who decides how many pilots each CE gets: three_chances, fill_all, proportional, or one of
-    an extension."""
+    """The policy, which decides how many pilots each CE gets: three_chances, fill_all,
+    proportional, or one of a plug-in."""
 
     parameters: Parameters = DEFAULTS
     """The numbers of the policy, as docs/why/policy.md explains: [parameters] half_life = 1800.
     Times are in seconds."""
 
     batch: int = Field(default=1000, ge=1, le=LARGEST)
-    """Pilots that one call to a CE is about at the most."""
+    """The largest number of pilots in one call to a CE."""
 
     keep_failed_output: int = Field(default=3, ge=0, le=100)
-    """Failed pilots whose output one check of a CE fetches and keeps at the most; 0 for none."""
+    """How many outputs of failed pilots one check of a CE fetches and keeps at most; 0 for none."""
 
     time_limit: float = Field(default=150, ge=2, le=DAY)
     """Seconds until an execution that hangs is ended; the lease of its CE lasts a fifth longer."""
 
     keep_final_days: float = Field(default=30, ge=0, le=MOST_DAYS)
-    """Days until a final pilot and its history are forgotten."""
+    """Days until an ended pilot and its history are deleted."""
 
     keep_decisions_days: float = Field(default=7, ge=0, le=MOST_DAYS)
-    """Days until a decision is forgotten."""
+    """Days until a decision is deleted."""
 
     keep_reports_days: float = Field(default=365, ge=0, le=MOST_DAYS)
-    """Days until a report is forgotten."""
+    """Days until a report is deleted."""
 
     keep_changes_days: float = Field(default=730, ge=LEAST_DAYS, le=MOST_DAYS)
-    """Days until a change, as `pilotage audit` shows it, is forgotten; 90 at the least."""
+    """Days until a change, as `pilotage audit` shows it, is deleted; 90 at least."""
 
     beat_interval: float = Field(default=5, gt=0, le=DAY)
-    """Seconds after which a scheduler looks at changed schedules, at the latest."""
+    """The longest time in seconds until a scheduler reads changed schedules."""
 
     log_level: LogLevel | None = None
-    """Workers and schedulers log what is of this level or above. Without it, Celery's option
-    --loglevel says it."""
+    """Workers and schedulers log messages of this level or above. Without it, Celery's option
+    --loglevel counts."""
 
     log_format: LogFormat = "auto"
     """How logs are written: text for people, json with one object a line, auto for text on a
     terminal and in the files of --logfile, and JSON elsewhere."""
 
     log_size: int = Field(default=10_000_000, ge=1000, le=10**12)
-    """Bytes after which a log file is put aside and a new one begun; 4 older ones are kept. It is
-    for the files of `pilotage up` and of Celery's option --logfile."""
+    """The size in bytes at which a log file is renamed and a new one begins; 4 older ones are kept.
+    It is for the files of `pilotage up` and of Celery's option --logfile."""
 
     log_statements: bool = False
     """Whether every statement to the database is logged, with its values; by commands too."""
@@ -206,12 +207,12 @@ class Settings(BaseModel):
 
     web_url: str | None = None
     """The address at which people reach the console and programs the API:
-    https://pilotage.example.org. Without it, links are for where the server listens."""
+    https://pilotage.example.org. Without it, links use the address on which the server listens."""
 
     pilot_key: SecretStr | None = None
     """The key that the secrets of pilots are derived from, 32 random characters or more, the same
     for all workers and servers. Name its file: PILOTAGE_PILOT_KEY_FILE. Of several lines the first
-    is used for new secrets, and secrets of the others hold too."""
+    is used for new secrets; secrets of the other lines are valid too."""
 
     webhook_url: SecretStr | None = None
     """Where events are sent, as docs/how-to/webhook.md explains: https://HOST/PATH, or http on this
@@ -225,21 +226,23 @@ class Settings(BaseModel):
     @classmethod
     def _is_private(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not is_private(value.get_secret_value()):
-            raise ValueError("it must begin with https://, or be on this host; it has no password")
+            raise ValueError(
+                "it must begin with https://, or be on this host, and have no password"
+            )
         return value
 
     @field_validator("webhook_secret")
     @classmethod
     def _is_no_guess(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < LEAST_SECRET:
-            raise ValueError(f"the secret has {LEAST_SECRET} characters at the least")
+            raise ValueError(f"the secret must have {LEAST_SECRET} characters or more")
         return value
 
     @model_validator(mode="after")
     def _webhook_is_whole(self) -> Self:
         """Refuse a webhook without a secret, and a secret without a webhook."""
         if (self.webhook_url is None) is not (self.webhook_secret is None):
-            raise ValueError("webhook_url and webhook_secret are set together")
+            raise ValueError("set webhook_url and webhook_secret together")
         return self
 
     @property
@@ -267,7 +270,7 @@ class Settings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError("write https://HOST or http://HOST:PORT")
         if parts.port == 0:  # one that is no number is refused by being looked at
-            raise ValueError("no port is 0")
+            raise ValueError("the port must not be 0")
         if parts.query or parts.fragment or not value.isprintable() or " " in value:
             raise ValueError("it has more than a host, a port and a path")
         return value.rstrip("/")
@@ -287,12 +290,12 @@ class Settings(BaseModel):
         of_issuer = [name for name in _OF_ISSUER if name in self.model_fields_set]
         if self.oidc_issuer is None:
             if of_issuer:
-                raise ValueError(f"{of_issuer[0]} is set, but no oidc_issuer")
+                raise ValueError(f"{of_issuer[0]} is set, but oidc_issuer is not")
             return self
         if not is_private(self.oidc_issuer):
             raise ValueError("oidc_issuer must begin with https://, or be on this host")
         if self.oidc_client_id is None:
-            raise ValueError("oidc_issuer is set, but no oidc_client_id")
+            raise ValueError("oidc_issuer is set, but oidc_client_id is not")
         if not self.oidc_roles:
             raise ValueError("oidc_issuer is set, but oidc_roles gives nobody a role")
         return self

@@ -347,7 +347,7 @@ WRONG_OF_CES: tuple[tuple[dict[str, str], str], ...] = (
     ({"do": "options", "options": 'run_time="\\u0000"'}, "it has characters that cannot be stored"),
     ({"do": "hold", "reason": " "}, "reason: say why"),
     ({"do": "hold", "reason": "x", "until": "tomorrow"}, "until: write a length of time"),
-    ({"do": "hold", "reason": "x", "until": "2001-01-01"}, "2001-01-01 00:00Z is over"),
+    ({"do": "hold", "reason": "x", "until": "2001-01-01"}, "2001-01-01 00:00Z is in the past"),
     ({"do": "hold", "reason": "x", "until": "999999999d"}, "until: write a length of time"),
     ({"do": "resume", "reason": "x"}, "it is not paused"),
     ({"do": "maintenance", "reason": "x", "ends_at": ""}, "end: say when"),

@@ -51,7 +51,9 @@ def revision(name: str, message: str) -> None:
     For developers. It compares with a PostgreSQL database that is at the newest revision.
     """
     written = service.write_revision(wiring.database(), wiring.backends(), name, message)
-    show.say(f"wrote {written}" if written else f"the migrations of {name} are in step")
+    show.say(
+        f"wrote {written}" if written else f"the migrations of {name} already agree with the models"
+    )
 
 
 def _show(migrated: list[service.Migrated], as_json: bool) -> None:

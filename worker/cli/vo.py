@@ -38,26 +38,29 @@ from worker.services.tasks import catalogue, execute
 COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining", "without_work_since"]
 
 _values = with_options(
-    click.option("--share", type=float, help="Its share where VOs compete for slots."),
-    click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'."),
-    click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'."),
-    click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'."),
+    click.option("--share", type=float, help="The weight of the VO where VOs compete for slots."),
+    click.option("--limit", type=Amount(),
+                 help="How many of its pilots may occupy all CEs together, or 'none'."),
+    click.option("--demand", type=Amount(),
+                 help="How many pilots it wants waiting or newly sent; 'none': unlimited."),
+    click.option("--budget", type=Amount(),
+                 help="How many new pilots one tick may reserve, or 'none'."),
     click.option("--cancel-surplus/--keep-surplus", default=None,
-                 help="Whether waiting pilots are cancelled once the demand for them has gone."),
+                 help="Whether waiting pilots above the demand are cancelled."),
     timeouts,
     click.option("--idle-at-most", type=Duration(),
-                 help="End pilots that say idle for longer while none are needed: 30m; "
+                 help="End pilots that report idle for longer while none is needed: 30m; "
                       "'none': never."),
     click.option("--demand-min", type=Amount(),
-                 help="Pilots that are kept altogether, though less is wanted; 'none': none."),
+                 help="The smallest number of pilots in all, if less is wanted; 'none': 0."),
     click.option("--demand-max", type=Amount(),
-                 help="Pilots altogether, though more is wanted; 'none': any number."),
+                 help="The largest number of pilots in all, if more is wanted; 'none': any."),
     click.option("--scale-down-delay", type=Duration(),
-                 help="How long a lower answer of its source is not followed: 10m; "
+                 help="How long to wait before a lower answer of its source counts: 10m; "
                       "'none': at once."),
     click.option("--source", multiple=True, metavar="KEY=VALUE",
-                 help="Where its demand comes from: kind=http, then its options; "
-                      "'none' forgets it."),
+                 help="The source of its demand: kind=http, then the options of the kind; "
+                      "'none' removes the source."),
 )  # fmt: skip
 """The values of a VO that can be changed."""
 
@@ -70,7 +73,7 @@ def vo() -> None:
 @vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
 @click.argument("name")
 @_values
-@click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
+@click.option("--disabled", is_flag=True, help="Add the VO disabled: it gets no pilots yet.")
 @as_json
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
@@ -86,7 +89,7 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
 
 
 @vo.command("list", epilog=example("pilotage vo list --search lhc"))
-@click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
+@click.option("--enabled/--disabled", default=None, help="Only enabled or only disabled VOs.")
 @paged
 @as_json
 def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
