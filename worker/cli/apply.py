@@ -43,6 +43,6 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
 def export() -> None:
     """Write VOs, CEs, payloads, schedules and credentials as TOML.
 
-    'pilotage apply' reads it, for this database or another. No file with a secret is read.
+    'pilotage apply' reads this file, for this database or another. No file with a secret is read.
     """
     click.echo(export_service.export(wiring.current_database()), nl=False)

@@ -71,7 +71,7 @@ _values = with_options(
     click.option("--waiting-limit", type=Amount(),
                  help="How many pilots may wait at the CE; 'none': as many as the capacity."),
     click.option("--success-rate", type=float,
-                 help="The part of its pilots that are expected to end well, 0 to 1."),
+                 help="The part of its pilots that is expected to end well, 0 to 1."),
     click.option("--tag", "tags", multiple=True,
                  help="A tag. Repeat for more; 'none' removes all tags."),
     click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
@@ -179,7 +179,7 @@ def set_(
 @reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
-    """Let pilots be sent to a CE again; this also ends draining."""
+    """Send pilots to a CE again; this also ends a drain."""
     _change(name, {"enabled": True, **_drained(draining=False)}, as_json, reason=reason)
 
 
@@ -188,7 +188,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 @reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing more to a CE."""
+    """Send no more pilots to a CE."""
     _change(name, {"enabled": False}, as_json, reason=reason)
 
 
@@ -203,7 +203,7 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 def drain(
     name: str, by: datetime | None, end_running: bool, reason: str | None, as_json: bool
 ) -> None:
-    """Send nothing more to a CE and let its pilots end."""
+    """Send no more pilots to a CE, and let its pilots end."""
     if end_running and by is None:
         raise click.UsageError("Missing option '--by': when pilots that run are cancelled.")
     _change(name, _drained(draining=True, by=by, end_running=end_running), as_json, reason=reason)

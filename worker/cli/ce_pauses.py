@@ -38,7 +38,7 @@ def resume(name: str, reason: str, force: bool) -> None:
     """End the pause of a CE, also one that was not made by hand.
 
     After a restore of the database a CE can be resumed only when 'pilotage task run reconcile' has
-    found no job there that the database does not know.
+    found no job there that is not in the database.
     """
     perform(pausing.resume, name, reason, force=force)
     show.say(f"CE {name} is normal")
@@ -57,7 +57,7 @@ def pauses(name: str, as_json: bool, **paging: Any) -> None:
 
 @click.group(cls=Group, epilog=example("pilotage ce maintenance list"))
 def maintenance() -> None:
-    """Manage the times when CEs are away. Nothing is sent to them then."""
+    """Manage maintenances: times in which a CE gets no new pilots."""
 
 
 @maintenance.command(epilog=example("pilotage ce maintenance add lyon --end 8h --reason disks"))

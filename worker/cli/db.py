@@ -24,8 +24,9 @@ from worker.services.operate import roles as roles_service
 def db(context: click.Context, as_json: bool) -> None:
     """Manage the database.
 
-    Without a subcommand it is set up, after a line that says what will be done. A database that
-    holds pilots is not migrated this way: 'pilotage db migrate' and 'pilotage db setup' do that.
+    Without a subcommand the database is set up; a line before that says what will be done. A
+    database that holds pilots is not migrated this way, but by 'pilotage db migrate' and 'pilotage
+    db setup'.
     """
     if context.invoked_subcommand is None:
         announcement = service.announce_setup(wiring.database())
@@ -84,7 +85,7 @@ def migrate(stamp: bool, as_json: bool) -> None:
 def clean(yes: bool, force: bool, as_json: bool) -> None:
     """Empty all tables, in the order that foreign keys require.
 
-    Only the changes that 'pilotage audit' shows and the VO default stay.
+    Only the VO default and the changes that 'pilotage audit' shows are kept.
     """
     _show_action(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
@@ -98,7 +99,7 @@ _prefix = click.option(
 @_prefix
 @as_json
 def verify(prefix: str | None, as_json: bool) -> None:
-    """List what differs from the models: tables, indexes, counts. Exit with 1 if anything does.
+    """List what differs from the models: tables, indexes, counts. Exit with 1 if anything differs.
 
     The rights of the roles that 'pilotage db roles' makes are checked, too, if they exist.
     """
@@ -166,7 +167,7 @@ def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: boo
     """Replace the database by a backup, and hold every CE.
 
     Stop workers and schedulers first. An older backup is migrated. Pilots that were sent after the
-    backup are at the CEs but not in it: nothing is sent to a CE before you resume it.
+    backup are at the CEs, but not in the backup: nothing is sent to a CE until you resume it.
     """
     with _at_rest():
         made = backup_service.restore(

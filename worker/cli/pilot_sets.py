@@ -40,8 +40,8 @@ BY_CE = "accepted by the CE; a later check confirms"
 def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """End pilots: those named, or all that match the options.
 
-    Named pilots are ended by a call to their CE now; those that match options by the next check of
-    each CE. --ce beside a name is the CE to which an id belongs.
+    Named pilots are ended by a call to their CE now; pilots that match options are ended by the
+    next check of each CE. With a named pilot, --ce is the CE to which its id belongs.
     """
     if which:
         _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -128,8 +128,9 @@ def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
 
 def _sentences(counts: Mapping[str, int], by_whom: str, nothing: str) -> list[str]:
     """Write what happened to the pilots, and who ends those that were already sent."""
+    unsent = "it was" if counts.get("cancelled") == 1 else "they were"
     words = {
-        "cancelled": ("pilot", "cancelled before a CE was called"),
+        "cancelled": ("pilot", f"cancelled before {unsent} sent"),
         "asked": ("cancellation", by_whom),
         "over already": ("pilot", "had ended already"),
     }

@@ -34,8 +34,8 @@ COLUMNS = (
     metavar="WORDS",
     help="Add up what pilots did, by ce, vo, day: one or more, with commas between them.",
 )
-@click.option("--ce", help="With --by: only of this CE.")
-@click.option("--vo", help="With --by: only of this VO.")
+@click.option("--ce", help="With --by: only pilots of this CE.")
+@click.option("--vo", help="With --by: only pilots of this VO.")
 @click.option("--csv", "as_csv", is_flag=True, help="With --by: print CSV.")
 @click.option(
     "--plot",

@@ -52,12 +52,12 @@ _values = with_options(
                  help="End pilots that report idle for longer while none is needed: 30m; "
                       "'none': never."),
     click.option("--demand-min", type=Amount(),
-                 help="The smallest number of pilots in all, if less is wanted; 'none': 0."),
+                 help="The smallest number of pilots in all, also if fewer are wanted; 'none': 0."),
     click.option("--demand-max", type=Amount(),
-                 help="The largest number of pilots in all, if more is wanted; 'none': any."),
+                 help="The largest number of pilots in all, also if more are wanted; 'none': any."),
     click.option("--scale-down-delay", type=Duration(),
-                 help="How long to wait before a lower answer of its source counts: 10m; "
-                      "'none': at once."),
+                 help="How long a lower answer of its source is ignored: 10m; "
+                      "'none': not at all."),
     click.option("--source", multiple=True, metavar="KEY=VALUE",
                  help="The source of its demand: kind=http, then the options of the kind; "
                       "'none' removes the source."),
@@ -67,7 +67,7 @@ _values = with_options(
 
 @click.group(cls=Group, epilog=example("pilotage vo list"))
 def vo() -> None:
-    """Manage VOs. A small site needs none but the one called default."""
+    """Manage VOs. A small site needs only the VO default."""
 
 
 @vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
@@ -103,7 +103,7 @@ def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
-    """Show a VO, the answer of its source, and its use."""
+    """Show a VO, the answer of its source, and the use of its pilots."""
     shown = perform(inventory.show_vo, name)
     its_use = perform(use.of_vo, name)
     answer = perform(answers.answer_of, name)
@@ -136,7 +136,7 @@ def set_(name: str, as_json: bool, **values: Any) -> None:
 @reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
-    """Let pilots be sent for a VO again; this also ends draining."""
+    """Send pilots for a VO again; this also ends a drain."""
     _change(name, {"enabled": True, "draining": False}, as_json, reason)
 
 
@@ -145,7 +145,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 @reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing more for a VO."""
+    """Send no more pilots for a VO."""
     _change(name, {"enabled": False}, as_json, reason)
 
 
@@ -154,7 +154,7 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 @reason_option
 @as_json
 def drain(name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing more for a VO and let its pilots end."""
+    """Send no more pilots for a VO, and let its pilots end."""
     _change(name, {"draining": True}, as_json, reason)
 
 

@@ -30,8 +30,8 @@ PATIENCE = 5.0
 def web(check: bool, **options: str | int | None) -> None:
     """Serve the API, until SIGTERM or Ctrl-C.
 
-    By default it listens on this host only; if you change that, put a proxy with TLS before it.
-    Sign in with a token of 'pilotage token create', or with 'pilotage token link'.
+    By default the server listens on this host only; if you change that, put a proxy with TLS before
+    it. Sign in with a token of 'pilotage token create', or with 'pilotage token link'.
     """
     for name, value in options.items():
         if value is not None:

@@ -23,7 +23,7 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
     """Send nothing to a CE, not even a probe, until somebody resumes it or a moment comes."""
     now = runtime.now()
     if not reason.strip():
-        raise Invalid("reason", "give a reason: it is shown to others")
+        raise Invalid("reason", "give the reason, shown to others")
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is in the past")
     with runtime.database.uow() as tx:
@@ -78,8 +78,8 @@ def resume(
 def _not_yet(ce: str, restored_at: datetime) -> str:
     return (
         f"the database was restored at {restored_at:%Y-%m-%d %H:%M}Z, and CE {ce} may have pilots "
-        f"that it does not have: run 'pilotage task run reconcile --ce {ce} --explain', which "
-        "says what is left to do, then resume the CE"
+        f"that are not in it: run 'pilotage task run reconcile --ce {ce} --explain', which says "
+        "what is left to do, then resume the CE"
     )
 
 
