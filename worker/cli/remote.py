@@ -87,7 +87,7 @@ def _whole(response: httpx.Response) -> bytes:
         content += piece
         if len(content) > LONGEST_ANSWER:
             raise ServerUnreadable(
-                str(wiring.server()), f"its answer is longer than {LONGEST_ANSWER} bytes"
+                str(wiring.server()), f"it is longer than {LONGEST_ANSWER} bytes"
             )
         if time.monotonic() > ends:
             raise ServerUnavailable(str(wiring.server()), f"no complete answer in {PATIENCE:g} s")
