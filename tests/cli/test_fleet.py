@@ -87,7 +87,7 @@ def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:
         (("--cluster", "fir partition"), "KEY=VALUE"),
         (("--cluster", "partition=main"), "KEY=VALUE"),
         (("--cluster", "fir 'capacity=2"), "close each quote"),
-        (("--cluster", ""), "begins with a name"),
+        (("--cluster", ""), "write its name first"),
         (("--cluster", "fir capacity=2 partitoin=main"), "partition"),
         (("--cluster", "fir capacity=many"), "it must be a whole number"),
         (("--cluster", "fir backend=slurmy capacity=2"), "slurm"),
