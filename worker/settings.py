@@ -230,21 +230,23 @@ class Settings(BaseModel):
     @classmethod
     def _is_private(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not is_private(value.get_secret_value()):
-            raise ValueError("it must begin with https://, or be on this host; it has no password")
+            raise ValueError(
+                "it must begin with https://, or be on this host, and have no password"
+            )
         return value
 
     @field_validator("webhook_secret")
     @classmethod
     def _is_no_guess(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < LEAST_SECRET:
-            raise ValueError(f"the secret has {LEAST_SECRET} characters at the least")
+            raise ValueError(f"the secret must have {LEAST_SECRET} characters or more")
         return value
 
     @model_validator(mode="after")
     def _webhook_is_whole(self) -> Self:
         """Refuse a webhook without a secret, and a secret without a webhook."""
         if (self.webhook_url is None) is not (self.webhook_secret is None):
-            raise ValueError("webhook_url and webhook_secret are set together")
+            raise ValueError("set webhook_url and webhook_secret together")
         return self
 
     @property
@@ -272,7 +274,7 @@ class Settings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError("write https://HOST or http://HOST:PORT")
         if parts.port == 0:  # reading the port raises ValueError if it is not a number
-            raise ValueError("no port is 0")
+            raise ValueError("the port must not be 0")
         if parts.query or parts.fragment or not value.isprintable() or " " in value:
             raise ValueError("it has more than a host, a port and a path")
         return value.rstrip("/")
@@ -292,12 +294,12 @@ class Settings(BaseModel):
         of_issuer = [name for name in _OF_ISSUER if name in self.model_fields_set]
         if self.oidc_issuer is None:
             if of_issuer:
-                raise ValueError(f"{of_issuer[0]} is set, but no oidc_issuer")
+                raise ValueError(f"{of_issuer[0]} is set, but oidc_issuer is not")
             return self
         if not is_private(self.oidc_issuer):
             raise ValueError("oidc_issuer must begin with https://, or be on this host")
         if self.oidc_client_id is None:
-            raise ValueError("oidc_issuer is set, but no oidc_client_id")
+            raise ValueError("oidc_issuer is set, but oidc_client_id is not")
         if not self.oidc_roles:
             raise ValueError("oidc_issuer is set, but oidc_roles gives nobody a role")
         return self

@@ -125,5 +125,5 @@ def test_revision_writes_the_next_migration_from_the_models(
     assert "'colour'" in path.read_text(encoding="utf-8")
     assert cli.json("backend", "migrate", "sim")[0]["status"] == "migrated"
     assert cli.ok("backend", "revision", "sim", "again").out == (
-        "the migrations of sim are in step\n"
+        "the migrations of sim already agree with the models\n"
     )

@@ -53,7 +53,7 @@ def test_its_file_makes_three_clusters_that_share_the_workers(lab: Cli) -> None:
     lab.ok("apply", "clusters.toml")
     again = lab.ok("apply", "clusters.toml", "--dry-run")
 
-    assert again.lines == ["the database is what the file says"]
+    assert again.lines == ["the database already has all that the file says"]
     assert lab.ok("plan").lines[0] == "VO default: 12 pilots"
     assert [line.split()[:2] for line in lab.ok("plan").lines[1:]] == [
         ["north", "5"],

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_a_file_is_said_without_its_content(
     text = answer.out + cli.ok("credential", "list").out
 
     assert answer.code == 0, "it is stored all the same"
-    assert answer.err.startswith("warning: stored all the same: ")
+    assert answer.err.startswith("warning: stored, but ")
     assert "its file is open to others" in answer.err
     assert "hush" not in answer.err
     assert "its file is open to others (mode 644; make it 600)" in text
@@ -173,7 +173,7 @@ def test_a_payload_is_set_and_shown_as_it_is_at_a_ce(cli: Cli, tmp_path: Path) -
     assert cli.ok("vo", "payload", "default", "--ce", "lyon").lines == [
         'arguments    ["@{stamp}"]',
         'variables    queue = "long"',
-        "useful_after 0 s, until it is learnt from how long its pilots live",
+        "useful_after 0 s, until it is learnt from the run times of the pilots",
         "",
         "run long",
     ]
@@ -275,8 +275,11 @@ def test_a_file_tells_of_credentials_and_payloads(cli: Cli, token: Path, tmp_pat
     ("text", "message"),
     [
         ("[credentials.smi]\ntoken = '/a'", "did you mean 'sim'?"),
-        ("[credentials.sim]\nrenew = ['a']", "say where it lies"),
-        ("[credentials.sim]\ntoken = '/a'\nkey = '/b'\nrenew = ['a']", "say with each"),
+        ("[credentials.sim]\nrenew = ['a']", "name its file with one of"),
+        (
+            "[credentials.sim]\ntoken = '/a'\nkey = '/b'\nrenew = ['a']",
+            "give renew for each of them",
+        ),
         ("[credentials.sim]\ntoken = 'a'", "not an absolute path"),
         (
             "[credentials.sim]\ntoken = '/a'\nrenew = 'a b'",

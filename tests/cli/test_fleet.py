@@ -69,7 +69,7 @@ def test_answers_and_clusters_stand_in_the_file(cli: Cli, tmp_path: Path) -> Non
 def test_clusters_that_are_too_small_are_named(cli: Cli, tmp_path: Path) -> None:
     words = ("fleet", "init", "plain", str(tmp_path / "mine"), "--cluster", HERE)
     out = cli.ok(*words, "--answer", "workers=3").out
-    assert "note: the clusters take 2 workers at a time, and there may be 3" in out
+    assert "note: the clusters have room for 2 workers, and the fleet may have 3" in out
     again = ("fleet", "init", "plain", str(tmp_path / "ours"), "--cluster", HERE)
     assert "note:" not in cli.ok(*again, "--answer", "workers=2").out
 
@@ -86,8 +86,8 @@ def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:
     [
         (("--cluster", "fir partition"), "KEY=VALUE"),
         (("--cluster", "partition=main"), "KEY=VALUE"),
-        (("--cluster", "fir 'capacity=2"), "each quote has its end"),
-        (("--cluster", ""), "begins with a name"),
+        (("--cluster", "fir 'capacity=2"), "close each quote"),
+        (("--cluster", ""), "write its name first"),
         (("--cluster", "fir capacity=2 partitoin=main"), "partition"),
         (("--cluster", "fir capacity=many"), "it must be a whole number"),
         (("--cluster", "fir backend=slurmy capacity=2"), "slurm"),

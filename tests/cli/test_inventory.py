@@ -276,14 +276,14 @@ def test_what_the_next_check_will_record_is_no_difference(cli: Cli, world: Datab
     until(lambda: cli.json("ce", "diff", "bern")["expected"])
 
     quiet = cli.ok("ce", "diff", "bern")
-    assert quiet.lines[0] == "CE bern has what the database says"
+    assert quiet.lines[0] == "CE bern and the database agree"
     assert "--all" in quiet.lines[-1]
     text = cli.ok("ce", "diff", "bern", "--all").out
     assert "the next check will record it" in text
 
 
 def test_a_limit_below_the_pilots_of_now_says_what_happens(cli: Cli, site: Database) -> None:
-    note = "2 pilots now, above the limit: none is ended, and none is added until it holds"
+    note = "2 pilots now, above the limit: none is ended, none is added until fewer are left"
 
     assert cli.ok("vo", "set", "default", "--limit", "1").lines[-1] == note
     assert "above the limit" not in cli.ok("vo", "set", "default", "--limit", "2").out

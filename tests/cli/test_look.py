@@ -159,8 +159,8 @@ def test_a_vo_without_work_is_shown_everywhere(
     for word in ("status", "top"):
         [text] = [one for one in cli.ok(word).lines if one.startswith("! VO")]
         assert text.startswith(line)
-        assert text.endswith("; it gets a trickle of 2. If they were of use, set useful_after or "
-                             "exit_codes in its payload")  # fmt: skip
+        assert text.endswith("; it gets a trickle of 2. If its pilots were of use, set "
+                             "useful_after or exit_codes in its payload")  # fmt: skip
     [entry] = cli.json("status")["without_work"]
     assert (entry["vo"], entry["reason"], entry["trickle"]) == ("lhcb", NO_WORK, 2)
     vos = {one["name"]: one["without_work_since"] for one in cli.json("vo", "list")["items"]}
@@ -236,7 +236,7 @@ def test_a_vo_says_from_when_on_its_pilots_are_of_use(
     lives = {"at": datetime.now(UTC).timestamp(), "weight": 10.0, "sum": 10.0 * 600}
     with site.uow() as tx:
         work.save(tx, {"lhcb": WorkRecord(lives=lives)})
-    sentence = "1 min, learnt from how long its pilots live"
+    sentence = "1 min, learnt from the run times of the pilots"
     assert f"useful after         {sentence}" in cli.ok("vo", "show", "lhcb").lines
     assert f"useful_after {sentence}" in cli.ok("vo", "payload", "lhcb").lines
     vo = cli.json("vo", "show", "lhcb")
@@ -323,6 +323,6 @@ def test_plan_answers_what_if(cli: Cli, site: Database) -> None:
     assert "is not like" in cli.refused("plan", "--set", "lyon")
     assert "is not like" in cli.refused("plan", "--demand", "lhcb")
     assert "is not like" in cli.refused("plan", "--replay", "yesterday")
-    assert "no --set" in cli.refused("plan", "--replay", "2026-01-01", "--vo", "lhcb")
+    assert "leave out --set" in cli.refused("plan", "--replay", "2026-01-01", "--vo", "lhcb")
     assert "did you mean 'fill_all'" in cli.refused("plan", "--policy", "fil_all")
     assert contents(site) == before

@@ -73,7 +73,7 @@ def test_list_filters_by_cause_tag_and_age(cli: Cli, site_of_many: Database) -> 
     assert pilots(cli, "--tag", "cpu") == []
     assert len(pilots(cli, "--tag", "gpu", "--older-than", "1s", "--status", "running")) == 3
     assert pilots(cli, "--older-than", "9000d") == []
-    assert "is not like 2h" in cli("pilot", "list", "--older-than", "none").err
+    assert "is not a length of time like 2h" in cli("pilot", "list", "--older-than", "none").err
     assert "did you mean 'node'" in cli("pilot", "list", "--cause", "nodes").err
     assert "ce: it is empty" in cli.refused("pilot", "list", "--ce", "")
 
@@ -96,8 +96,8 @@ def test_a_set_of_pilots_is_shown_then_cancelled(cli: Cli, site_of_many: Databas
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "Name pilots, or say which by an option such as --ce."),
-        (("--yes",), "Name pilots, or say which by an option such as --ce."),
+        ((), "Name pilots, or choose them by an option such as --ce."),
+        (("--yes",), "Name pilots, or choose them by an option such as --ce."),
         (("3", "--status", "running"), "not both"),
         (("3", "--dry-run"), "not both"),
     ],

@@ -150,11 +150,11 @@ def test_without_the_library_it_says_how_to_get_it(
     ("words", "why"),
     [
         (("--by", "node"), "'node' is not one of ce, vo, day"),
-        (("--csv",), "it needs --by"),
-        (("--ce", "lyon"), "it needs --by"),
+        (("--csv",), "give --by too"),
+        (("--ce", "lyon"), "give --by too"),
         (("--by", "ce", "--csv", "--json"), "choose one"),
         (("--by", "ce", "--after", "x"), "there are no pages"),
-        (("--by", "ce", "--plot", "/nowhere/a.svg"), "is no .svg file"),
+        (("--by", "ce", "--plot", "/nowhere/a.svg"), "is not an .svg file"),
         (("--by", "ce", "--ce", "nowhere"), "nowhere"),
     ],
 )

@@ -262,7 +262,7 @@ def test_verify_as_another_than_the_owner_says_what_it_cannot_verify(
     answer = cli("db", "verify", "--prefix", prefix)
 
     assert answer.code == 0
-    assert answer.out.endswith(" is as the models say\n")
+    assert answer.out.endswith(" agrees with the models\n")
     assert "columns of each table" in answer.err
     assert "verify as the owner" in answer.err
     data = json.loads(cli("db", "verify", "--prefix", prefix, "--json").out)
@@ -334,7 +334,7 @@ def test_after_a_restore_the_roles_have_their_rights(
 def test_who_may_make_no_roles_is_told_what_to_do(cli: Cli, site: Site) -> None:
     site.connect_as(site.roles.owner)
 
-    assert "have them run by a superuser" in cli.refused("db", "roles", "--prefix", "b", "--yes")
+    assert "ask a superuser to run them" in cli.refused("db", "roles", "--prefix", "b", "--yes")
     assert cli.ok("db", "roles", "--prefix", "b").lines[1] == 'CREATE ROLE "b_owner" LOGIN;'
 
 

@@ -87,7 +87,7 @@ def test_a_difference_shows_no_secret_and_an_export_changes_nothing(
     file = tmp_path / "site.toml"
     file.write_text(cli.ok("export").out, encoding="utf-8")
 
-    assert "is what the file says" in cli.ok("apply", str(file)).out
+    assert "has all that the file says" in cli.ok("apply", str(file)).out
     assert stored_url(with_source) == URL
     file.write_text(file.read_text().replace("waiting", "ready"), encoding="utf-8")
     assert "write what *** stands for" in cli.refused("apply", str(file))

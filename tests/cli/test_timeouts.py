@@ -39,9 +39,9 @@ def test_a_new_ce_or_vo_may_have_time_outs(cli: Cli, kind: str) -> None:
 @pytest.mark.parametrize(
     ("length", "why"),
     [
-        ("soon", "'soon' is neither like 2h nor 'none'"),
-        ("2", "'2' is neither like 2h nor 'none'"),
-        ("-2h", "'-2h' is neither like 2h nor 'none'"),
+        ("soon", "'soon' is neither a length of time like 2h nor 'none'"),
+        ("2", "'2' is neither a length of time like 2h nor 'none'"),
+        ("-2h", "'-2h' is neither a length of time like 2h nor 'none'"),
         ("0s", "wait at most: it must be whole seconds, 1s at least"),
         ("999999999d", "wait at most: 999999999d is above 3650d"),
     ],

@@ -73,7 +73,7 @@ def test_a_file_that_is_there_is_left_alone_and_no_token_is_made(
 ) -> None:
     path = tmp_path / "secret"
     path.write_text("mine", encoding="utf-8")
-    assert "there is a file already" in cli.refused(*CREATE, "--to", str(path))
+    assert "this file exists already" in cli.refused(*CREATE, "--to", str(path))
     assert path.read_text(encoding="utf-8") == "mine"
     assert contents(site)["tokens"] == []
 

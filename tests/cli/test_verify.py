@@ -76,7 +76,7 @@ def catalog(database: Database) -> list[str]:
 
 
 def test_a_database_as_the_models_say_is_no_difference(cli: Cli, fresh: Database) -> None:
-    assert cli.ok("db", "verify").out == f"{fresh} is as the models say\n"
+    assert cli.ok("db", "verify").out == f"{fresh} agrees with the models\n"
     assert cli.json("db", "verify") == {
         "database": str(fresh),
         "differences": [],

@@ -100,6 +100,6 @@ def test_the_command_hands_out_the_files_and_puts_in_where_the_runbook_is(
     assert f"runbook_url: {page}#a-ce-is-paused" in text
     assert "docs/how-to" not in text
     assert json.loads(cli.ok("metrics", "--dashboard").out)["title"] == "Pilotage"
-    assert "one after the other" in cli.refused("metrics", "--rules", "--dashboard")
+    assert "with two commands" in cli.refused("metrics", "--rules", "--dashboard")
     assert "give --rules too" in cli.refused("metrics", "--runbook", page)
     assert "not the address" in cli.refused("metrics", "--rules", "--runbook", 'x" y')

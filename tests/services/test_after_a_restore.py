@@ -87,7 +87,7 @@ def test_a_ce_that_does_not_answer_stays_held(world: World, ce: CE) -> None:
 
 
 def test_a_pause_with_an_end_is_no_way_around(world: World, ce: CE) -> None:
-    with refused(Invalid, "may have pilots that it does not know"):
+    with refused(Invalid, "may have pilots that are not in it"):
         pauses.pause(world.runtime(), ce.name, "look", world.clock.replace(year=2100))
 
 

@@ -54,14 +54,14 @@ def test_a_word_that_names_nobody_is_an_error(world: World, word: str) -> None:
     ce = world.ce()
     take_in_stamps(world, ce, "c8209340" + "0" * 24, "12345678" + "a" * 24)
     make_pilot(world, ce, "2_17")
-    with refused(UnknownPilot, "name it by its number"):
+    with refused(UnknownPilot, "name a pilot by its number"):
         find_ids(world, word)
 
 
 def test_few_digits_are_no_beginning_of_a_stamp_and_the_error_says_so(world: World) -> None:
     ce = world.ce()
     [pilot] = take_in_stamps(world, ce, "123456789012" + "a" * 20)
-    with refused(UnknownPilot, "a beginning of digits alone needs 12 characters"):
+    with refused(UnknownPilot, "a beginning with digits only needs 12 characters"):
         find_ids(world, "12345678901")
     assert find_ids(world, "123456789012") == [pilot]
 

@@ -151,9 +151,9 @@ def test_a_pause_with_an_end_ends_with_what_the_ce_has_earned(
 
 def test_a_pause_needs_a_reason_and_a_time_to_come(world: World) -> None:
     ce = world.ce()
-    with refused(Invalid, "say why"):
+    with refused(Invalid, "give the reason"):
         pauses.pause(world.runtime(), ce.name, "  ")
-    with refused(Invalid, "is over"):
+    with refused(Invalid, "is in the past"):
         pauses.pause(world.runtime(), ce.name, "why", world.clock)
     with refused(UnknownCE, "nowhere"):
         pauses.pause(world.runtime(), "nowhere", "why")

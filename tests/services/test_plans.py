@@ -87,7 +87,7 @@ def test_a_stored_day_is_decided_again_by_another_policy(world: World) -> None:
 def test_a_day_without_decisions_and_an_unknown_policy_are_told(world: World) -> None:
     world.ce()
     submit_pilots(world.runtime(), DEFAULT_VO)
-    with refused(Invalid, "no decision of it is stored"):
+    with refused(Invalid, "no decision of this day is stored"):
         replay.replay(world.runtime(), world.clock.date() - timedelta(days=1), "fill_all")
     with refused(ConfigurationError, "did you mean 'fill_all'"):
         replay.replay(world.runtime(), world.clock.date(), "fil_all")

@@ -133,8 +133,8 @@ def test_a_lost_reply_is_found_out_by_the_listing(world: World) -> None:
 
 
 BROKEN: dict[str, tuple[Fault, str, str, str]] = {
-    "down": (Fault.DOWN, "answer", "connection refused", "that it is up"),
-    "nonsense": (Fault.UNREADABLE, "answer", "not its language", "its kind and version"),
+    "down": (Fault.DOWN, "answer", "connection refused", "that it runs"),
+    "nonsense": (Fault.UNREADABLE, "answer", "not its language", "its back-end and its version"),
     "credential": (Fault.CREDENTIAL, "answer", "has expired", "pilotage credential list"),
     "cut short": (Fault.TRUNCATES, "listing", "it is not complete", "if this lasts"),
 }
@@ -213,7 +213,7 @@ def test_another_execution_is_waited_for(world: World) -> None:
     hold(20)
     assert names(run(world, ce)) == ALL_WELL
     hold(200)
-    assert "another execution is calling it" in run(world, ce)[-1].finding
+    assert "another execution is calling the CE" in run(world, ce)[-1].finding
 
 
 def test_what_is_unknown_is_named(world: World) -> None:

@@ -141,7 +141,7 @@ def test_diff_shows_both_sides(world: World) -> None:
     words = {one.pilot_id or one.stamp: one.what for one in comparison.differences}
     [doubtful] = [p.id for p in world.pilots() if p.status is Status.SUBMITTING]
     assert words == {
-        stamp: "nobody here knows its stamp",
+        stamp: "no pilot has its stamp",
         leftover: "ended in our database, still alive at the CE",
         doubtful: "not in the CE's listing",
     }

@@ -53,12 +53,15 @@ def test_the_settings_of_an_issuer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        (ISSUER, ["oidc_issuer is set, but no oidc_client_id"]),
+        (ISSUER, ["oidc_issuer is set, but oidc_client_id is not"]),
         (WHOLE, ["oidc_roles gives nobody a role"]),
         (f"{WHOLE}[oidc_roles]\n", ["oidc_roles gives nobody a role"]),
-        ('oidc_client_id = "pilotage"\n', ["oidc_client_id is set, but no oidc_issuer"]),
-        (f'oidc_client_secret = "{PASSWORD}"', ["oidc_client_secret is set, but no"]),
-        (ROLES, ["oidc_roles is set, but no oidc_issuer"]),
+        ('oidc_client_id = "pilotage"\n', ["oidc_client_id is set, but oidc_issuer is not"]),
+        (
+            f'oidc_client_secret = "{PASSWORD}"',
+            ["oidc_client_secret is set, but oidc_issuer is not"],
+        ),
+        (ROLES, ["oidc_roles is set, but oidc_issuer is not"]),
         (WHOLE + ROLES.replace('"admin"', '"admn"'), ["/admins", "did you mean 'admin'?"]),
         (WHOLE + ROLES.replace("operate:lhcb", "operate:"), ["/lhcb", "VO name"]),
         (WHOLE + ROLES.replace("operate:lhcb", "read:lhcb"), ["/lhcb", "not for one VO"]),

@@ -383,5 +383,5 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(
     with impostor(200, b'"' + b"x" * 2000 + b'"') as afar.url:
         answer = afar.there("status")
 
-    assert "above 1000 bytes" in refusal(answer)
+    assert "longer than 1000 bytes" in refusal(answer)
     assert answer.code == 1

@@ -347,7 +347,7 @@ WRONG_OF_CES: tuple[tuple[dict[str, str], str], ...] = (
     ({"do": "options", "options": 'run_time="\\u0000"'}, "it has characters that cannot be stored"),
     ({"do": "hold", "reason": " "}, "reason: say why"),
     ({"do": "hold", "reason": "x", "until": "tomorrow"}, "until: write a length of time"),
-    ({"do": "hold", "reason": "x", "until": "2001-01-01"}, "2001-01-01 00:00Z is over"),
+    ({"do": "hold", "reason": "x", "until": "2001-01-01"}, "2001-01-01 00:00Z is in the past"),
     ({"do": "hold", "reason": "x", "until": "999999999d"}, "until: write a length of time"),
     ({"do": "resume", "reason": "x"}, "it is not paused"),
     ({"do": "maintenance", "reason": "x", "ends_at": ""}, "end: say when"),
@@ -474,7 +474,7 @@ def test_ces_are_found_by_a_part_of_the_name_and_by_a_tag(console: Console) -> N
 
 def test_an_option_says_what_it_is_and_its_bounds(console: Console) -> None:
     text = console.admin().get(LYON).text
-    assert "calls_per_minute Calls to the CE a minute" in text
+    assert "calls_per_minute Calls that the periodic tasks may make to the CE in a minute" in text
     assert "above 0, at most 1,000,000" in text
 
 

@@ -219,7 +219,9 @@ def test_a_link_is_used_once(site: Site) -> None:
     answer = site.use(late, secret)
 
     assert answer.status_code == 401
-    assert answer.json()["detail"].endswith("this link was used before, or is over; make another")
+    assert answer.json()["detail"].endswith(
+        "this link was used before, or has expired; make another"
+    )
     assert not cookies(answer)
     assert not is_signed_in(late)
 

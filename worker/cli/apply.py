@@ -25,7 +25,7 @@ COLUMNS = (
 @click.option("--dry-run", is_flag=True, help="Only show the difference.")
 @as_json
 def apply(file: Path, dry_run: bool, as_json: bool) -> None:
-    """Make VOs, CEs and schedules what a TOML file says. The difference is shown first."""
+    """Change VOs, CEs and schedules to what a TOML file says. The difference is shown first."""
     inventory = inventory_file.read(file, wiring.backends())
     changes = service.apply(wiring.current_database(), inventory, wiring.now(), dry_run=dry_run)
     if not dry_run:
@@ -34,7 +34,7 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
     if as_json:
         show.as_json({"changes": rows, "applied": not dry_run})
         return
-    show.table(rows, COLUMNS, "the database is what the file says")
+    show.table(rows, COLUMNS, "the database already has all that the file says")
     if rows and dry_run:
         show.say("nothing was changed")
 
@@ -43,6 +43,6 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
 def export() -> None:
     """Write VOs, CEs, payloads, schedules and credentials as TOML.
 
-    'pilotage apply' reads it, for this database or another. No file with a secret is read.
+    'pilotage apply' reads this file, for this database or another. No file with a secret is read.
     """
     click.echo(export_service.export(wiring.current_database()), nl=False)

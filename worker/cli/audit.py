@@ -27,10 +27,12 @@ COLUMNS = (
 
 @click.command(epilog=example("pilotage audit --since 30d --by alice --of lyon"))
 @options.since("7d")
-@click.option("--by", metavar="ACCOUNT", help="Only by this account, or by this task.")
-@click.option("--of", metavar="NAME", help="Only of the CE, the VO or the task of this name.")
+@click.option("--by", metavar="ACCOUNT", help="Only changes by this account or task.")
+@click.option("--of", metavar="NAME", help="Only changes of the CE, VO or task with this name.")
 @click.option(
-    "--door", type=options.Choice([str(door) for door in Door]), help="Only what came by this door."
+    "--door",
+    type=options.Choice([str(door) for door in Door]),
+    help="Only changes that came by this door.",
 )
 @options.one_page
 @options.as_json

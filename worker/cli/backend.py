@@ -48,10 +48,12 @@ def upgrade_all(as_json: bool) -> None:
 def revision(name: str, message: str) -> None:
     """Write the next migration of a chain. NAME is 'core' or a back-end.
 
-    For developers. It compares with a PostgreSQL database that is at the newest revision.
+    For developers. The models are compared with a PostgreSQL database at the newest revision.
     """
     written = service.write_revision(wiring.database(), wiring.backends(), name, message)
-    show.say(f"wrote {written}" if written else f"the migrations of {name} are in step")
+    show.say(
+        f"wrote {written}" if written else f"the migrations of {name} already agree with the models"
+    )
 
 
 def _show(migrated: list[service.Migrated], as_json: bool) -> None:

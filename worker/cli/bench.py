@@ -27,13 +27,13 @@ COLUMNS = (
     type=click.IntRange(1, 10_000),
     default=20,
     show_default=True,
-    help="Ask each question so many times.",
+    help="How many times to run each query.",
 )
 @options.as_json
 def bench(repeat: int, as_json: bool) -> None:
-    """Measure how long this installation takes to answer what is asked often.
+    """Measure how long the frequent queries of this installation take.
 
-    It only reads. `round trips` gives a time as a multiple of that of the shortest possible query.
+    The command only reads. `round trips` is a time divided by that of the shortest possible query.
     """
     runtime = wiring.current_runtime()
     subject = subject_of(runtime)

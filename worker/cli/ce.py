@@ -67,19 +67,19 @@ _WITHOUT_SETTERS = [name for name in COLUMNS if name != "set_by"]
 SETTINGS = [*(field.name for field in fields(CE) if field.name != "id"), "only_for"]
 
 _values = with_options(
-    click.option("--capacity", type=int, help="Pilots that it may hold."),
+    click.option("--capacity", type=int, help="How many pilots may occupy the CE."),
     click.option("--waiting-limit", type=Amount(),
-                 help="Pilots that may wait there; 'none' for as many as it may hold."),
+                 help="How many pilots may wait at the CE; 'none': as many as the capacity."),
     click.option("--success-rate", type=float,
-                 help="The part of its pilots that ends well, 0 to 1."),
+                 help="The part of its pilots that is expected to end well, 0 to 1."),
     click.option("--tag", "tags", multiple=True,
-                 help="A word about it. Repeat for more; 'none' takes all away."),
+                 help="A tag. Repeat for more; 'none' removes all tags."),
     click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
-                 help="An option of its back-end; VALUE may be JSON; 'none' takes it away."),
+                 help="An option of its back-end; VALUE may be JSON; 'none' removes the option."),
     click.option("--cancel-strangers/--leave-strangers", default=None,
-                 help="Whether reconcile ends jobs there that nobody here knows."),
+                 help="Whether reconcile ends unwanted jobs of this instance at the CE."),
     click.option("--vo", "only_for", multiple=True,
-                 help="Only this VO may use it. Repeat for more; 'all' opens it to all."),
+                 help="Only this VO may use the CE. Repeat for more; 'all' allows all VOs."),
     timeouts,
 )  # fmt: skip
 """The values of a CE that can be changed."""
@@ -92,9 +92,9 @@ def ce() -> None:
 
 @ce.command(epilog=example("pilotage ce add lyon --backend sim --capacity 100 --waiting-limit 10"))
 @click.argument("name")
-@click.option("--backend", default="local", show_default=True, help="What kind of CE it is.")
+@click.option("--backend", default="local", show_default=True, help="The back-end: the kind of CE.")
 @_values
-@click.option("--disabled", is_flag=True, help="Send nothing to it yet.")
+@click.option("--disabled", is_flag=True, help="Add the CE disabled: it gets no pilots yet.")
 @as_json
 def add(
     name: str, backend: str, disabled: bool, only_for: Sequence[str], as_json: bool, **values: Any
@@ -102,7 +102,7 @@ def add(
     """Add a CE."""
     settings = _read(values)
     if "capacity" not in settings:
-        raise click.UsageError("Missing option '--capacity': how many pilots the CE may hold.")
+        raise click.UsageError("Missing option '--capacity': how many pilots may occupy the CE.")
     values = {"name": name, "backend": backend, "enabled": not disabled, **settings}
     new: Any = {**values, "only_for": _vos(only_for) or ()}
     added = perform(inventory.add_ce, new)
@@ -115,9 +115,14 @@ def add(
 
 
 @ce.command("list", epilog=example("pilotage ce list --backend sim --tag gpu --sort capacity"))
-@click.option("--backend", help="Only of this back-end.")
-@click.option("--tag", "tags", multiple=True, help="Only with this tag. Repeat for more: with all.")
-@click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
+@click.option("--backend", help="Only CEs of this back-end.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    help="Only CEs with this tag. Repeat for more: a CE must have all.",
+)
+@click.option("--enabled/--disabled", default=None, help="Only enabled or only disabled CEs.")
 @paged
 @as_json
 def list_(
@@ -174,7 +179,7 @@ def set_(
 @reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
-    """Let pilots be sent to a CE again; this also ends draining."""
+    """Send pilots to a CE again; this also ends a drain."""
     _change(name, {"enabled": True, **_drained(draining=False)}, as_json, reason=reason)
 
 
@@ -183,20 +188,22 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 @reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing more to a CE."""
+    """Send no more pilots to a CE."""
     _change(name, {"enabled": False}, as_json, reason=reason)
 
 
 @ce.command(epilog=example("pilotage ce drain lyon --by 2h --reason 'disk is full'"))
 @click.argument("name")
-@click.option("--by", type=Moment(), help="Then cancel what still waits: 2h, or a moment in UTC.")
-@click.option("--end-running", is_flag=True, help="Then cancel what still runs, too.")
+@click.option(
+    "--by", type=Moment(), help="When to cancel the pilots that still wait: 2h, or a moment in UTC."
+)
+@click.option("--end-running", is_flag=True, help="Then also cancel the pilots that still run.")
 @reason_option
 @as_json
 def drain(
     name: str, by: datetime | None, end_running: bool, reason: str | None, as_json: bool
 ) -> None:
-    """Send nothing more to a CE and let its pilots end."""
+    """Send no more pilots to a CE, and let its pilots end."""
     if end_running and by is None:
         raise click.UsageError("Missing option '--by': when pilots that run are cancelled.")
     _change(name, _drained(draining=True, by=by, end_running=end_running), as_json, reason=reason)

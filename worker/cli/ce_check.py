@@ -50,15 +50,17 @@ def calls(name: str, since: datetime, as_json: bool) -> None:
 
 @click.command(epilog=example("pilotage ce diff lyon --adopt --vo lhcb --yes"))
 @click.argument("name")
-@click.option("--adopt", is_flag=True, help="Take in the jobs that nobody here knows.")
+@click.option("--adopt", is_flag=True, help="Adopt the jobs that are not in the database.")
 @click.option(
     "--vo",
     default=DEFAULT_VO,
     show_default=True,
-    help="Whose the adopted jobs are, where the CE does not tell.",
+    help="The VO of adopted jobs, if the CE does not say it.",
 )
-@click.option("--cancel", is_flag=True, help="End the jobs that ought not to be there.")
-@click.option("--all", "show_all", is_flag=True, help="Show what the next check will record, too.")
+@click.option(
+    "--cancel", is_flag=True, help="Cancel the unwanted jobs: strangers, leftovers and doubles."
+)
+@click.option("--all", "show_all", is_flag=True, help="Also show what the next check will record.")
 @yes_option
 @as_json
 def diff(
@@ -79,7 +81,7 @@ def diff(
         if adopt or cancel:
             show.say(f"adopted {comparison.adopted}, cancelled {comparison.cancelled}")
         if not comparison.complete:
-            show.say("the CE's listing was not complete: what it lacks may be there")
+            show.say("the CE's listing was not complete: jobs that it lacks may be at the CE")
     left = len(comparison.differences) - comparison.adopted - comparison.cancelled
     if left > 0:
         raise Differs(f"CE {name}", show.counted(left, "difference"))
@@ -87,13 +89,13 @@ def diff(
 
 @click.command(epilog=example("pilotage ce test lyon --pilot --vo lhcb"))
 @click.argument("name")
-@click.option("--pilot", is_flag=True, help="Send one pilot and see it to its end.")
-@click.option("--vo", help="For this VO alone.")
+@click.option("--pilot", is_flag=True, help="Send one pilot and follow it until it ends.")
+@click.option("--vo", help="Only for this VO.")
 @click.option("--patience", type=click.FloatRange(1, 86400), default=600, show_default=True,
               help="Seconds to wait for the end of the pilot.")  # fmt: skip
 @as_json
 def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool) -> None:
-    """Check a CE live, and say what is wrong."""
+    """Check a CE by calling it, and say what is wrong."""
     request = ProbeRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
     steps = []
     for step in probe(wiring.by_hand(), name, request):
@@ -122,7 +124,7 @@ def _call_row(line: CallLine) -> dict[str, object]:
 def _show_differences(name: str, compared: ce_diff.CEDiff, *, show_all: bool) -> None:
     shown = [*compared.differences, *(compared.expected if show_all else ())]
     rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
-    show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
+    show.table(rows, DIFFERENCE, f"CE {name} and the database agree")
     for what, number in sorted(Counter(row["what"] for row in rows).items()):
         show.say(f"{number}: {what}")
     if compared.expected and not show_all:

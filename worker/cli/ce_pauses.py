@@ -18,8 +18,10 @@ MAINTENANCES = ["id", "ce", "begins_at", "ends_at", "reason"]
 
 @click.command(epilog=example('pilotage ce pause lyon --reason "new disks" --until 2h'))
 @click.argument("name")
-@click.option("--reason", required=True, help="Why, for whoever comes next.")
-@click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
+@click.option("--reason", required=True, help="The reason, shown to others.")
+@click.option(
+    "--until", type=Moment(), help="When the pause ends by itself: 2h, or a moment in UTC."
+)
 def pause(name: str, reason: str, until: datetime | None) -> None:
     """Send nothing to a CE, not even a probe, for a time."""
     perform(pausing.pause, name, reason, until)
@@ -28,13 +30,15 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 
 @click.command(epilog=example("pilotage ce resume lyon"))
 @click.argument("name")
-@click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
-@click.option("--force", is_flag=True, help="Do it even before a restored CE was reconciled.")
+@click.option("--reason", default="resumed by hand", show_default=True, help="The reason.")
+@click.option(
+    "--force", is_flag=True, help="Resume the CE even if it was not reconciled after a restore."
+)
 def resume(name: str, reason: str, force: bool) -> None:
     """End the pause of a CE, also one that was not made by hand.
 
     After a restore of the database a CE can be resumed only when 'pilotage task run reconcile' has
-    found no job there that the database does not know.
+    found no job there that is not in the database.
     """
     perform(pausing.resume, name, reason, force=force)
     show.say(f"CE {name} is normal")
@@ -53,14 +57,22 @@ def pauses(name: str, as_json: bool, **paging: Any) -> None:
 
 @click.group(cls=Group, epilog=example("pilotage ce maintenance list"))
 def maintenance() -> None:
-    """Manage the times when CEs are away. Nothing is sent to them then."""
+    """Manage maintenances: times in which a CE gets no new pilots."""
 
 
 @maintenance.command(epilog=example("pilotage ce maintenance add lyon --end 8h --reason disks"))
 @click.argument("ce")
-@click.option("--begin", "begins_at", type=Moment(), help="When it begins; left out, now.")
-@click.option("--end", "ends_at", type=Moment(), required=True, help="When it ends: 8h from now.")
-@click.option("--reason", required=True, help="Why.")
+@click.option(
+    "--begin", "begins_at", type=Moment(), help="When the maintenance begins; now by default."
+)
+@click.option(
+    "--end",
+    "ends_at",
+    type=Moment(),
+    required=True,
+    help="When the maintenance ends: 8h, or a moment in UTC.",
+)
+@click.option("--reason", required=True, help="The reason.")
 def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> None:
     """Add a maintenance."""
     made = perform(pausing.add_maintenance, ce, reason, ends_at, begins_at)

@@ -24,13 +24,13 @@ from worker.services.credentials import CredentialStanding
 from worker.services.tasks import renew_credentials as renewing
 
 COLUMNS = ["vo", "backend", "kind", "state", "left", "used", "expires_at", "renew", "path"]
-SEVERAL = "Which, where a VO has several."
+SEVERAL = "The kind of the credential, if a VO has several."
 
 _kind = click.option("--kind", type=Choice([str(kind) for kind in CredentialKind]),
                      help=SEVERAL)  # fmt: skip
 _renew = click.option(
     "--renew", metavar="COMMAND",
-    help="The command that renews it: words, read by no shell; 'none' takes it away.",
+    help="The command that renews the credential, run without a shell; 'none' removes it.",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
     """Register the file of a credential for a back-end."""
     paths_given = {kind: path for kind, path in paths.items() if path is not None}
     if len(paths_given) != 1:
-        raise click.UsageError("Say where it lies: with one of --proxy, --token, --key.")
+        raise click.UsageError("Name the file with one of --proxy, --token, --key.")
     [(kind, path)] = paths_given.items()
     new: NewCredential = {
         "vo": None if vo == ALL_VOS else vo,
@@ -73,7 +73,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
     _show(standing, as_json)
     for warning in (standing.problem, perform(service.useless, backend, new["kind"])):
         if warning is not None:
-            show.warn(f"stored all the same: {warning}")
+            show.warn(f"stored, but {warning}")
 
 
 @credential.command("list", epilog=example("pilotage credential list"))
@@ -102,7 +102,7 @@ def show_(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
 @credential.command("set", epilog=example("pilotage credential set lhcb arc --renew none"))
 @_which
 @_kind
-@click.option("--path", help="Where it lies now.")
+@click.option("--path", help="The new path of the file.")
 @_renew
 @as_json
 def set_(
@@ -121,7 +121,7 @@ def set_(
 @_kind
 @yes_option
 def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
-    """Forget a credential; its file stays."""
+    """Remove a credential from the database; its file stays."""
     perform(service.remove, vo, backend, kind=_named(kind), yes=yes)
     show.say(f"credential of {vo} for {backend} removed")
 

@@ -24,8 +24,9 @@ from worker.services.operate import roles as roles_service
 def db(context: click.Context, as_json: bool) -> None:
     """Manage the database.
 
-    Without a subcommand it is set up, after a line that says what will be done. A database that
-    holds pilots is not migrated this way: 'pilotage db migrate' and 'pilotage db setup' do that.
+    Without a subcommand the database is set up; a line before that says what will be done. A
+    database that holds pilots is not migrated this way, but by 'pilotage db migrate' and 'pilotage
+    db setup'.
     """
     if context.invoked_subcommand is None:
         announcement = service.announce_setup(wiring.database())
@@ -67,7 +68,11 @@ def reset(yes: bool, force: bool, as_json: bool) -> None:
 
 
 @db.command(epilog=example("pilotage db migrate"))
-@click.option("--stamp", is_flag=True, help="Take on tables that metadata.create_all made.")
+@click.option(
+    "--stamp",
+    is_flag=True,
+    help="Accept tables that metadata.create_all made: only record their revision.",
+)
 @as_json
 def migrate(stamp: bool, as_json: bool) -> None:
     """Bring the tables up to date: the core's, then each back-end's."""
@@ -80,13 +85,13 @@ def migrate(stamp: bool, as_json: bool) -> None:
 def clean(yes: bool, force: bool, as_json: bool) -> None:
     """Empty all tables, in the order that foreign keys require.
 
-    Only the changes that 'pilotage audit' shows and the VO default stay.
+    Only the VO default and the changes that 'pilotage audit' shows are kept.
     """
     _show_action(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
 
 _prefix = click.option(
-    "--prefix", help="How the names of the roles begin; the name of the database unless given."
+    "--prefix", help="The prefix of the names of the roles; by default the name of the database."
 )
 
 
@@ -94,7 +99,7 @@ _prefix = click.option(
 @_prefix
 @as_json
 def verify(prefix: str | None, as_json: bool) -> None:
-    """List what differs from the models: tables, indexes, counts. Exit with 1 if anything does.
+    """List what differs from the models: tables, indexes, counts. Exit with 1 if anything differs.
 
     The rights of the roles that 'pilotage db roles' makes are checked, too, if they exist.
     """
@@ -113,13 +118,13 @@ def verify(prefix: str | None, as_json: bool) -> None:
     if differences:
         raise SchemaDiffers(f"{database}", show.counted(len(differences), "difference"))
     if not as_json:
-        show.say(f"{database} is as the models say")
+        show.say(f"{database} agrees with the models")
 
 
 @db.command(epilog=example("pilotage db roles --prefix site"))
 @_prefix
-@click.option("--owner", help="The role that owns the tables; PREFIX_owner unless given.")
-@click.option("--yes", is_flag=True, help="Make them. Without --yes, only print the SQL for it.")
+@click.option("--owner", help="The role that owns the tables; by default PREFIX_owner.")
+@click.option("--yes", is_flag=True, help="Make the roles. Without --yes, only print the SQL.")
 @as_json
 def roles(prefix: str | None, owner: str | None, yes: bool, as_json: bool) -> None:
     """Make an owner, a worker and a reader of the database.
@@ -162,7 +167,7 @@ def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: boo
     """Replace the database by a backup, and hold every CE.
 
     Stop workers and schedulers first. An older backup is migrated. Pilots that were sent after the
-    backup are at the CEs but not in it: nothing is sent to a CE before you resume it.
+    backup are at the CEs, but not in the backup: nothing is sent to a CE until you resume it.
     """
     with _at_rest():
         made = backup_service.restore(
@@ -176,8 +181,10 @@ def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: boo
     for chain in made.chains:
         show.say(f"chain {chain.chain} {chain.status} to {chain.revision}")
     if made.has_roles is False:
-        show.warn("its roles have no rights: have 'pilotage db roles --yes' run by a superuser")
-    show.say(f"reserved at the time, in doubt now: {made.in_doubt}; reconcile settles them")
+        show.warn("its roles have no rights: ask a superuser to run 'pilotage db roles --yes'")
+    show.say(
+        f"pilots reserved in the backup, now in doubt: {made.in_doubt}; reconcile settles them"
+    )
     show.say(f"{show.counted(len(made.held), 'CE')} held: nothing is sent. For each of them:")
     show.say("  pilotage ce diff CE --adopt --vo VO --yes")
     show.say("  pilotage task run reconcile --ce CE --explain")
@@ -200,7 +207,7 @@ def recount(as_json: bool) -> None:
         return
     for count in wrong:
         show.say(count)
-    show.say(f"{show.counted(len(wrong), 'count')} mended" if wrong else "every count is right")
+    show.say(f"{show.counted(len(wrong), 'count')} corrected" if wrong else "all counts are right")
 
 
 @db.command(epilog=example("pilotage db status"))

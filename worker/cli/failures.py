@@ -23,8 +23,8 @@ from worker.services.observe.notices import ended
     show_default=True,
     help="What to group by: cause, ce, vo, node, with commas between them.",
 )
-@click.option("--ce", help="Only of this CE.")
-@click.option("--vo", help="Only of this VO.")
+@click.option("--ce", help="Only pilots of this CE.")
+@click.option("--vo", help="Only pilots of this VO.")
 @options.rows(20)
 @options.as_json
 def failures(
@@ -41,7 +41,7 @@ def failures(
         return
     show.say(f"since {summary.ends.since:%Y-%m-%d %H:%M:%S}Z: {ended(summary.ends)}")
     if summary.ends.is_cut:
-        show.say("(more ended since the moment asked for: only the newest are counted)")
+        show.say("(more pilots ended in this time: only the newest are counted)")
     rows = [
         {"pilots": one.pilots, **one.words, "most_say": _example(one)} for one in summary.groups
     ]

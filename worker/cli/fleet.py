@@ -22,7 +22,7 @@ ASK_FOR_ANOTHER = "Another cluster, or nothing"
 
 @click.group(cls=Group, epilog=example("pilotage fleet init plain mine"))
 def fleet() -> None:
-    """Begin with workers on several clusters, by a recipe."""
+    """Write the files to run workers on several clusters, from a recipe."""
 
 
 @fleet.command("list", epilog=example("pilotage fleet list"))
@@ -52,13 +52,13 @@ def list_(as_json: bool) -> None:
     "answers",
     multiple=True,
     metavar="KEY=VALUE",
-    help="The answer to a question of the recipe.",
+    help="The answer to one question of the recipe.",
 )
 def init(recipe: str, folder: Path, clusters: tuple[str, ...], answers: tuple[str, ...]) -> None:
     """Write a FOLDER from a RECIPE.
 
-    The folder has the file for 'apply', and what the workers run. At a terminal you are asked for
-    missing answers; elsewhere they have their defaults.
+    The folder has the file for 'apply', and what the workers run. At a terminal the command
+    asks for missing answers; elsewhere it takes their defaults.
     """
     chosen = fleets.recipe(recipe)
     values = _values(answers)

@@ -40,7 +40,7 @@ LATEST = 8
 @click.command(epilog=example("pilotage status --json"))
 @as_json
 def status(as_json: bool) -> None:
-    """Show the CEs, the pilots, and what happened last, and why."""
+    """Show the CEs, the pilots, the last decisions, and what happened last."""
     situation = perform(overview)
     if as_json:
         show.as_json(_machine(situation))
@@ -49,9 +49,9 @@ def status(as_json: bool) -> None:
 
 
 @click.command(epilog=example("pilotage top --interval 2"))
-@click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--interval", default=1.0, show_default=True, help="Seconds between two refreshes.")
 def top(interval: float) -> None:
-    """Show the same, live, until Ctrl-C."""
+    """Show what 'status' shows, refreshed until Ctrl-C."""
     from rich.live import Live
 
     if not 0 < interval < DAY:
@@ -73,10 +73,15 @@ def top(interval: float) -> None:
 @click.command(epilog=example("pilotage explain lyon --vo lhcb"))
 @click.argument("ce")
 @click.option("--vo", help="Only for this VO.")
-@click.option("--at", "until", type=Ago(), help="As of this moment in UTC, or so long ago.")
+@click.option(
+    "--at",
+    "until",
+    type=Ago(),
+    help="Only decisions up to a moment in UTC, or up to a length of time ago.",
+)
 @as_json
 def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> None:
-    """Explain why a CE got as many pilots as it did, or none."""
+    """Explain how many pilots a CE got, and why."""
     from worker.services.operate import ce_inventory
 
     decisions = perform(explain_service, ce, vo=vo, at=until)

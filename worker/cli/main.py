@@ -27,19 +27,17 @@ COMMANDS = {
         "Start workers, beat and the server of the API, and show what they do, until Ctrl-C.",
     ),
     "status": Entry(
-        "worker.cli.look", "Show the CEs, the pilots, and what happened last, and why."
+        "worker.cli.look", "Show the CEs, the pilots, the last decisions, and what happened last."
     ),
-    "top": Entry("worker.cli.look", "Show the same, live, until Ctrl-C."),
-    "explain": Entry("worker.cli.look", "Explain why a CE got as many pilots as it did, or none."),
+    "top": Entry("worker.cli.look", "Show what 'status' shows, refreshed until Ctrl-C."),
+    "explain": Entry("worker.cli.look", "Explain how many pilots a CE got, and why."),
     "failures": Entry("worker.cli.failures", "Sum up why pilots failed lately."),
-    "report": Entry(
-        "worker.cli.report", "Show the summaries that were stored, or add up what pilots did."
-    ),
+    "report": Entry("worker.cli.report", "Show the stored reports, or sums of what pilots did."),
     "audit": Entry("worker.cli.audit", "Show who changed what, the latest first."),
     "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
     "bench": Entry(
         "worker.cli.bench",
-        "Measure how long this installation takes to answer what is asked often.",
+        "Measure how long the frequent queries of this installation take.",
     ),
     "web": Entry("worker.cli.web", "Serve the API, until SIGTERM or Ctrl-C."),
     "plan": Entry("worker.cli.plan", "Show what the next cycle would do, and change nothing."),
@@ -49,12 +47,14 @@ COMMANDS = {
     "credential": Entry(
         "worker.cli.credential", "Manage credentials; the secrets stay in their files."
     ),
-    "token": Entry(
-        "worker.cli.token", "Manage tokens, with which programs and people come in at the API."
+    "token": Entry("worker.cli.token", "Manage the tokens of programs, and links to sign in."),
+    "fleet": Entry(
+        "worker.cli.fleet", "Write the files to run workers on several clusters, from a recipe."
     ),
-    "fleet": Entry("worker.cli.fleet", "Begin with workers on several clusters, by a recipe."),
-    "webhook": Entry("worker.cli.webhook", "Try the webhook, to which events are sent."),
-    "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
+    "webhook": Entry(
+        "worker.cli.webhook", "Test the webhook, the address to which events are sent."
+    ),
+    "apply": Entry("worker.cli.apply", "Change VOs, CEs and schedules to what a TOML file says."),
     "export": Entry(
         "worker.cli.apply",
         "Write VOs, CEs, payloads, schedules and credentials as TOML.",
@@ -76,12 +76,12 @@ def _complete_names(command: click.Command) -> None:
     cls=LazyGroup, entries=COMMANDS, prepare=_complete_names, epilog=example("pilotage up --demo")
 )
 @click.version_option(package_name="pilotage")
-@click.option("--server", metavar="URL", help="Use this server in the place of the database.")
+@click.option("--server", metavar="URL", help="Use this server instead of the database.")
 @click.option("--token-file", metavar="FILE", help="The file of the token for the server.")
 def pilotage(server: str | None, token_file: str | None) -> None:
     """Keep pools of pilot jobs alive on Compute Elements."""
     if token_file is not None and server is None and not os.environ.get("PILOTAGE_SERVER"):
-        raise click.UsageError("--token-file is for a server: name it by --server.")
+        raise click.UsageError("--token-file needs a server: name it with --server.")
     if server is not None or token_file is not None or "worker.wiring" in sys.modules:
         from worker import wiring
 

@@ -23,12 +23,12 @@ DOCUMENTS = "docs/how-to/troubleshoot.md"
 @click.option(
     "--runbook",
     metavar="URL",
-    help="Where you keep the page 'Troubleshooting by symptom', to which each alert leads.",
+    help="The URL of your page 'Troubleshooting by symptom', to which each alert links.",
 )
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write them into this file, in one step.",
+    help="Write into this file instead, and replace it in one step.",
 )
 def metrics(rules: bool, dashboard: bool, runbook: str | None, to: Path | None) -> None:
     """Print the numbers that Prometheus reads.
@@ -36,9 +36,9 @@ def metrics(rules: bool, dashboard: bool, runbook: str | None, to: Path | None) 
     Each CE, VO, credential and task has its own numbers; their meaning is in the comments.
     """
     if rules and dashboard:
-        raise Invalid("--dashboard", "print the rules and the dashboard one after the other")
+        raise Invalid("--dashboard", "print the rules and the dashboard with two commands")
     if runbook is not None and not rules:
-        raise Invalid("--runbook", "it is a part of the rules: give --rules too")
+        raise Invalid("--runbook", "the rules alone have this link: give --rules too")
     if rules:
         text = (FOLDER / "rules.yml").read_text(encoding="utf-8")
         text = text.replace(DOCUMENTS, _one_word(runbook)) if runbook else text

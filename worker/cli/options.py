@@ -36,7 +36,7 @@ def rows(default: int) -> Callable[[Command], Command]:
         type=click.IntRange(1, 10_000),
         default=default,
         show_default=True,
-        help="Rows at the most.",
+        help="The largest number of rows.",
     )
 
 
@@ -57,17 +57,18 @@ yes_option = click.option(
 destructive = with_options(
     yes_option, click.option("--force", is_flag=True, help="Do it even while pilots are active.")
 )
-reason_option = click.option("--reason", help="Why, for whoever comes next.")
+reason_option = click.option("--reason", help="The reason, shown to others.")
 one_page = with_options(
     rows(100),
-    click.option("--after", help="Continue after the previous page (cursor printed below it)."),
+    click.option("--after", help="Continue after this cursor, which is printed below a page."),
 )
 """The options that choose a page of a list."""
 paged = with_options(
     click.option(
         "--search",
         callback=_bounded,
-        help="Name contains TEXT, ignoring case; for pilots an id or the beginning of a stamp.",
+        help="Only names that contain TEXT, in any case; for pilots an id or the beginning of "
+        "a stamp.",
     ),
     click.option("--sort", help="Order by this column."),
     click.option("--descending", is_flag=True, help="Reverse the order."),
@@ -116,7 +117,7 @@ class Duration(click.ParamType[timedelta | str]):
             return NO_LIMIT
         read = length(value)
         if read is None:
-            self.fail(f"{value!r} is neither like 2h nor 'none'", param, ctx)
+            self.fail(f"{value!r} is neither a length of time like 2h nor 'none'", param, ctx)
         return read
 
 
@@ -127,7 +128,7 @@ def _timeout(name: str, sentence: str) -> Callable[[Command], Command]:
 timeouts = with_options(
     _timeout("--wait-at-most", "Cancel a pilot that waits at its CE for longer"),
     _timeout("--run-at-most", "Cancel a pilot that runs for longer"),
-    _timeout("--silent-at-most", "Cancel a pilot about which its CE says nothing for longer"),
+    _timeout("--silent-at-most", "Cancel a pilot about which its CE has not answered for longer"),
 )
 """The time-outs of a CE or VO."""
 
@@ -149,7 +150,11 @@ class Moment(click.ParamType[datetime]):
                 return now() + self.sign * from_now
             return in_utc(datetime.fromisoformat(value))
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is neither like 2h nor like 2026-01-31T12:00", param, ctx)
+            self.fail(
+                f"{value!r} is neither a length of time like 2h nor a moment like 2026-01-31T12:00",
+                param,
+                ctx,
+            )
 
 
 class Ago(Moment):
@@ -165,7 +170,7 @@ def since(default: str) -> Callable[[Command], Command]:
         type=Ago(),
         default=default,
         show_default=True,
-        help="From this moment on, or from so long ago.",
+        help="The start: a moment in UTC, or a length of time before now.",
     )
 
 

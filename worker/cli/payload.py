@@ -16,10 +16,14 @@ from worker.services.observe import use
 @click.command(epilog=example("pilotage vo payload lhcb --from pilot.toml"))
 @click.argument("name")
 @click.option("--from", "file", type=click.Path(path_type=Path), metavar="FILE",
-              help="Take it from this TOML file.")  # fmt: skip
-@click.option("--show", "shown", is_flag=True, help="Show it; so does no option at all.")
-@click.option("--ce", help="Show it as it is at this CE.")
-@click.option("--clear", is_flag=True, help="Take it away; the CE's options say what is run.")
+              help="Read the payload from this TOML file.")  # fmt: skip
+@click.option("--show", "shown", is_flag=True, help="Show the payload; this is the default.")
+@click.option("--ce", help="Show the payload as it is at this CE.")
+@click.option(
+    "--clear",
+    is_flag=True,
+    help="Remove the payload; the options of the CEs then say what pilots run.",
+)
 @as_json
 def payload(
     name: str, file: Path | None, shown: bool, ce: str | None, clear: bool, as_json: bool

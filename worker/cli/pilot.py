@@ -111,8 +111,10 @@ def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
         show.as_json(asdict(result))
         return
     if result.kept_at is not None:
-        show.say(f"[its end, as it was kept at {result.kept_at:%Y-%m-%d %H:%M:%S}Z]")
-    show.verbatim(show.legible(result.text).rstrip("\n") or "[nothing, so far as its CE keeps it]")
+        show.say(f"[the end of the output, as it was kept at {result.kept_at:%Y-%m-%d %H:%M:%S}Z]")
+    show.verbatim(
+        show.legible(result.text).rstrip("\n") or "[no output yet, or none that its CE keeps]"
+    )
 
 
 def _row(pilot: ShownPilot, *, plain: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ LONGEST = 512
 """The most characters of a word that names a pilot."""
 
 at_ce = click.option(
-    "--ce", help="The CE whose id it is, where several have it. An id of this CE comes first."
+    "--ce", help="The CE to which the id belongs. PILOT is first taken for an id of this CE."
 )
 
 
@@ -47,36 +47,37 @@ class Age(Duration):
         """Return the length. 'none' is refused."""
         age = super().convert(value, param, ctx)
         if isinstance(age, str):
-            self.fail(f"{value!r} is not like 2h", param, ctx)
+            self.fail(f"{value!r} is not a length of time like 2h", param, ctx)
         return age
 
 
 filter_options = with_options(
     click.option(
         "--status", "statuses", multiple=True, type=Choice([str(s) for s in Status]),
-        help="Only in this status. Repeat for more.",
+        help="Only pilots in this status. Repeat for more.",
     ),
     click.option(
         "--use", "uses", multiple=True, type=Choice([str(use) for use in Use]),
-        help="Only those that ended well and were of this use. Repeat for more.",
+        help="Only pilots that ended well, with this use. Repeat for more.",
     ),
     click.option(
         "--cause", "causes", multiple=True, type=Choice([str(cause) for cause in Cause]),
-        help="Only those that failed for this cause. Repeat for more.",
+        help="Only pilots that failed for this cause. Repeat for more.",
     ),
-    click.option("--ce", help="Only of this CE."),
-    click.option("--tag", help="Only of CEs with this tag."),
-    click.option("--vo", help="Only of this VO."),
+    click.option("--ce", help="Only pilots of this CE."),
+    click.option("--tag", help="Only pilots of CEs with this tag."),
+    click.option("--vo", help="Only pilots of this VO."),
     click.option(
         "--older-than", type=Age(),
-        help="Only active ones whose slot was reserved longer ago: 2h.",
+        help="Only active pilots whose slot was reserved longer ago: 2h.",
     ),
     click.option(
         "--handle", callback=_printable,
-        help="Only with this id at the CE, or of this array or cluster of jobs:"
+        help="Only pilots with this id at the CE, or of this array or cluster of jobs:"
              " 2_17, 2, 1234.0, 1234.",
     ),
-    click.option("--node", callback=_printable, help="Only on this node, as the CE names it."),
+    click.option("--node", callback=_printable,
+                 help="Only pilots on this node, as the CE names it."),
 )  # fmt: skip
 """The options that restrict which pilots are meant."""
 

@@ -32,21 +32,23 @@ BY_CE = "accepted by the CE; a later check confirms"
 @click.command(epilog=example("pilotage pilot cancel --ce lyon --older-than 2h --dry-run"))
 @click.argument("which", metavar=f"[{WHICH}...]", nargs=-1, callback=name)
 @filter_options
-@click.option("--dry-run", is_flag=True, help="Show which are meant, and cancel none.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show which pilots would be cancelled, and cancel none."
+)
 @yes_option
 @as_json
 def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """End pilots: those named, or all that match the options.
 
-    Named pilots are ended by a call to their CE now; those that match options by the next check of
-    each CE. --ce beside a name is the CE to which an id belongs.
+    Named pilots are ended by a call to their CE now; pilots that match options are ended by the
+    next check of each CE. With a named pilot, --ce is the CE to which its id belongs.
     """
     if which:
         _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     chosen = filter_of(values)
     if not chosen.values():
-        raise click.UsageError("Name pilots, or say which by an option such as --ce.")
+        raise click.UsageError("Name pilots, or choose them by an option such as --ce.")
     if dry_run:
         _show_set(perform(pilot_sets.count_active, chosen), as_json)
         return
@@ -57,8 +59,8 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
 @click.command(epilog=example("pilotage pilot submit lyon --count 5 --vo lhcb"))
 @click.argument("ce")
 @click.option("--count", type=click.IntRange(1, pilot_sets.MOST), default=1, show_default=True,
-              help="How many pilots.")  # fmt: skip
-@click.option("--vo", default=DEFAULT_VO, show_default=True, help="For this VO.")
+              help="The number of pilots.")  # fmt: skip
+@click.option("--vo", default=DEFAULT_VO, show_default=True, help="The VO of the pilots.")
 @as_json
 def submit(ce: str, count: int, vo: str, as_json: bool) -> None:
     """Send pilots to a CE by hand, within every limit.
@@ -79,7 +81,7 @@ def _cancel_named(
     which: Sequence[str], values: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     if dry_run or any(value for option, value in values.items() if option != "ce"):
-        raise click.UsageError("Name pilots, or say which by options: not both.")
+        raise click.UsageError("Name pilots, or choose them by options: not both.")
     done = perform(service.cancel, which, yes=yes, ce=values["ce"])
     _show_done(done, _sentences(done.counts, BY_CE, "nothing to cancel yet"), as_json)
     if done.outcome is Outcome.FAILED:
@@ -126,8 +128,9 @@ def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
 
 def _sentences(counts: Mapping[str, int], by_whom: str, nothing: str) -> list[str]:
     """Write what happened to the pilots, and who ends those that were already sent."""
+    unsent = "it was" if counts.get("cancelled") == 1 else "they were"
     words = {
-        "cancelled": ("pilot", "cancelled that no CE was sent"),
+        "cancelled": ("pilot", f"cancelled before {unsent} sent"),
         "asked": ("cancellation", by_whom),
         "over already": ("pilot", "had ended already"),
     }

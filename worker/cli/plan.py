@@ -40,19 +40,19 @@ COMPARED = ["what", "was", "becomes", "more"]
     "settings",
     multiple=True,
     metavar="ce.NAME.VALUE=X|vo.NAME.VALUE=X",
-    help="Suppose a value of a CE or VO to be another. Repeat for more.",
+    help="Suppose another value of a CE or VO. Repeat for more.",
 )
 @click.option(
     "--demand",
     "demands",
     multiple=True,
     metavar="VO=NUMBER",
-    help="Suppose the demand of a VO; 'none' is without limit.",
+    help="Suppose another demand of a VO; 'none': unlimited. Repeat for more.",
 )
 @click.option(
     "--replay", "day", metavar="DAY", help="Decide a stored day again, 2026-01-31, and compare."
 )
-@click.option("--policy", help="With another policy than the one of the settings.")
+@click.option("--policy", help="Use this policy instead of the one in the settings.")
 @as_json
 def plan(
     vo: str | None,
@@ -65,7 +65,9 @@ def plan(
     """Show what the next cycle would do, and change nothing."""
     if day is not None:
         if settings or demands or vo:
-            raise click.UsageError("A day is decided again as it was: no --set, --demand or --vo.")
+            raise click.UsageError(
+                "A stored day is decided again unchanged: leave out --set, --demand and --vo."
+            )
         _replay(wiring.by_hand(), day, policy, as_json)
         return
     decided = perform(whatif.plan, vo, _supposed(settings, demands), policy=policy)

@@ -86,19 +86,23 @@ def _whole(response: httpx.Response) -> bytes:
     for piece in response.iter_raw():
         content += piece
         if len(content) > LONGEST_ANSWER:
-            raise ServerUnreadable(str(wiring.server()), f"it is above {LONGEST_ANSWER} bytes")
+            raise ServerUnreadable(
+                str(wiring.server()), f"it is longer than {LONGEST_ANSWER} bytes"
+            )
         if time.monotonic() > ends:
-            raise ServerUnavailable(str(wiring.server()), f"no whole answer in {PATIENCE:g} s")
+            raise ServerUnavailable(str(wiring.server()), f"no complete answer in {PATIENCE:g} s")
     return bytes(content)
 
 
 def _token() -> str:
     token = wiring.settings().token
     if token is None:
-        raise ConfigurationError("the server asks for a token", "name its file by --token-file")
+        raise ConfigurationError("the server asks for a token", "name its file with --token-file")
     secret = token.get_secret_value()
     if not (secret.isascii() and secret.isprintable()):
-        raise ConfigurationError("this is no token of a server", "name its file by --token-file")
+        raise ConfigurationError(
+            "this is not a token of a server", "name its file with --token-file"
+        )
     return secret
 
 
@@ -141,7 +145,7 @@ def _read(arguments: Arguments, response: httpx.Response) -> Any:
         return TypeAdapter(arguments.returns).validate_json(response.content)
     except ValidationError:
         raise ServerUnreadable(
-            str(wiring.server()), "it is of another version, or no server of Pilotage"
+            str(wiring.server()), "it has another version, or it is not a server of Pilotage"
         ) from None
 
 

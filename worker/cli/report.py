@@ -34,13 +34,13 @@ COLUMNS = (
     metavar="WORDS",
     help="Add up what pilots did, by ce, vo, day: one or more, with commas between them.",
 )
-@click.option("--ce", help="With --by: only of this CE.")
-@click.option("--vo", help="With --by: only of this VO.")
+@click.option("--ce", help="With --by: only pilots of this CE.")
+@click.option("--vo", help="With --by: only pilots of this VO.")
 @click.option("--csv", "as_csv", is_flag=True, help="With --by: print CSV.")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="With --by: draw it into this SVG file.",
+    help="With --by: draw the sums into this SVG file.",
 )
 @options.one_page
 @options.as_json
@@ -55,15 +55,15 @@ def report(
     after: str | None,
     as_json: bool,
 ) -> None:
-    """Show the summaries that were stored, or add up what pilots did.
+    """Show the stored reports, or sums of what pilots did.
 
-    The task `report` stores a summary each hour: how many pilots have each status, the free slots,
+    The task `report` stores a report each hour: how many pilots have each status, the free slots,
     and how many of the pilots that ended well in that hour were short or empty.
 
-    With --by, the events since then are added up from the tallies, which are kept longer than the
-    pilots: a row for each CE, VO or day, and one for all. `start` is the time within which half of
-    the pilots started, `p90` nine of ten; both are computed from the newest 50,000 ended pilots
-    that are still kept.
+    With --by, the events since --since are added up from the tallies, which are kept longer than
+    the pilots: a row for each CE, VO or day, and a last row for all. `start` is the time within
+    which half of the pilots started, `p90` the time for nine of ten; both are computed from the
+    newest 50,000 ended pilots that are still kept.
     """
     if by is None:
         _refuse_without_by(ce=ce, vo=vo, csv=as_csv or None, plot=plot)
@@ -72,7 +72,7 @@ def report(
     if as_csv and as_json:
         raise Invalid("--csv", "choose one of --csv and --json")
     if after is not None:
-        raise Invalid("--after", "with --by there are no pages: say --rows")
+        raise Invalid("--after", "there are no pages with --by: use --rows")
     words = read_words(reports.ReportBy, "by", by)
     result = perform(reports.sums_of, since, by=words, limit=limit, ce=ce, vo=vo)
     if plot is not None:
@@ -91,7 +91,7 @@ def report(
 def _refuse_without_by(**values: object) -> None:
     for name, value in values.items():
         if value is not None:
-            raise Invalid(f"--{name}", "it needs --by: say what to add up by")
+            raise Invalid(f"--{name}", "give --by too: the words to add up by")
 
 
 def _stored(since: datetime, limit: int, after: str | None, *, as_json: bool) -> None:

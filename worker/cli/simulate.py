@@ -27,8 +27,12 @@ COLUMNS = (
 @click.option("--list", "list_", is_flag=True, help="List the scenarios that come with Pilotage.")
 @click.option("--policy", "policies", multiple=True, help="A policy to compare; may be repeated.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Simulated hours.")
-@click.option("--seed", type=int, help="Another seed is another luck.")
-@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw it, too.")
+@click.option("--seed", type=int, help="The seed of the random numbers.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the result into this SVG file.",
+)
 @as_json
 def simulate(
     scenario: str | None,
@@ -41,8 +45,8 @@ def simulate(
 ) -> None:
     """Compare policies on a made-up world.
 
-    The scenario is a name or a file that ends in .toml; without one, all of ours are run. The
-    parameters of the policy are those of the settings.
+    The scenario is a name or a file that ends in .toml; without one, all that --list shows
+    are run. The parameters of the policy are those of the settings.
     """
     if list_:
         _list(as_json=as_json)
@@ -89,12 +93,12 @@ def _show(compared: PolicyComparison, *, chart: bool) -> None:
 
 
 LEGEND = {
-    "goodput": "useful slot-hours, by the oracle's",
-    "net": "the same less the price of what was wasted, failed, refused or found no work",
+    "goodput": "useful slot-hours, divided by the oracle's",
+    "net": "the same, less the price of waste, failures, refusals and empty pilots",
     "waste": "the part of the used slot-hours that was wasted",
     "fairness": "Jain's index of what the VOs got for their shares",
-    "noticed": "minutes until a CE in trouble got probes only, the longest",
-    "back": "minutes from the end of the trouble until it got more again, the longest",
+    "noticed": "the longest time, in minutes, until a CE in trouble got probes only",
+    "back": "the longest time, in minutes, from the end of the trouble to more than probes",
 }
 
 

@@ -50,7 +50,7 @@ def as_table(sums: Sums, by: Sequence[ReportBy]) -> None:
     words = [Column(name=word, rank=ALWAYS) for word in by]
     show.table(rows, [*words, *NUMBERS], "no pilot was sent or ended since then")
     if sums.is_cut:
-        show.say("(there are more rows: --rows; the last one is that of all)")
+        show.say("(more rows are left out: see --rows; the last row is the sum of all)")
 
 
 def as_csv(sums: Sums, by: Sequence[ReportBy]) -> str:
@@ -89,7 +89,7 @@ def machine(one: PilotSums) -> dict[str, Any]:
 def plot(sums: Sums, by: Sequence[ReportBy], path: Path) -> None:
     """Draw how pilots ended, a bar for each group, into an SVG file."""
     if path.suffix != ".svg" or not path.parent.is_dir():
-        raise Invalid("--plot", f"{str(path)!r} is no .svg file in a folder that is there")
+        raise Invalid("--plot", f"{str(path)!r} is not an .svg file in an existing folder")
     pygal = _library()
     shown = sums.items[-MOST_BARS:]
     chart = pygal.StackedBar(

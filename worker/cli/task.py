@@ -51,11 +51,15 @@ def list_(as_json: bool) -> None:
 
 @task.command(epilog=example("pilotage task run dispatch --ce lyon --dry-run"))
 @click.argument("name")
-@click.option("--vo", help="The VO that it is for.")
-@click.option("--ce", help="The CE that it is for.")
-@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing, call no CE.")
+@click.option("--vo", help="Run the task for this VO.")
+@click.option("--ce", help="Run the task for this CE.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what the task would do; change nothing, call no CE."
+)
 @click.option("--explain", is_flag=True, help="Show every step and reason.")
-@click.option("--pdb", "debug", is_flag=True, help="Open a debugger where it raises an error.")
+@click.option(
+    "--pdb", "debug", is_flag=True, help="Open a debugger where the task raises an error."
+)
 @as_json
 def run(
     name: str,
@@ -66,7 +70,7 @@ def run(
     debug: bool,
     as_json: bool,
 ) -> None:
-    """Run a task now, in this process, without a broker. Locks hold, but no rate limits."""
+    """Run a task now, in this process, without a broker. Locks apply; rate limits do not."""
     entry = catalogue.get(name)
     subject = _subject(entry, vo, ce)
     runtime = wiring.by_hand()
@@ -97,7 +101,7 @@ def run(
 @click.argument("name")
 @click.option("--every", type=float, help="Seconds from one firing to the next.")
 @click.option("--cron", help="A cron line, in UTC.")
-@click.option("--vo", help="For this VO alone.")
+@click.option("--vo", help="Only for this VO.")
 def schedule(name: str, every: float | None, cron: str | None, vo: str | None) -> None:
     """Change when a task fires; running schedulers notice it."""
     if every is None and cron is None:
@@ -107,7 +111,7 @@ def schedule(name: str, every: float | None, cron: str | None, vo: str | None) -
 
 @task.command(epilog=example("pilotage task enable reconcile"))
 @click.argument("name")
-@click.option("--vo", help="For this VO alone.")
+@click.option("--vo", help="Only for this VO.")
 def enable(name: str, vo: str | None) -> None:
     """Let a task fire again."""
     _set(name, vo=vo, enabled=True)
@@ -115,7 +119,7 @@ def enable(name: str, vo: str | None) -> None:
 
 @task.command(epilog=example("pilotage task disable submit_pilots --vo lhcb"))
 @click.argument("name")
-@click.option("--vo", help="For this VO alone.")
+@click.option("--vo", help="Only for this VO.")
 def disable(name: str, vo: str | None) -> None:
     """Stop a task from firing."""
     _set(name, vo=vo, enabled=False)

@@ -25,29 +25,34 @@ from worker.services.operate.tokens import NewToken
 COLUMNS = ["name", "role", "vo", "expires_at", "used_at", "revoked_at", "made_at", "made_by"]
 ONCE = "this is shown once and never again"
 
-_vo = click.option("--vo", help="Only for this VO; with the role operate.")
+_vo = click.option("--vo", help="Only for this VO; needs the role operate.")
 
 
 def _role(**more: Any) -> Callable[[Any], Any]:
     return click.option(
-        "--role", type=Choice([str(role) for role in Role]), help="What its holder may do.", **more
+        "--role",
+        type=Choice([str(role) for role in Role]),
+        help="What the holder of the token may do.",
+        **more,
     )
 
 
 @click.group(cls=Group, epilog=example("pilotage token list"))
 def token() -> None:
-    """Manage tokens, with which programs and people come in at the API."""
+    """Manage the tokens of programs, and links to sign in."""
 
 
 @token.command(epilog=example("pilotage token create nightly --role operate --vo lhcb --for 90d"))
 @click.argument("name")
 @_role(required=True)
 @_vo
-@click.option("--for", "life", metavar="DURATION", help="How long it lasts; 90d if left out.")
+@click.option(
+    "--for", "life", metavar="DURATION", help="How long the token is valid; 90d by default."
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write its secret to this new file instead.",
+    help="Write the secret to this new file instead of printing it.",
 )
 @as_json
 def create(
@@ -72,7 +77,7 @@ def create(
 
 
 @token.command("list", epilog=example("pilotage token list --all"))
-@click.option("--all", "show_all", is_flag=True, help="Revoked and expired ones, too.")
+@click.option("--all", "show_all", is_flag=True, help="List revoked and expired tokens too.")
 @paged
 @as_json
 def list_(show_all: bool, as_json: bool, **paging: Any) -> None:
@@ -119,7 +124,7 @@ def _kept(path: Path, make: Callable[[], NewToken]) -> NewToken:
     try:
         file = private_files.open_file(path, "x")
     except FileExistsError:
-        raise Invalid("--to", f"there is a file already: {path}") from None
+        raise Invalid("--to", f"this file exists already: {path}") from None
     with file:
         try:
             new = make()

@@ -32,8 +32,10 @@ LOOK = 0.5
 
 
 @click.command(epilog=example("pilotage up --demo --for 30s"))
-@click.option("--for", "duration", metavar="DURATION", help="Stop by itself after 30s, 5m or 2h.")
-@click.option("--demo", is_flag=True, help="Add three CEs to watch, and fire often.")
+@click.option("--for", "duration", metavar="DURATION", help="Stop after this time: 30s, 5m or 2h.")
+@click.option(
+    "--demo", is_flag=True, help="Add three CEs for a demonstration, and fire the tasks often."
+)
 def up(duration: str | None, demo: bool) -> None:
     """Start workers, beat and the server of the API, and show what they do, until Ctrl-C.
 

@@ -38,39 +38,42 @@ from worker.services.tasks import catalogue, execute
 COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining", "without_work_since"]
 
 _values = with_options(
-    click.option("--share", type=float, help="Its share where VOs compete for slots."),
-    click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'."),
-    click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'."),
-    click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'."),
+    click.option("--share", type=float, help="The weight of the VO where VOs compete for slots."),
+    click.option("--limit", type=Amount(),
+                 help="How many of its pilots may occupy all CEs together, or 'none'."),
+    click.option("--demand", type=Amount(),
+                 help="How many pilots it wants waiting or newly sent; 'none': unlimited."),
+    click.option("--budget", type=Amount(),
+                 help="How many new pilots one tick may reserve, or 'none'."),
     click.option("--cancel-surplus/--keep-surplus", default=None,
-                 help="Whether waiting pilots are cancelled once the demand for them has gone."),
+                 help="Whether waiting pilots above the demand are cancelled."),
     timeouts,
     click.option("--idle-at-most", type=Duration(),
-                 help="End pilots that say idle for longer while none are needed: 30m; "
+                 help="End pilots that report idle for longer while none is needed: 30m; "
                       "'none': never."),
     click.option("--demand-min", type=Amount(),
-                 help="Pilots that are kept altogether, though less is wanted; 'none': none."),
+                 help="The smallest number of pilots in all, also if fewer are wanted; 'none': 0."),
     click.option("--demand-max", type=Amount(),
-                 help="Pilots altogether, though more is wanted; 'none': any number."),
+                 help="The largest number of pilots in all, also if more are wanted; 'none': any."),
     click.option("--scale-down-delay", type=Duration(),
-                 help="How long a lower answer of its source is not followed: 10m; "
-                      "'none': at once."),
+                 help="How long a lower answer of its source is ignored: 10m; "
+                      "'none': not at all."),
     click.option("--source", multiple=True, metavar="KEY=VALUE",
-                 help="Where its demand comes from: kind=http, then its options; "
-                      "'none' forgets it."),
+                 help="The source of its demand: kind=http, then the options of the kind; "
+                      "'none' removes the source."),
 )  # fmt: skip
 """The values of a VO that can be changed."""
 
 
 @click.group(cls=Group, epilog=example("pilotage vo list"))
 def vo() -> None:
-    """Manage VOs. A small site needs none but the one called default."""
+    """Manage VOs. A small site needs only the VO default."""
 
 
 @vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
 @click.argument("name")
 @_values
-@click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
+@click.option("--disabled", is_flag=True, help="Add the VO disabled: it gets no pilots yet.")
 @as_json
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
@@ -86,7 +89,7 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
 
 
 @vo.command("list", epilog=example("pilotage vo list --search lhc"))
-@click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
+@click.option("--enabled/--disabled", default=None, help="Only enabled or only disabled VOs.")
 @paged
 @as_json
 def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
@@ -100,7 +103,7 @@ def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
-    """Show a VO, the answer of its source, and its use."""
+    """Show a VO, the answer of its source, and the use of its pilots."""
     shown = perform(inventory.show_vo, name)
     its_use = perform(use.of_vo, name)
     answer = perform(answers.answer_of, name)
@@ -133,7 +136,7 @@ def set_(name: str, as_json: bool, **values: Any) -> None:
 @reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
-    """Let pilots be sent for a VO again; this also ends draining."""
+    """Send pilots for a VO again; this also ends a drain."""
     _change(name, {"enabled": True, "draining": False}, as_json, reason)
 
 
@@ -142,7 +145,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 @reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing more for a VO."""
+    """Send no more pilots for a VO."""
     _change(name, {"enabled": False}, as_json, reason)
 
 
@@ -151,7 +154,7 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 @reason_option
 @as_json
 def drain(name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing more for a VO and let its pilots end."""
+    """Send no more pilots for a VO, and let its pilots end."""
     _change(name, {"draining": True}, as_json, reason)
 
 

@@ -18,16 +18,20 @@ PATIENCE = 5.0
 
 
 @click.command(epilog=example("pilotage web --port 8017"))
-@click.option("--address", help="Where it listens; 127.0.0.1 is this host alone.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The port; 8017 if nothing says it.")
-@click.option("--processes", type=click.IntRange(1, 64), help="How many processes serve.")
-@click.option("--prefix", help="The path under which a proxy has it: /pilotage.")
-@click.option("--check", is_flag=True, help="Only say whether a server answers there.")
+@click.option(
+    "--address", help="The address to listen on; 127.0.0.1 is reached from this host only."
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="The port to listen on; 8017 by default."
+)
+@click.option("--processes", type=click.IntRange(1, 64), help="The number of processes.")
+@click.option("--prefix", help="The path under which a proxy serves it: /pilotage.")
+@click.option("--check", is_flag=True, help="Only check whether a server answers on this port.")
 def web(check: bool, **options: str | int | None) -> None:
     """Serve the API, until SIGTERM or Ctrl-C.
 
-    By default it listens on this host only; if you change that, put a proxy with TLS before it.
-    Sign in with a token of 'pilotage token create', or with 'pilotage token link'.
+    By default the server listens on this host only; if you change that, put a proxy with TLS before
+    it. Sign in with a token of 'pilotage token create', or with 'pilotage token link'.
     """
     for name, value in options.items():
         if value is not None:
@@ -40,7 +44,7 @@ def web(check: bool, **options: str | int | None) -> None:
     try:
         wiring.current_database()
     except DatabaseUnavailable as error:
-        show.warn(f"{error}; until then /health/ready says so")
+        show.warn(f"{error}; until this is solved, /health/ready says so")
     wiring.close()
     show.say(f"serving on {settings.address_of_web}")
     sys.stdout.flush()
@@ -54,4 +58,4 @@ def _check(address: str) -> None:
         httpx.get(f"{address}/health/live", timeout=PATIENCE).raise_for_status()
     except httpx.HTTPError as error:
         raise ServerUnavailable(address, str(error) or type(error).__name__) from None
-    show.say(f"the server at {address} lives")
+    show.say(f"the server at {address} answers")

@@ -13,13 +13,13 @@ from worker.services.operate.webhook_test import try_webhook
 
 @click.group(cls=Group, epilog=example("pilotage webhook test"))
 def webhook() -> None:
-    """Try the webhook, to which events are sent."""
+    """Test the webhook, the address to which events are sent."""
 
 
 @webhook.command(epilog=example("pilotage webhook test"))
 @as_json
 def test(as_json: bool) -> None:
-    """Send one event now, and show whether the receiver took it."""
+    """Send one event now, and show whether the receiver accepted it."""
     trial = try_webhook(wiring.by_hand())
     if as_json:
         show.as_json(asdict(trial))

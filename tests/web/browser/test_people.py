@@ -64,7 +64,7 @@ def test_a_wrong_token_is_refused(person: Meet) -> None:
     someone.go("/sign-in")
     someone.page.fill("#secret", "plt_nonsense")
     someone.press("Enter")
-    someone.until_text("[role=alert]", "this link was used before, or is over")
+    someone.until_text("[role=alert]", "this link was used before, or has expired")
     someone.page.context.add_cookies(
         [{"name": "pilotage_session", "value": "nonsense", "url": someone.home}]
     )

@@ -48,8 +48,8 @@ STARTED = Metric(
 ENDED = Metric(
     "pilotage_ce_ended_total",
     (*_CE, "end"),
-    f"Pilots of a CE that ended, by how: {', '.join(CEEnd)}. One that is lost and turns up ends "
-    "twice.",
+    f"Pilots of a CE that ended, by the kind of end: {', '.join(CEEnd)}. A lost one that is found "
+    "again ends twice.",
     MetricKind.COUNTER,
 )
 VO_SENT = Metric(
@@ -64,13 +64,13 @@ VO_STARTED = Metric(
 VO_ENDED = Metric(
     "pilotage_vo_ended_total",
     ("vo", "end"),
-    f"Pilots of a VO that ended, by how: {', '.join(VOEnd)}.",
+    f"Pilots of a VO that ended, by the kind of end: {', '.join(VOEnd)}.",
     MetricKind.COUNTER,
 )
 VO_FAILED = Metric(
     "pilotage_vo_failed_total",
     ("vo", "cause"),
-    "Pilots of a VO that failed, by the cause that was known at first; refusals of a CE are "
+    "Pilots of a VO that failed, by the first cause that was known; refusals of a CE are "
     "among them.",
     MetricKind.COUNTER,
 )
@@ -83,19 +83,19 @@ VO_ADOPTED = Metric(
 VO_RUN = Metric(
     "pilotage_vo_run_seconds_total",
     ("vo",),
-    "For how long the pilots of a VO that have ended ran, all together.",
+    "The sum of the run times of the pilots of a VO that have ended.",
     MetricKind.COUNTER,
 )
 CALLS = Metric(
     "pilotage_calls_total",
     ("backend", "outcome"),
-    "Calls to the CEs of a back-end, by how they went.",
+    "Calls to the CEs of a back-end, by their outcome.",
     MetricKind.COUNTER,
 )
 CALL_SECONDS = Metric(
     "pilotage_call_duration_seconds",
     ("backend", "kind"),
-    "How long calls to the CEs of a back-end took, by what was asked.",
+    "How long calls to the CEs of a back-end took, by the kind of call.",
     MetricKind.HISTOGRAM,
 )
 COUNTERS = (

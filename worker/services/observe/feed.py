@@ -60,7 +60,7 @@ class Feed:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         if after is not None and not 0 <= after < 2**63:
-            raise Invalid("after", f"{after} is no id of a transition")
+            raise Invalid("after", f"{after} is not an id of a transition")
         self._runtime = runtime
         self._after = after
         self._vo, self._ce, self._statuses = vo, ce, frozenset(statuses)

@@ -43,7 +43,7 @@ _CREDENTIAL = ("vo", "backend", "kind")
 READ = Metric(
     "pilotage_read_timestamp_seconds",
     (),
-    "When these numbers were read from the database. If it does not move on, a file is old.",
+    "When these numbers were read from the database. If it does not grow, the file is old.",
 )
 PILOTS = Metric("pilotage_pilots", (*_CE, "status"), "Pilots that occupy a CE.")
 CAPACITY = Metric("pilotage_ce_capacity", _CE, "Pilots that a CE may have.")
@@ -75,14 +75,14 @@ WITHOUT_WORK = Metric(
 DEMAND = Metric(
     "pilotage_vo_demand",
     ("vo",),
-    "How many pilots a VO could use that wait or begin now, a trickle if they find no work; "
-    "no number if it is without limit.",
+    "How many pilots a VO could use that wait or begin now; a trickle if its pilots find no "
+    "work; no number if it is unlimited.",
 )
 NEED = Metric(
     "pilotage_vo_need",
     ("vo",),
-    "Its demand less the pilots that wait, at most what its limit leaves. What stays above 0 is "
-    "not served; no number if there is neither a demand nor a limit.",
+    "The demand of a VO less its waiting pilots, at most what its limit leaves. What stays above "
+    "0 is not served; no number if there is neither a demand nor a limit.",
 )
 SHARE = Metric("pilotage_vo_share", ("vo",), "The share of a VO, compared with those of others.")
 VO_PILOTS = Metric(
@@ -91,22 +91,22 @@ VO_PILOTS = Metric(
 LEFT = Metric(
     "pilotage_credential_seconds_left",
     _CREDENTIAL,
-    "Seconds until a credential expires, where anybody knows; 0 if it has expired.",
+    "Seconds until a credential expires, if this is known; 0 if it has expired.",
 )
 USED = Metric(
     "pilotage_credential_used_ratio",
     _CREDENTIAL,
-    "The share of its life that is used up, where anybody knows.",
+    "The part of the life of a credential that is used up, if this is known.",
 )
 USABLE = Metric(
     "pilotage_credential_usable",
     _CREDENTIAL,
-    "1 if it can be used; 0 if it has expired, or its file cannot be used.",
+    "1 if a credential can be used; 0 if it has expired, or its file cannot be used.",
 )
 FIRED = Metric(
     "pilotage_task_fired_timestamp_seconds",
     ("task", "vo"),
-    "When a task last fired. If none moves on, no scheduler is alive.",
+    "When a task last fired. If none grows, no scheduler is alive.",
 )
 DONE = Metric(
     "pilotage_task_done_timestamp_seconds",
@@ -131,7 +131,7 @@ FAILING = Metric(
 EVENTS = Metric(
     "pilotage_webhook_events_waiting",
     (),
-    "Events that wait for the receiver of the webhook. If it grows, the receiver takes none.",
+    "Events that wait for the receiver of the webhook. If it grows, the receiver accepts none.",
 )
 CONNECTIONS = Metric(
     "pilotage_database_connections",

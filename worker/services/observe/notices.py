@@ -69,7 +69,7 @@ def _of_work(situation: Overview) -> list[Notice]:
 def _of_credential(standing: CredentialStanding) -> Notice:
     subject = f"{standing.kind} of {standing.vo} for {standing.backend}"
     if standing.problem:
-        advice = "" if standing.renew else "; put a new one in its place"
+        advice = "" if standing.renew else "; replace the file"
         return Notice(subject, f"{standing.problem}{advice}")
     left = in_two_units(timedelta(seconds=standing.seconds_left or 0))
     return Notice(subject, f"the {subject} expires in {left}: {standing.path}", is_urgent=False)

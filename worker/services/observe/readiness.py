@@ -58,7 +58,7 @@ def _of_processes(runtime: Runtime) -> list[Part]:
         with runtime.database.uow() as tx:
             ticks = schedules.get_all(tx)
     except PilotageError:
-        why = "it is not known without the database"
+        why = "not known, because the database cannot be reached"
         return [Part(name=name, problem=why) for name in ("schedulers", "workers")]
     now = runtime.now()
     standing = [sentence(one, now) for one in standstills(ticks, now, runtime.lease)]

@@ -48,7 +48,7 @@ def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
             continue
         _count(result, facts, stored, decide(policy, facts, runtime.parameters))
     if not result.ticks:
-        raise Invalid(f"day {day}", "no decision of it is stored; see keep_decisions_days")
+        raise Invalid(f"day {day}", "no decision of this day is stored; see keep_decisions_days")
     return result
 
 

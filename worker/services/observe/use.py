@@ -63,7 +63,8 @@ def sentence(one: WithoutWork, now: datetime) -> str:
     """Write in one line why a VO is without work, and what to do if that is wrong."""
     return (
         f"VO {one.vo}: since {clock(one.since, now, seconds=False)} {one.reason}; it gets a trickle"
-        f" of {one.trickle}. If they were of use, set useful_after or exit_codes in its payload"
+        f" of {one.trickle}. If its pilots were of use, set useful_after or exit_codes in its "
+        "payload"
     )
 
 
@@ -72,8 +73,8 @@ def useful_after_in_words(use: UseOfVO) -> str:
     if use.useful_after_is_set:
         return f"{_length(use.useful_after)}, set in its payload"
     if not use.useful_after:
-        return "0 s, until it is learnt from how long its pilots live"
-    return f"{_length(use.useful_after)}, learnt from how long its pilots live"
+        return "0 s, until it is learnt from the run times of the pilots"
+    return f"{_length(use.useful_after)}, learnt from the run times of the pilots"
 
 
 def _length(seconds: float) -> str:

@@ -82,7 +82,7 @@ def restore(
     """Replace the database by a backup, and hold its CEs."""
     dumps.check_kind(file, database.url)
     if server.exists(database.url):
-        confirm(database, f"replace, by {file},", yes=yes, force=force)
+        confirm(database, f"restore {file} over", yes=yes, force=force)
     database.engine.dispose()
     if database.url.get_backend_name() == POSTGRESQL:
         return _restore_postgresql(database, file, now, prefix, force=force)

@@ -161,10 +161,10 @@ def _differences(
         if pilot.stamp in listed or not _is_too_new(pilot, listing, delay)
     ]
     return comparison, [
-        *(_of_job(job, "nobody here knows its stamp") for job in comparison.strangers),
-        *(_of_job(job, "the CE has its stamp twice") for job in comparison.doubles),
+        *(_of_job(job, "no pilot has its stamp") for job in comparison.strangers),
+        *(_of_job(job, "a second job at the CE with its stamp") for job in comparison.doubles),
         *(_of_job(job, ENDED_HERE, p) for p, job in comparison.leftovers),
-        *(_of_job(job, "not recorded here yet", p) for p, job in comparison.returning),
+        *(_of_job(job, "not recorded in the database yet", p) for p, job in comparison.returning),
         *(_of_job(job, OF_ANOTHER_CE, p) for p, job in comparison.foreign),
         *_ours(ours, listed, listing),
     ]

@@ -87,7 +87,7 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
         do = f"correct them: pilotage ce set {ce.name} --option KEY=VALUE"
         yield ProbeStep(name="options", finding=str(error), ok=False, do=do)
         return
-    yield ProbeStep(name="options", finding=f"back-end {ce.backend}, they can be read")
+    yield ProbeStep(name="options", finding=f"back-end {ce.backend}: they are valid")
     usable = []
     for step, vo in _credentials(runtime, ce, options, names):
         yield step
@@ -121,7 +121,7 @@ def _credentials(
 ) -> Iterator[tuple[ProbeStep, str]]:
     kind = options.credential
     if kind is None:
-        yield ProbeStep(name="credential", finding="none is asked for"), names[0]
+        yield ProbeStep(name="credential", finding="the CE needs none"), names[0]
         return
     with runtime.database.uow() as tx:
         by_vo = credentials.of_each_vo(tx, ce.backend, kind)
@@ -164,7 +164,7 @@ def _listing(runtime: Runtime, ce: CE, driver: Guard, request: ProbeRequest) -> 
         f"{len(stamps)} jobs of this installation, {strangers} of them unknown to the database"
     )
     if not listing.complete:
-        do = "nothing is given up by such a listing; look at the CE if this lasts"
+        do = "no pilot is given up after such a listing; look at the CE if this lasts"
         return ProbeStep(name="listing", finding=f"{finding}; it is not complete", ok=False, do=do)
     return ProbeStep(name="listing", finding=f"{finding}{_covered(listing)}")
 
@@ -182,7 +182,7 @@ def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], request: ProbeR
         if turn is not None:
             break
         if waited >= TURN:
-            raise Unavailable(ce.name, "another execution is calling it; try again")
+            raise Unavailable(ce.name, "another execution is calling the CE; try again")
         request.pause(1)
         waited += 1
     with turn:
@@ -195,14 +195,14 @@ def _failed(name: str, error: BackendError) -> ProbeStep:
 
 def _advice(error: BackendError) -> str:
     if isinstance(error, CredentialProblem):
-        return "see what the CE accepts, and: pilotage credential list"
+        return "see which credentials the CE accepts, and: pilotage credential list"
     if isinstance(error, NotSetUp):
         return error.advice
     if isinstance(error, Unavailable):
-        return "see that its address is right, that it is up, and that it can be reached from here"
+        return "check that its address is right, that it runs, and that this host can reach it"
     if isinstance(error, Refused):
-        return "the CE answers and will not: see its reason, and the options of the CE"
-    return "the CE answers in a way that is not understood: see its kind and version"
+        return "the CE refuses the call: see its reason, and the options of the CE"
+    return "the answer of the CE is not understood: check its back-end and its version"
 
 
 def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator[ProbeStep]:
@@ -213,7 +213,7 @@ def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator
             note(tx, "ce", ce.name, "test", after={"pilot": pilot.pilot_id, "vo": vo})
         is_shut = vos.get(tx, vo).limit == 0
     if not made and is_shut:
-        do = f"test for the VO that is to have pilots: pilotage ce test {ce.name} --pilot --vo NAME"
+        do = f"test for a VO that may have pilots: pilotage ce test {ce.name} --pilot --vo NAME"
         yield ProbeStep(name="pilot", finding=f"the limit of VO {vo} is 0", ok=False, do=do)
         return
     if not made:
@@ -277,7 +277,7 @@ def _end(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> ProbeStep:
 
 def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
     if pilot.handle is None:
-        return "it wrote nothing, for it did not arrive"
+        return "it wrote nothing, because it did not reach the CE"
     try:
         output = care.read_output(runtime, str(pilot.id), tail=LAST_LINES, pause=request.pause)
     except PilotageError as error:

@@ -173,7 +173,7 @@ def recount(database: Database) -> list[str]:
 def _wrong_counts(database: Database) -> list[str]:
     with database.uow() as tx:
         wrong = _in_words(tallies.differences(tx))
-    return [f"{line}; 'pilotage db recount' mends it" for line in wrong]
+    return [f"{line}; 'pilotage db recount' corrects it" for line in wrong]
 
 
 def _in_words(differences: tallies.Differences) -> list[str]:
@@ -270,12 +270,12 @@ def confirm(
     counts = {table: n for _, _, rows in _standings(database) for table, n in rows.items()}
     lost_rows = {table: count for table, count in counts.items() if count and table not in kept}
     rows = ", ".join(f"{table} ({count})" for table, count in lost_rows.items())
-    lost = f"this would {action} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
+    lost = f"this would {action} {database}, which has {f'rows in {rows}' if rows else 'no rows'}"
     if not yes:
         raise ConfirmationNeeded(lost)
     active = 0 if counts[pilots.name] is None else _count_active(database)
     if active and not force:
-        raise InUse(lost, f"active pilots: {active}; say --force to lose track of them")
+        raise InUse(lost, f"active pilots: {active}; give --force to lose track of them")
 
 
 def _count_active(database: Database) -> int:

@@ -75,11 +75,11 @@ def cluster(text: str) -> Cluster:
     try:
         name, *words = shlex.split(text)
     except ValueError:
-        raise Invalid("cluster", "it begins with a name, and each quote has its end") from None
+        raise Invalid("cluster", "write its name first, and close each quote") from None
     pairs = [word.partition("=") for word in words]
     without = [word for word, sign, _ in pairs if not sign]
     if without or "=" in name:
-        raise Invalid(f"cluster {name}", "after its name comes KEY=VALUE, KEY=VALUE …")
+        raise Invalid(f"cluster {name}", "after the name write KEY=VALUE KEY=VALUE …")
     values = {key: plain(value) for key, _, value in pairs}
     own = {key: value for key, value in values.items() if key in CETable.model_fields}
     options = {key: value for key, value in values.items() if key not in own}
@@ -108,7 +108,7 @@ def write(
 ) -> list[Path]:
     """Write a fleet into a new folder; return its files."""
     if folder.exists():
-        raise AlreadyExists(str(folder), "name a folder that is not there yet")
+        raise AlreadyExists(str(folder), "name a folder that does not exist yet")
     answers = {**_answers(chosen, values), "clusters": list(clusters) or [_this_host()]}
     parent = folder.absolute().parent
     if not parent.is_dir():
@@ -131,7 +131,7 @@ def shortage(file: Path) -> str | None:
     limits = [one["limit"] for one in values.get("vo", {}).values() if "limit" in one]
     if room >= max(limits, default=0):
         return None
-    return f"the clusters take {room} workers at a time, and there may be {max(limits)}"
+    return f"the clusters have room for {room} workers, and the fleet may have {max(limits)}"
 
 
 def _read(folder: Path) -> Recipe:
@@ -146,7 +146,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _answers(chosen: Recipe, values: Mapping[str, Any]) -> dict[str, Any]:
     for name in values:
         if name not in chosen.questions:
-            raise Invalid(name, f"the recipe does not ask it; {nearest(name, chosen.questions)}")
+            raise Invalid(
+                name, f"the recipe has no such question; {nearest(name, chosen.questions)}"
+            )
     answers = {}
     for name, question in chosen.questions.items():
         answer = values.get(name, question.default)

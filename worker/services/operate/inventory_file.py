@@ -74,10 +74,10 @@ class CredentialTables(FileTable):
     def _renew_is_clear(self) -> Self:
         named = list(self.named().values())
         if not named:
-            raise ValueError(f"say where it lies, by one of {', '.join(CredentialKind)}")
+            raise ValueError(f"name its file with one of {', '.join(CredentialKind)}")
         if self.renew is not None and (len(named) > 1 or named[0].renew is not None):
             example = 'proxy = { path = "…", renew = […] }'
-            raise ValueError(f"say with each how it is renewed: {example}")
+            raise ValueError(f"give renew for each of them: {example}")
         return self
 
     def named(self) -> dict[CredentialKind, CredentialTable]:

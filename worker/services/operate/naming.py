@@ -51,9 +51,9 @@ def _named(
 
 
 def _ways(word: str) -> str:
-    ways = "name it by its number, its stamp or the beginning of it, or its id at the CE"
+    ways = "name a pilot by its number, its stamp or the beginning of it, or its id at the CE"
     if _is_number(word) and SHORTEST <= len(word) < CERTAIN:
-        return f"{ways}; a beginning of digits alone needs {CERTAIN} characters"
+        return f"{ways}; a beginning with digits only needs {CERTAIN} characters"
     return ways
 
 

@@ -23,9 +23,9 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
     """Send nothing to a CE, not even a probe, until somebody resumes it or a moment comes."""
     now = runtime.now()
     if not reason.strip():
-        raise Invalid("reason", "say why, for whoever comes next")
+        raise Invalid("reason", "give the reason, shown to others")
     if until is not None and until <= now:
-        raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
+        raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is in the past")
     with runtime.database.uow() as tx:
         before, became = health.get(tx, ce), Sending.HELD
         if until is not None and before.unreconciled_since is not None:
@@ -58,7 +58,7 @@ def resume(
             raise Invalid(f"CE {ce}", "it is not paused")
         if before.unreconciled_since is not None:
             if not force:
-                raise ConfirmationNeeded(_not_yet(ce, before.unreconciled_since), "or say --force")
+                raise ConfirmationNeeded(_not_yet(ce, before.unreconciled_since), "or give --force")
             health.reconciled(tx, ce, now)
         parameters = runtime.parameters
         if (
@@ -78,8 +78,8 @@ def resume(
 def _not_yet(ce: str, restored_at: datetime) -> str:
     return (
         f"the database was restored at {restored_at:%Y-%m-%d %H:%M}Z, and CE {ce} may have pilots "
-        f"that it does not know: run 'pilotage task run reconcile --ce {ce} --explain', which says "
-        "what is left to do, then resume"
+        f"that are not in it: run 'pilotage task run reconcile --ce {ce} --explain', which says "
+        "what is left to do, then resume the CE"
     )
 
 

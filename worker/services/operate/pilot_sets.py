@@ -68,7 +68,9 @@ def count_active(runtime: Runtime, chosen: PilotFilter) -> dict[str, dict[Status
 def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
     """Return the active pilots that match a filter now. An empty filter is refused."""
     if not chosen.values():
-        raise Invalid("filter", "it means every pilot", "name a CE, a VO, a status or an age")
+        raise Invalid(
+            "filter", "it is empty and means every pilot", "name a CE, a VO, a status or an age"
+        )
     with runtime.database.uow() as tx:
         require_places(tx, chosen.ce, chosen.vo)
         return PilotSet(pilot_reads.active(tx, chosen, runtime.now()))
@@ -150,7 +152,7 @@ def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> H
     with runtime.database.uow() as tx:
         why = closed_without_policy(tx, vo, ce, runtime.now())
         if why is not None:
-            raise InUse(f"CE {ce}", f"it is sent no pilots of VO {vo}: {why}")
+            raise InUse(f"CE {ce}", f"it gets no pilots of VO {vo}: {why}")
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce, count=count)], runtime.now())
         if not made:
             raise NoFreeSlot(f"CE {ce}", f"VO {vo}")

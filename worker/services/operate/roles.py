@@ -9,7 +9,7 @@ from worker.db.engine import POSTGRESQL
 from worker.db.roles import Roles
 from worker.domain.errors import DatabaseRefused, DatabaseUnavailable
 
-ADVICE = "print the statements without --yes, and have them run by a superuser"
+ADVICE = "print the statements without --yes, and ask a superuser to run them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def set_up(
     """Return the statements that make the roles; with a yes also run them, all or none."""
     if database.url.get_backend_name() != POSTGRESQL:
         raise DatabaseRefused(
-            str(database), "SQLite has no roles; who may write the file may do all"
+            str(database), "SQLite has no roles; everybody who may write the file may do everything"
         )
     named = names(database, prefix, owner)
     if not server.exists(database.url):

@@ -93,7 +93,7 @@ def use_link(runtime: Runtime, secret: str) -> NewToken:
             token = tokens.find_by_hash(tx, hash_of(secret))
             if token is not None and token.kind is TokenKind.TOKEN:
                 raise NotSignedIn("this is a token, for programs: pilotage token link makes a link")
-            raise NotSignedIn("this link was used before, or is over; make another")
+            raise NotSignedIn("this link was used before, or has expired; make another")
         session = Token(
             name=link.name,
             kind=TokenKind.SESSION,

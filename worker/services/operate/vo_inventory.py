@@ -91,7 +91,9 @@ def above_limit(runtime: Runtime, name: str) -> str | None:
         limit, active = vos.get(tx, name).limit, pilot_reads.count_active(tx, vo=name)
     if limit is None or active <= limit:
         return None
-    return f"{active} pilots now, above the limit: none is ended, and none is added until it holds"
+    return (
+        f"{active} pilots now, above the limit: none is ended, none is added until fewer are left"
+    )
 
 
 @allowed_to(Role.ADMIN)
@@ -100,7 +102,7 @@ def remove_vo(runtime: Runtime, name: str, *, yes: bool = True) -> None:
     if not yes:
         raise ConfirmationNeeded(f"this would remove VO {name}")
     if name == DEFAULT_VO:
-        raise InUse("VO", name, "it is meant wherever none is named; you may disable it")
+        raise InUse("VO", name, "it is the VO where none is named; you may disable it")
     with runtime.database.uow() as tx:
         vos.remove(tx, name)
 
