@@ -166,7 +166,7 @@ def beginnings(name: str) -> list[str]:
 def test_l9_no_argument_says_as_whom_or_where_a_job_runs(name: str) -> None:
     for word in beginnings(name):
         for written in (f"--{word}", f"--{word}=0"):
-            with pytest.raises(Invalid, match="is not for you to say") as refused:
+            with pytest.raises(Invalid, match="is set by Pilotage itself") as refused:
                 registry.check_options(registry.discover(), "slurm", {"arguments": [written]})
             assert "\n" not in str(refused.value)
 

@@ -346,7 +346,7 @@ def test_it_is_open_again_when_a_pilot_outlives_those_that_died() -> None:
     assert history.wait(3).tell(EventKind.ACCEPTED).reason is not None
     # A death may be known some minutes late: it is not believed before the mark after the mark.
     assert history.wait(4).tell(EventKind.ACCEPTED).reason is None
-    assert history.changes[-1].reason == "a pilot outlived those that died late"
+    assert history.changes[-1].reason == "a pilot ran longer than those that failed late"
 
 
 def test_many_that_die_at_once_at_every_age_are_no_pilots_that_die_young() -> None:

@@ -101,7 +101,7 @@ def test_pilotage_that_does_not_answer_is_named(processes: Processes, tmp_path: 
     headers = {"Authorization": "Bearer " + "x" * 40}
     url = f"http://127.0.0.1:{opened.port}/runner"
     assert httpx.post(url, headers=headers, timeout=60).status_code == 503
-    opened.says("no runner, Pilotage: 127.0.0.1: nobody answers there")
+    opened.says("no runner, Pilotage: 127.0.0.1: the connection was refused")
     assert "x" * 40 not in opened.said
 
 

@@ -223,7 +223,7 @@ def test_a_report_is_taken_as_a_whole_or_not_at_all(server: Server) -> None:
             pilots.update_pilot_metadata({**good, "f" * 32: PilotMetadata(status="Running")})
         with answered(403):
             pilots.update_pilot_metadata({**good, of_atlas.stamp: PilotMetadata(status="Running")})
-        with answered(409, "its CE is asked"):
+        with answered(409, "only its CE can report"):
             pilots.update_pilot_metadata({**good, running.stamp: PilotMetadata(status="Done")})
         with answered(409, "cancel_named"):
             pilots.update_pilot_metadata({running.stamp: PilotMetadata(status="Deleted")})

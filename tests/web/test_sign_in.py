@@ -201,7 +201,7 @@ def test_a_link_that_was_typed_signs_a_person_in(site: Site) -> None:
 
     refused = elsewhere.post("/sign-in", data={"secret": link})
     assert refused.status_code == 403
-    assert "from its own pages" in shown(refused)
+    assert "only pages of this console" in shown(refused)
     assert browser.post("/sign-in", data={"secret": ""}).status_code == 401
     home = browser.post("/sign-in", data={"secret": f" {site.address}/sign-in#{link}"})
     assert home.url.path == "/"
@@ -355,7 +355,7 @@ def test_a_session_changes_nothing_from_another_site(site: Site, origin: str | N
     for path in ("/sign-out", "/api/my_pilots/submit/lyon"):
         answer = browser.post(path, headers=headers)
         assert answer.status_code == 403
-        assert "only from its own pages" in answer.json()["detail"]
+        assert "only pages of this console" in answer.json()["detail"]
     assert is_signed_in(browser)
 
 
@@ -445,7 +445,7 @@ def test_no_secret_is_in_an_address_or_in_the_log(
 
     logged = "\n".join(one.getMessage() for one in caplog.records if "worker" in one.name)
     assert "ada has signed in; the role is operate" in logged
-    assert "somebody could not sign in" in logged
+    assert "a sign-in failed" in logged
     for secret in secrets:
         assert secret not in to_issuer
         assert secret not in back
@@ -519,7 +519,7 @@ def test_who_has_no_role_is_told_whom_to_ask(site: Site, groups: object) -> None
 
     assert page.status_code == 403
     assert "ada has no role here" in shown(page)
-    assert "ask whoever operates this Pilotage for a role" in shown(page)
+    assert "ask the operators of this Pilotage for a role" in shown(page)
     assert not is_signed_in(browser)
 
 
@@ -598,7 +598,7 @@ def test_an_answer_with_another_state_is_refused(site: Site) -> None:
     page = browser.get(back)
 
     assert page.status_code == 403
-    assert "it was not begun in this browser just now; begin again" in shown(page)
+    assert "this sign-in was not begun in this browser, or too long ago; begin again" in shown(page)
     assert site.issuer.asked["/token"] == 0
     assert not is_signed_in(browser)
 
@@ -718,8 +718,8 @@ def test_an_id_token_for_several_clients_names_us(site: Site) -> None:
 @pytest.mark.parametrize(
     ("signer", "reason"),
     [
-        (NO_SIGNER, "a signature of no use: none"),
-        (BY_SECRET, "a signature of no use: HS256"),
+        (NO_SIGNER, "a signature of a kind that is not accepted: none"),
+        (BY_SECRET, "a signature of a kind that is not accepted: HS256"),
         (Signer("one", "ES256", ANOTHER.key), "a signature of another kind than its key"),
         (Signer("one", "RS512", ONE.key), "a signature of another kind than its key"),
         (ANOTHER, "a signature by a key that is unknown"),

@@ -24,14 +24,14 @@ class CredentialKind(Described):
     """What a credential is."""
 
     PROXY = "proxy", "An X.509 proxy certificate with its key, in one PEM file."
-    TOKEN = "token", "A bearer token, alone in its file."
+    TOKEN = "token", "A bearer token; its file holds nothing else."
     KEY = "key", "A private key of SSH."
 
 
 class State(Described):
     """How a credential stands."""
 
-    UNSEEN = "unseen", "Nobody has looked into its file yet."
+    UNSEEN = "unseen", "Its file was not read yet."
     GOOD = "good", "It can be used."
     HALF_USED = "half_used", "It can be used; half of its life is used up."
     SHORT = "short", "It can be used; four fifths of its life are used up."

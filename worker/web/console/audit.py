@@ -62,7 +62,7 @@ def headline(recorded: Page[RecordedChange], since: str, *, is_later: bool) -> s
 def _door(request: Request) -> Door | None:
     text = query_text(request, "door")
     if text is not None and text not in [*Door]:
-        raise Invalid("door", f"{text!r} is none of {', '.join(Door)}")
+        raise Invalid("door", f"{text!r} is not one of {', '.join(Door)}")
     return None if text is None else Door(text)
 
 
