@@ -63,7 +63,7 @@ def test_one_bad_credential_harms_its_own_vo_only(arc_site: ArcSite) -> None:
     assert {job.stamp for job in listing.jobs} == good
     assert {job.vo for job in listing.jobs} == {"good"}
     assert (listing.vos, listing.complete) == (frozenset({"good"}), True)
-    assert driver.hello().endswith("it lets in good")
+    assert driver.hello().endswith("access for good")
 
 
 def test_vos_of_two_identities_see_their_own(arc_site: ArcSite) -> None:
@@ -134,7 +134,7 @@ def test_jobs_of_who_we_were_before_are_not_absent(
     before = dict(arc_site.credentials)
     arc_site.credentials = {"default": another(arc_site, "New")}
     assert driver.poll(jobs) == []
-    assert "2 jobs of VO default no longer: they were sent by another identity" in caplog.text
+    assert "no longer shows 2 jobs of VO default: another identity sent them" in caplog.text
     listing = driver.find()
     assert (listing.jobs, listing.vos) == ([], frozenset())
     arc_site.clock_ahead = timedelta(days=2)
@@ -145,7 +145,7 @@ def test_jobs_of_who_we_were_before_are_not_absent(
 
 def test_a_ce_that_we_do_not_trust_gets_no_credential(arc_site: ArcSite) -> None:
     driver = guard_of(arc_site, ca=None)
-    with pytest.raises(Unavailable, match="its certificate is of no authority"):
+    with pytest.raises(Unavailable, match="its certificate is not from an authority"):
         driver.hello()
     with pytest.raises(Unavailable, match="cannot be read"):
         guard_of(arc_site, ca="/no/such/folder").hello()

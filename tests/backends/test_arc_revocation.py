@@ -55,6 +55,6 @@ def test_a_list_that_is_out_of_date_is_none(ce: Impostor, sqlite: UnitOfWork) ->
 def test_whoever_wants_lists_is_told_that_there_is_none(ce: Impostor, sqlite: UnitOfWork) -> None:
     with refused(NotSent, "its authority has no list"):
         ce.connect(sqlite, check_revocation=True).hello()
-    with refused(Invalid, "say ca as well"):
+    with refused(Invalid, "check_revocation needs the option ca"):
         options = {"url": "https://ce.example.org", "check_revocation": True}
         registry.check_options(registry.discover(), "arc", options)

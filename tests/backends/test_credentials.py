@@ -83,7 +83,7 @@ def test_a_clock_may_be_a_minute_ahead_and_no_more(tmp_path: Path) -> None:
     later = a_token(tmp_path / "b", nbf=stamp(NOW) + 70, exp=stamp(NOW + HOUR))
 
     assert look(ahead, TOKEN).problem is None
-    assert look(later, TOKEN).problem == "it does not hold before 2026-03-01 12:01:10Z"
+    assert look(later, TOKEN).problem == "it is not valid before 2026-03-01 12:01:10Z"
 
 
 @with_ssh
@@ -158,16 +158,16 @@ WRONG: dict[str, tuple[CredentialKind, Callable[[Path], Path], str]] = {
     "another's key": (
         PROXY,
         lambda path: a_proxy(path, NOW, NOW + HOUR, key="another"),
-        "its key is not that of its certificate",
+        "its key does not belong to its certificate",
     ),
     "of tomorrow": (
         PROXY,
         lambda path: a_proxy(path, NOW + 24 * HOUR, NOW + 36 * HOUR),
-        "it does not hold before 2026-03-02 12:00:00Z",
+        "it is not valid before 2026-03-02 12:00:00Z",
     ),
-    "two tokens": (TOKEN, lambda path: write(path, "hush-hush hush-hush"), "not one token alone"),
+    "two tokens": (TOKEN, lambda path: write(path, "hush-hush hush-hush"), "exactly one token"),
     "binary": (TOKEN, lambda path: write(path, b"\xff\xfe\x00"), "it is not a token"),
-    "a token with an escape": (TOKEN, lambda path: write(path, "a\x1bb"), "not one token alone"),
+    "a token with an escape": (TOKEN, lambda path: write(path, "a\x1bb"), "exactly one token"),
     "no private key": (KEY, lambda path: write(path, "ssh-ed25519 AAAA"), "no private key"),
     "a broken key": (
         KEY,
@@ -196,7 +196,7 @@ def test_what_is_wrong_is_said_in_one_line_without_the_content(
 def test_a_key_with_a_passphrase_is_refused(tmp_path: Path, kind: str) -> None:
     credential = look(a_key(tmp_path / "key", passphrase="hush-hush", kind=kind), KEY)
 
-    assert credential.problem == "its key has a passphrase, and there is nobody to type it"
+    assert credential.problem == "its key has a passphrase: use a key without one"
 
 
 def test_a_file_may_be_reached_by_a_link(tmp_path: Path) -> None:

@@ -198,4 +198,4 @@ def test_an_arc_ce_that_answers_without_end_is_left(
             credential=credential,
         )
 
-    assert ("its answer is packed: gzip" if packed else "more than 67108864 bytes") in line
+    assert ("its answer is compressed: gzip" if packed else "more than 67108864 bytes") in line

@@ -33,7 +33,7 @@ class Slow:
 
 
 def test_a_time_limit_is_no_unreadable_answer() -> None:
-    with refused(Unavailable, "the time of the execution was over"):
+    with refused(Unavailable, "the execution reached its time limit"):
         Guard(Slow()).poll([Job(stamp="0" * 32, handle="1", vo="default")])
-    with refused(Unavailable, "the time of the execution was over"):
+    with refused(Unavailable, "the execution reached its time limit"):
         Guard(Slow()).find()

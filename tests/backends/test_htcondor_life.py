@@ -250,7 +250,10 @@ def test_a_stamp_under_another_id_is_left_open(site: CondorSite) -> None:
 def test_nothing_that_is_counted_is_believed_to_be_nothing(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER)
     only_counts = 'case "$*" in *-totals*) exec "$real" "$@" ;; esac'
-    with site.replacing(q=only_counts), pytest.raises(Unreadable, match="did not count nothing"):
+    with (
+        site.replacing(q=only_counts),
+        pytest.raises(Unreadable, match="did not report a count of 0"),
+    ):
         site.driver().poll([job])
 
 

@@ -63,7 +63,7 @@ def test_an_exit_code_that_cannot_be_stored_is_left_out(code: Any) -> None:
     assert observation.exit_code is None
     assert (observation.status, observation.cause) == (Status.FAILED, Cause.EXIT_CODE)
     assert observation.reason == (
-        "it failed; left out, for it cannot be true: an exit code that is no number of 32 bits"
+        "it failed; left out because it cannot be true: an exit code that is not a 32-bit number"
     )
 
 

@@ -166,7 +166,7 @@ def beginnings(name: str) -> list[str]:
 def test_l9_no_argument_says_as_whom_or_where_a_job_runs(name: str) -> None:
     for word in beginnings(name):
         for argument in (f"--{word}", f"--{word}=0"):
-            with pytest.raises(Invalid, match="is not for you to say") as refusal:
+            with pytest.raises(Invalid, match="is set by Pilotage itself") as refusal:
                 registry.check_options(registry.discover(), "slurm", {"arguments": [argument]})
             assert "\n" not in str(refusal.value)
 

@@ -154,7 +154,7 @@ def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) 
         ("[site]\n", "used: unknown key 'site': known: ce, credentials, schedules, vo"),
         ("[schedules.submit]\nevery=1", "did you mean 'submit_pilots'?"),
         ("[schedules.learn]\ncron='x'", "cron line"),
-        ("[schedules.learn.vo.lhcb]\nevery=5", "name no VO"),
+        ("[schedules.learn.vo.lhcb]\nevery=5", "give no VO"),
         ("[ce", "it is not TOML"),
         ("ce = 1", "ce: it must be a table"),
         ("[vo.y]\nenabled='no'", "vo.y.enabled: it must be true or false"),

@@ -167,7 +167,7 @@ def test_what_is_no_backup_or_one_of_another_kind_is_refused(
     sqlite = fresh.url.get_backend_name() == "sqlite"
     dump.write_bytes(b"PGDMP and more" if sqlite else b"SQLite format 3\0 and more")
 
-    assert "no backup" in cli.refused("db", "restore", str(text), "--yes")
+    assert "not a backup" in cli.refused("db", "restore", str(text), "--yes")
     assert "pilotage export" in cli.refused("db", "restore", str(dump), "--yes")
     assert "no such file" in cli.refused("db", "restore", str(tmp_path / "none"), "--yes")
 

@@ -69,9 +69,9 @@ def test_what_is_wrong_with_a_file_is_said_without_its_content(
 @pytest.mark.parametrize(
     ("backend", "kind", "warning"),
     [
-        ("sim", "token", "no CE of back-end sim asks for a token; it asks for no credential"),
-        ("slurm", "token", "no CE of back-end slurm asks for a token; it asks for a key"),
-        ("arc", "key", "no CE of back-end arc asks for a key; it asks for a proxy or a token"),
+        ("sim", "token", "CEs of back-end sim do not use a token; they use no credential"),
+        ("slurm", "token", "CEs of back-end slurm do not use a token; they use a key"),
+        ("arc", "key", "CEs of back-end arc do not use a key; they use a proxy or a token"),
         ("htcondor", "token", None),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_credential_that_no_ce_asks_for_is_warned_of(
 
     assert answer.code == 0
     assert (warning or "") in answer.err
-    assert ("asks for" in answer.err) is (warning is not None)
+    assert ("do not use" in answer.err) is (warning is not None)
 
 
 def test_a_credential_that_does_not_exist_is_answered_with_what_there_is(

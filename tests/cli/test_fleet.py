@@ -93,7 +93,7 @@ def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:
         (("--cluster", "fir backend=slurmy capacity=2"), "slurm"),
         (("--cluster", "fir backend=local"), "capacity"),
         (("--answer", "workers"), "KEY=VALUE"),
-        (("--answer", "workers=none"), "is no whole"),
+        (("--answer", "workers=none"), "is not a whole number"),
         (("--answer", "workers=0"), "is below 1"),
         (("--answer", "worker=1"), "workers"),
     ],
@@ -121,7 +121,7 @@ def test_a_person_at_a_terminal_is_asked(tmp_path: Path) -> None:
         answers, "fleet", "init", "plain", str(folder), PILOTAGE_HOME=str(tmp_path / "home")
     )
     assert "How many workers are kept alive [4]" in screen
-    assert "'none' is no whole" in screen
+    assert "'none' is not a whole number" in screen
     assert "0 is below 1" in screen
     assert (read_fleet(folder)["vo"]["us"]["limit"], list(read_fleet(folder)["ce"])) == (
         3,

@@ -209,7 +209,7 @@ def test_explain_says_that_a_vo_has_no_work(
     assert f"result 2: free 3; gets 2 of 2 (demand is 2 (a trickle: {why}))" in story
     cli.ok("vo", "set", "lhcb", "--demand", "50")
     cli.ok("task", "run", "submit_pilots", "--vo", "lhcb")
-    note = f"a trickle of the 50 that it asks for: {why}"
+    note = f"a trickle of the demand of 50: {why}"
     assert f"demand 2; {note}" in explain(cli, "lyon", "lhcb")
 
 

@@ -263,7 +263,7 @@ def test_a_pilot_is_found_by_what_its_ce_says(cli: Cli) -> None:
     assert pilots(cli, "--handle", handle) == [(number, first["status"])]
     assert pilots(cli, "--search", handle) == [(number, first["status"])]
     assert pilots(cli, "--handle", "no-such-id") == []
-    assert "fits several pilots" in cli.refused("pilot", "show", first["stamp"][:GROUP_LENGTH])
+    assert "matches several pilots" in cli.refused("pilot", "show", first["stamp"][:GROUP_LENGTH])
     assert first["stamp"] in cli.ok("pilot", "output", handle).out
     assert f"cancel pilot {number}:" in cli.refused("pilot", "cancel", handle)
     assert cli.json("pilot", "cancel", handle, "--yes")["counts"]["asked"] == 1

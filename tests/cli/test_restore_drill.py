@@ -119,7 +119,7 @@ def test_after_a_restore_nothing_is_forgotten_and_no_limit_is_exceeded(
     assert "run 'pilotage task run reconcile --ce host --explain'" in answer.err
     assert cli("ce", "pause", "host", "--reason", "look", "--until", "1m").code == 1
     text = cli("task", "run", "reconcile", "--ce", "host", "--explain").out
-    assert "not to be resumed yet after the restore: adopt its strangers first" in text
+    assert "the CE cannot be resumed yet after the restore: adopt its strangers first" in text
     assert cli("ce", "resume", "host").code == 1
     cli.ok("ce", "diff", "host", "--adopt", "--vo", DEFAULT_VO, "--yes")
     assert drill.is_(newest, Status.RUNNING)

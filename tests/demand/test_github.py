@@ -91,7 +91,7 @@ def test_while_another_session_holds_the_set_the_demand_is_not_known(
 
 def test_a_wrong_token_is_said_and_not_shown(source: dict[str, Any], tmp_path: Path) -> None:
     wrong = {**source, "token_file": str(write(tmp_path / "wrong", "not-this-one"))}
-    message = "it answered 401: it does not know the token"
+    message = "it answered 401: it does not accept the token"
     with refused(DemandUnknown, message, never="not-this-one"):
         registry.ask("ci", wrong)
 
@@ -105,9 +105,9 @@ def test_what_is_not_there_is_said_in_words(source: dict[str, Any]) -> None:
 
 
 def test_nobody_who_answers_is_said_in_words(source: dict[str, Any]) -> None:
-    with refused(DemandUnknown, "127.0.0.1: nobody answers there"):
+    with refused(DemandUnknown, "127.0.0.1: the connection was refused"):
         registry.ask("ci", {**source, "url": f"http://127.0.0.1:{free_port()}/api"})
-    with refused(DemandUnknown, "nowhere.invalid: nobody knows this name"):
+    with refused(DemandUnknown, "nowhere.invalid: the name of the host is unknown"):
         registry.ask("ci", {**source, "url": "https://nowhere.invalid/api"})
 
 

@@ -160,7 +160,7 @@ FULL, POOR = ce("good", 0, vo_occupying=40), ce("poor", 50, 0.3)
 def test_finite_work_waits_for_a_better_ce_if_all_of_it_fits_there() -> None:
     decisions = decide(FULL, POOR, vo=FINITE)
     assert grants(decisions) == {"good": 0, "poor": 0}
-    assert decisions[1].reason.endswith("what is needed waits for better CEs, where all of it fits")
+    assert decisions[1].reason.endswith("better CEs have slots for the whole demand")
     assert grants(decide(FULL, POOR, vo=replace(VO, demand=41)))["poor"] > 0
     assert grants(decide(FULL, POOR))["poor"] == 50
     assert grants(decide(FULL, ce("as good", 50, 0.9), vo=FINITE))["as good"] == 30
@@ -200,7 +200,7 @@ REASONS = {
     "all": (
         ce("a", 5, 0.97),
         VO,
-        "free 5; accept 1.00 x start 0.97 x finish 1.00 = 0.97; gets all that is free",
+        "free 5; accept 1.00 x start 0.97 x finish 1.00 = 0.97; gets all free slots",
     ),
     "part": (
         ce("a", 5),
@@ -230,7 +230,7 @@ REASONS = {
     "slow": (
         ce("a", 5, waiting=7, drained=8, oldest_waiting_since=NOW - 60 * MINUTE),
         VO,
-        ("free 5; 8 pilots began there in the last hour: gets 1"),
+        ("free 5; slow queue, 8 pilots began in the last hour: gets 1"),
     ),
     "shared": (
         ce("a", 5),
@@ -284,8 +284,8 @@ def test_without_others_whatever_one_ce_cannot_take_goes_to_another(
 ) -> None:
     decisions = decide(*ces, vo=replace(vo, rivals=(), demand=None), budget=budget)
     usable = [d for d in decisions if "probe_every" not in d.trace and "value" in d.trace]
-    usable_ces = [d for d in usable if "gets" in d.reason and "all that is free" not in d.reason]
-    usable_ces = [d for d in usable_ces if "pilots began there" not in d.reason]
+    usable_ces = [d for d in usable if "gets" in d.reason and "all free slots" not in d.reason]
+    usable_ces = [d for d in usable_ces if "slow queue" not in d.reason]
     room = budget if vo.room is None else min(budget, max(0, vo.room))
     assert not usable_ces or sum(d.granted for d in decisions) == room
 

@@ -346,7 +346,7 @@ def test_it_is_open_again_when_a_pilot_outlives_those_that_died() -> None:
     assert history.wait(3).tell(EventKind.ACCEPTED).reason is not None
     # A death may become known some minutes late: a mark counts only after the next mark.
     assert history.wait(4).tell(EventKind.ACCEPTED).reason is None
-    assert history.changes[-1].reason == "a pilot outlived those that died late"
+    assert history.changes[-1].reason == "a pilot ran longer than those that failed late"
 
 
 def test_many_that_die_at_once_at_every_age_are_no_pilots_that_die_young() -> None:

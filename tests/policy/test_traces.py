@@ -105,7 +105,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
         "chances": "accept 1.00 x start 0.90 x finish 0.80 = 0.72",
         "pause": "none",
         "value": "a pilot of one hour is worth 0.63 h",
-        "queue": "it drained 60 in the last hour, and gets no deeper",
+        "queue": "60 pilots began in the last hour; no more than that may wait",
         "cap: budget": "16",
         "cap: demand": "86",
         "cap: room": "30",
@@ -122,7 +122,7 @@ def test_the_steps_of_a_poor_ce_say_that_better_ones_have_slots_for_all() -> Non
     vo = VOFacts(name="vo", demand=9)
     [_, decision] = policies.find()(now=NOW, vo=vo, budget=16, ces=[good, poor])
 
-    assert dict(steps(decision))["better CEs"] == "1 of them have slots for all that is needed"
+    assert dict(steps(decision))["better CEs"] == "1, with slots for the whole demand"
     assert decision.granted == 0
 
 
@@ -134,7 +134,7 @@ def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
 
     assert by_step["closed because"] == "held by hand: new nodes"
     assert by_step["pause"] == "since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
-    assert by_step["probes"] == "one every 10 min, and nothing else"
+    assert by_step["probes"] == "one every 10 min, and no other pilots"
     assert by_step["chances"] == "nothing learnt; configured success rate 1.00"
 
 

@@ -101,7 +101,7 @@ def test_pilotage_that_does_not_answer_is_named(processes: Processes, tmp_path: 
     headers = {"Authorization": "Bearer " + "x" * 40}
     url = f"http://127.0.0.1:{a_door.port}/runner"
     assert httpx.post(url, headers=headers, timeout=60).status_code == 503
-    a_door.says("no runner, Pilotage: 127.0.0.1: nobody answers there")
+    a_door.says("no runner, Pilotage: 127.0.0.1: the connection was refused")
     assert "x" * 40 not in a_door.log
 
 

@@ -106,7 +106,7 @@ def test_one_that_is_not_there_is_answered_with_what_is_near(uow: UnitOfWork) ->
     with uow() as tx:
         a_credential().create(tx)
         a_credential().of_kind(TOKEN).create(tx)
-        with refused(UnknownCredential, "of all for arc", "say which kind: proxy, token"):
+        with refused(UnknownCredential, "of all for arc", "give the kind: proxy, token"):
             credentials.get(tx, None, "arc")
         with refused(UnknownCredential, "known: proxy, token"):
             credentials.get(tx, None, "arc", KEY)

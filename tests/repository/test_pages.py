@@ -225,7 +225,7 @@ def cursor(*values: object) -> str:
 def test_where_no_page_ended_no_page_begins(uow: UnitOfWork, sort: str, after: str) -> None:
     with uow() as tx:
         a_ce().create(tx)
-    with refused(Invalid, "after", "not where a page"), uow() as tx:
+    with refused(Invalid, "after", "not the end of a page"), uow() as tx:
         ces.find(tx, asked=PageRequest(sort=sort, after=after))
 
 
@@ -234,7 +234,7 @@ def test_where_no_page_ended_no_page_begins(uow: UnitOfWork, sort: str, after: s
     [cursor(1, 1), cursor("yesterday", 1), cursor("2026-03-01 12:00:00+01:00", 1)],
 )
 def test_a_page_begins_after_a_moment_and_nothing_else(uow: UnitOfWork, after: str) -> None:
-    with refused(Invalid, "after", "not where a page"), uow() as tx:
+    with refused(Invalid, "after", "not the end of a page"), uow() as tx:
         pilot_reads.find(tx, asked=PageRequest(sort="reserved_at", after=after))
 
 

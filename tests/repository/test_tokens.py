@@ -68,7 +68,7 @@ def test_the_name_of_a_program_is_its_own_and_a_person_has_several(uow: UnitOfWo
         for token in (TOKEN, SESSION, SESSION, LINK, LINK, replace(SESSION, name="ci")):
             store(tx, token)
         tokens.revoke(tx, "ci", NOW)
-    with refused(AlreadyExists, "token: ci", "keeps its name"), uow() as tx:
+    with refused(AlreadyExists, "token: ci", "stays in use"), uow() as tx:
         store(tx, TOKEN)
 
 

@@ -64,7 +64,7 @@ def test_a_listing_of_before_the_restore_says_nothing(world: World, ce: CE) -> N
     [
         ("its listing was not complete", {"complete": False}),
         ("pilotage ce diff CE --adopt --vo VO --yes", {"jobs": [UNKNOWN]}),
-        ("it was not asked for the jobs of VO default", {"vos": frozenset({"other"})}),
+        ("its listing did not include the jobs of VO default", {"vos": frozenset({"other"})}),
     ],
 )
 def test_what_is_in_the_way_is_said(world: World, ce: CE, why: str, values: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ def test_what_is_in_the_way_is_said(world: World, ce: CE, why: str, values: dict
 
     [line] = world.reconcile(ce, world.with_driver(Lists(**values))).lines[:1]
 
-    assert line.startswith("not to be resumed yet after the restore: ")
+    assert line.startswith("the CE cannot be resumed yet after the restore: ")
     assert line.endswith(why.replace("CE", ce.name))
     assert_held(world, ce)
 

@@ -119,7 +119,7 @@ def test_a_caller_without_the_role_is_refused_before_anything_is_read(
 ) -> None:
     runtime, takes = (
         used_by(sqlite_world, access),
-        f"it takes the role {right_of(ACTIONS[name]).role}",
+        f"it needs the role {right_of(ACTIONS[name]).role}",
     )
     with (
         statements(sqlite_world.database.engine) as sql,

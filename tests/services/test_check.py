@@ -329,7 +329,7 @@ def test_a_word_without_a_meaning_is_told(world: World) -> None:
     world.fault(ce, Fault.STRANGE_WORD, word="MAYBE")
     world.wait(20)
     result = world.check(ce)
-    assert result.lines == ("the CE used a word that has no meaning here: MAYBE",)
+    assert result.lines == ("the CE used an unknown status word: MAYBE",)
 
 
 def let_ce_forget(world: World) -> tuple[int, list[int]]:
@@ -354,7 +354,7 @@ def test_a_pilot_is_lost_after_enough_complete_answers_and_long_enough(world: Wo
 
     assert after.status is Status.LOST
     assert after.reason is not None
-    assert after.reason.startswith("the CE has not known it since 2026-03-01 12:01")
+    assert after.reason.startswith("the CE has not known the pilot since 2026-03-01 12:01")
     assert len(misses) >= LOST_MISSES
     assert misses[-1] - misses[0] >= 10
 

@@ -132,7 +132,7 @@ def test_with_no_vo_left_the_ce_is_not_called_and_no_token_is_spent(world: World
 
     assert (result.outcome, driver.calls) == (Outcome.SKIPPED, [])
     [line] = result.lines
-    assert line.startswith("VO default has no token for sim: tell where it lies with")
+    assert line.startswith("VO default has no token for sim: add one with")
     assert world.lease(ce) is None
     add_credential(world, token(world, "all"))
     assert dispatch(asking(world), ce.name).counts["submitted"] == 2
@@ -284,7 +284,7 @@ def test_what_is_unknown_is_named(world: World) -> None:
         service.show(runtime, "all", "sim", kind=TOKEN)
     for kind in (TOKEN, PROXY):
         service.add(runtime, {**values, "kind": kind})
-    with refused(UnknownCredential, "say which kind: proxy, token"):
+    with refused(UnknownCredential, "give the kind: proxy, token"):
         service.show(runtime, "all", "sim")
 
 
@@ -341,7 +341,7 @@ FAILING = {
     "exit code": ("import sys; sys.exit('it is said: no')", "exit code 1: it is said: no"),
     "silent": ("import sys; sys.exit(3)", "its command ended with exit code 3"),
     "killed": ("import os; os.kill(os.getpid(), 9)", "its command ended with exit code -9"),
-    "does nothing": ("pass", "it holds no longer than before"),
+    "does nothing": ("pass", "the credential does not expire later than before"),
     "destroys": ("import os; os.remove({path!r})", "its file is missing"),
     "opens it": ("import os; os.chmod({path!r}, 0o644)", "(mode 644; make it 600)"),
     "tells a secret": (

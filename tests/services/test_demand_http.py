@@ -63,7 +63,7 @@ def test_the_length_of_a_list_may_be_the_demand() -> None:
     options = {"path": "jobs", "measure": "length"}
     with endpoint({"jobs": [{}, {}, {}]}) as (url, _):
         assert registry.ask("lhcb", {"kind": "http", "url": url, **options}) == 3
-    with endpoint({"jobs": 3}) as (url, _), refused(DemandUnknown, "no list"):
+    with endpoint({"jobs": 3}) as (url, _), refused(DemandUnknown, "not a list"):
         registry.ask("lhcb", {"kind": "http", "url": url, **options})
 
 
@@ -94,15 +94,15 @@ def test_what_no_header_can_hold_is_refused_without_being_shown(
     [
         ({"header_files": {"X Key": "/k"}}, "not the name of a header"),
         ({"header_files": {"X-Key\r\nHost": "/k"}}, "not the name of a header"),
-        ({"header_files": {"Host": "/k"}}, "not set by a file"),
-        ({"header_files": {"content-length": "/k"}}, "not set by a file"),
+        ({"header_files": {"Host": "/k"}}, "cannot be set by a file"),
+        ({"header_files": {"content-length": "/k"}}, "cannot be set by a file"),
         ({"header_files": {"X-Key": "/k", "x-key": "/k"}}, "named twice"),
         ({"header_files": {"X-Key": "/k"}}, "use https"),
         ({"token_file": "/t", "header_files": {"authorization": "/k"}}, "leave one out"),
         ({"body": "{}"}, "method=POST"),
         ({"method": "PUT"}, "method"),
-        ({"path": "a[b]"}, "not like jobs"),
-        ({"path": "a..b"}, "not like jobs"),
+        ({"path": "a[b]"}, "not a path like jobs"),
+        ({"path": "a..b"}, "not a path like jobs"),
         ({"measure": "size"}, "measure"),
         ({"counts": "some"}, "counts"),
     ],
@@ -133,5 +133,5 @@ def test_a_number_may_be_written_as_a_text(text: str, number: int) -> None:
 
 
 def test_a_text_that_is_no_number_is_unknown() -> None:
-    with refused(DemandUnknown, "no whole number"):
+    with refused(DemandUnknown, "not a whole number"):
         number_in('"seven"', AnswerOptions())

@@ -75,7 +75,7 @@ def test_a_lower_total_is_not_followed_at_once(world: World) -> None:
     answer(world, 2)
     assert reserve(world) == 6
     [decision] = overview.explain(world.runtime(), ce.name)
-    assert "scale_down_delay holds 6, though 2 would do" in decision.reason
+    assert "scale_down_delay keeps 6, though 2 are wanted" in decision.reason
     world.wait(301)
     reserve(world)
     [decision] = overview.explain(world.runtime(), ce.name)

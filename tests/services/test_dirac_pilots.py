@@ -162,9 +162,9 @@ def test_what_would_read_too_much_is_refused(world: World, monkeypatch: pytest.M
 
     by_reason = condition("StatusReason", "like", ["%x%"])
     behind = condition("PilotID", "gt", [batch[1].id])
-    with refused(Invalid, "look through"):
+    with refused(Invalid, "the search would read more"):
         find(by_reason)
-    with refused(Invalid, "look through"):
+    with refused(Invalid, "the search would read more"):
         find(order=[("StatusReason", False)])
     with refused(Invalid, "pages end"):
         find(page=5)
@@ -173,7 +173,7 @@ def test_what_would_read_too_much_is_refused(world: World, monkeypatch: pytest.M
     assert find().total == 10
     part = find(behind, condition("VO", "eq", [DEFAULT_VO]))
     assert (part.total, len(part.pilots)) == (None, 2)
-    with refused(Invalid, "look through"):
+    with refused(Invalid, "the search would read more"):
         summary(world.runtime(), ["StatusReason"], [])
     assert summary(world.runtime(), ["Status"], []) == [
         {"Status": "Done", "count": 8},

@@ -49,7 +49,7 @@ def test_a_receipt_that_cannot_be_stored_leaves_one_pilot_in_doubt(world: World)
     assert world.statuses() == {"submitted": 8, "submitting": 1}
     [line] = result.lines
     [doubtful] = [pilot.id for pilot in world.pilots() if pilot.status == "submitting"]
-    assert line.startswith(f"what the CE says of pilot {doubtful} cannot be stored: ")
+    assert line.startswith(f"the CE's answer about pilot {doubtful} cannot be stored: ")
     assert "INSERT" not in line
     assert "UPDATE" not in line
 

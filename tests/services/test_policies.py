@@ -100,8 +100,8 @@ def test_what_is_cut_and_what_is_forgotten_is_told(monkeypatch: pytest.MonkeyPat
     ces = [CEFacts(name="a", free=2), CEFacts(name="b", free=2)]
     decisions = policies.find("mine")(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
     assert [(one.granted, one.reason) for one in decisions] == [
-        (2, "why not; cut from 21 to 2, which is all there is"),
-        (0, "the policy mine said nothing of it"),
+        (2, "why not; cut from 21 to 2, as many as fit"),
+        (0, "the policy mine returned no decision for this CE"),
     ]
 
 

@@ -75,7 +75,7 @@ def test_dead_workers_are_seen_after_a_few_firings_and_not_before(world: World) 
     assert (plan.firings, plan.since, plan.alive) == (5, began, False)
     assert sentence(plan, world.clock) == (
         f"{plan.task} fired 5 times since {began:%H:%M}Z and no worker has done it "
-        f"(likewise {', '.join(plan.others)}): no worker takes the queue plan; "
+        f"(also {', '.join(plan.others)}): no worker takes the queue plan; "
         "start one with 'celery -A pilotage worker -Q plan', or 'pilotage up'"
     )
 

@@ -157,7 +157,7 @@ def test_what_was_not_taken_is_sent_again_later(
     receiver.statuses = [status]
     result = send(world, receiver.url)
     assert result.outcome is Outcome.FAILED
-    assert result.lines == (f"127.0.0.1 did not take an event: it answered {status}",)
+    assert result.lines == (f"127.0.0.1 did not accept an event: it answered {status}",)
     assert len(receiver.requests) == 1, "it is not followed, and the rest waits"
 
     assert send(world, receiver.url).counts["sent"] == 1, "the other event does not wait for it"
@@ -192,7 +192,7 @@ def test_a_receiver_that_is_not_there_loses_nothing(world: World, receiver: Rece
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     result = send(world, f"http://127.0.0.1:{port}/{SECRET}")
-    assert result.lines == ("127.0.0.1 did not take an event: ConnectError",)
+    assert result.lines == ("127.0.0.1 did not accept an event: ConnectError",)
     assert SECRET not in repr(runtime(world, f"http://127.0.0.1:{port}/{SECRET}").webhook)
     assert send(world, receiver.url, by_hand=True).counts["sent"] == 1, "by hand no pause counts"
 

@@ -78,10 +78,10 @@ def test_a_script_without_a_stamp_is_the_same_text_for_all_pilots() -> None:
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("place", ["@{x}", "'@{x}'", '"@{x}"', "# @{x}", "$(echo @{x})"])
 def test_a_value_that_a_shell_could_read_never_enters_a_script(value: str, place: str) -> None:
-    with refused(Invalid, "cannot enter the script"):
+    with refused(Invalid, "cannot be put into the script"):
         read(with_variable(script=f"echo {place}", default=value))
     values = with_variable(script=f"echo {place}", default="a")
-    with refused(Invalid, "cannot enter the script"):
+    with refused(Invalid, "cannot be put into the script"):
         read({**values, "at": {"ce01": {"x": value}}})
 
 
@@ -116,23 +116,26 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a number as an argument": (variant(arguments=[1]), "arguments.0: it must be text"),
     "a line break in an argument": (variant(arguments=["a\nb"]), "not one line of text"),
     "too many arguments": (variant(arguments=["a"] * 201), "arguments: there are more than 200"),
-    "a system variable of one's own": (with_variable("stamp", default="x"), "the system's own"),
+    "a system variable of one's own": (with_variable("stamp", default="x"), "the system itself"),
     "a name in capitals": (with_variable("Queue", default="x"), "small letters"),
     "no default": (with_variable(type="text"), "default: it must be given"),
     "an unknown type": (with_variable(type="int", default=1), "type: it must be 'text', 'whole'"),
-    "a text for a number": (with_variable(type="number", default="1"), "'1' is no number"),
-    "a flag for a whole number": (with_variable(type="whole", default=True), "True is no whole"),
-    "a fraction": (with_variable(type="whole", default=1.5), "1.5 is no whole"),
-    "no number": (with_variable(type="number", default=float("nan")), "nan is no number"),
-    "a number for a flag": (with_variable(type="flag", default=1), "1 is no flag"),
-    "two lines": (with_variable(default="a\nb"), "is no text"),
+    "a text for a number": (with_variable(type="number", default="1"), "'1' is not a number"),
+    "a flag for a whole number": (
+        with_variable(type="whole", default=True),
+        "True is not a whole number",
+    ),
+    "a fraction": (with_variable(type="whole", default=1.5), "1.5 is not a whole number"),
+    "no number": (with_variable(type="number", default=float("nan")), "nan is not a number"),
+    "a number for a flag": (with_variable(type="flag", default=1), "1 is not true or false"),
+    "two lines": (with_variable(default="a\nb"), "is not a line of text"),
     "a long text": (with_variable(default="a" * 9000), "longer than 8192"),
     "too little": (with_variable(type="whole", default=0, least=1), "0 is below 1"),
     "too much": (with_variable(type="number", default=2.5, most=2), "2.5 is above 2"),
     "a bound that is none": (with_variable(type="whole", default=0, least="1"), "least"),
     "a bound of a text": (with_variable(default="a", most=1), "neither least nor most"),
-    "no choice": (with_variable(default="c", choices=["a", "b"]), "'c' is none of a, b"),
-    "a wrong choice": (with_variable(default="a", choices=["a", 1]), "1 is no text"),
+    "no choice": (with_variable(default="c", choices=["a", "b"]), "'c' is not one of a, b"),
+    "a wrong choice": (with_variable(default="a", choices=["a", 1]), "1 is not a line of text"),
     "choices as a text": (with_variable(default="a", choices="abc"), "choices: it must be a list"),
     "a variable that is no table": (
         {"script": "x", "variables": {"x": 1}},
@@ -149,8 +152,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "payload: at.ce01.vo: unknown variable",
     ),
     "a CE that is no table": (variant(at={"ce01": "long"}), "at.ce01: it must be a table"),
-    "an exit code in words": (variant(exit_codes={"x": "empty"}), "'x' is no exit code"),
-    "an exit code too large": (variant(exit_codes={"256": "empty"}), "'256' is no exit code"),
+    "an exit code in words": (variant(exit_codes={"x": "empty"}), "'x' is not an exit code"),
+    "an exit code too large": (variant(exit_codes={"256": "empty"}), "'256' is not an exit code"),
     "an unknown meaning": (variant(exit_codes={"77": "emtpy"}), "did you mean 'empty'?"),
     "exit codes as a list": (variant(exit_codes=[77]), "exit_codes: it must be a table"),
     "a life below zero": (variant(useful_after=-1), "useful_after"),

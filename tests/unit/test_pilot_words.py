@@ -60,7 +60,7 @@ def a_life(**more: Any) -> PilotDetails:
         ),
         (
             {"status": Status.FAILED, "cause": Cause.UNKNOWN},
-            "failed after 3 s at lyon: nobody said why",
+            "failed after 3 s at lyon: no reason is known",
         ),
         (
             {"status": Status.FAILED, "cause": Cause.FAILED_LATE, "exit_code": 2},
@@ -145,7 +145,7 @@ def of(pilot_filter: PilotFilter, **page: Any) -> Query:
         (of(PilotFilter(ce="lyon"), after="x"), "The next 25 pilots at lyon."),
         (
             of(PilotFilter(statuses=[Status.FAILED], ce="lyon", vo="lhcb"), sort="ended_at"),
-            "The first 25 pilots that failed at lyon for VO lhcb, the last to end first.",
+            "The first 25 pilots that failed at lyon for VO lhcb, the latest end first.",
         ),
         (
             of(PilotFilter(causes=[Cause.NODE, Cause.HELD], node="wn-1")),

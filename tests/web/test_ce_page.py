@@ -39,15 +39,18 @@ def sentences(world: World) -> list[str]:
     return [one.text for one in Console(world).get("/ces/lyon").one(id="answer").find("p")]
 
 
-RESERVED = (
-    "3 pilots are reserved: they were never sent, and the next dispatch cancels what is left."
-)
+RESERVED = "3 pilots are reserved: they were never sent, and the next dispatch cancels them."
 WAIT = "2 pilots wait at the CE: they are checked as before, and each runs when the CE starts it"
 
 
 @pytest.mark.parametrize(
     ("close", "end"),
-    [(hold, "."), (disable, "."), (away, "."), (drain, "; what waits at 18:00Z is cancelled.")],
+    [
+        (hold, "."),
+        (disable, "."),
+        (away, "."),
+        (drain, "; pilots that wait at 18:00Z are cancelled."),
+    ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_what_waits_at_a_ce_that_is_sent_nothing_is_said(

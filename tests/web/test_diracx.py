@@ -199,7 +199,7 @@ def test_a_report_is_taken_as_a_whole_or_not_at_all(server: Server) -> None:
             pilots.update_pilot_metadata({**good, "f" * 32: PilotMetadata(status="Running")})
         with refusal(403):
             pilots.update_pilot_metadata({**good, of_atlas.stamp: PilotMetadata(status="Running")})
-        with refusal(409, "its CE is asked"):
+        with refusal(409, "only its CE can report"):
             pilots.update_pilot_metadata({**good, of_default.stamp: PilotMetadata(status="Done")})
         with refusal(409, "cancel_named"):
             pilots.update_pilot_metadata({of_default.stamp: PilotMetadata(status="Deleted")})

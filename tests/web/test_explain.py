@@ -132,7 +132,7 @@ def test_of_several_vos_the_one_without_pilots_is_explained_and_all_are_listed(
     rows = page.one(id="others").one("tbody").find("tr")
     assert [row.one("th").text for row in rows] == ["atlas", "default"]
     assert h1(Console(world).get("/explain", ce="lyon", vo="default")) == (
-        "lyon got 2 pilots for default at 12:00: it gets all that is free."
+        "lyon got 2 pilots for default at 12:00: it gets all free slots."
     )
 
 
@@ -150,7 +150,7 @@ def test_a_tick_of_before_has_its_own_page_and_leads_to_its_neighbours(each_worl
     before = console.get(f"{path}?{query}")
     assert " at 12:01: " in h1(before)
     first = console.get(before.one("a", rel="prev").attributes["href"])
-    assert h1(first) == "lyon got 2 pilots for default at 12:00: it gets all that is free."
+    assert h1(first) == "lyon got 2 pilots for default at 12:00: it gets all free slots."
     assert first.one("a", rel="next").attributes["href"] == path + "?" + query
     assert not any("data-live" in one.attributes for one in first.each())
     assert any("data-live" in one.attributes for one in latest.each())
@@ -161,7 +161,7 @@ def test_an_hour_later_the_ticks_around_it_are_shown(world: World) -> None:
     tick(world)
     world.wait(days=1)
     page = Console(world).get("/explain", ce="lyon", at=NOW.isoformat())
-    assert h1(page) == "lyon got 2 pilots for default at 01 Mar 12:00: it gets all that is free."
+    assert h1(page) == "lyon got 2 pilots for default at 01 Mar 12:00: it gets all free slots."
     assert len(page.one(id="hour").one("svg").find("a")) == 1
 
 

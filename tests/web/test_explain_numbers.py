@@ -166,8 +166,8 @@ def test_a_chance_says_how_many_outcomes_it_was_learnt_from(world: World) -> Non
     [decision] = [cycle.decision("oslo") for cycle in cycles.last_cycles(world.runtime(), "lhcb")]
     _, _, good, bad, *_ = decision.trace["ce"]["outcomes"]
     assert good > bad > 0
-    assert source(page, "start") == f"learnt lately from {good} good and {bad} bad"
-    assert "none lately" in source(page, "accept")
+    assert source(page, "start") == f"learnt from recent pilots: {good} good, {bad} bad"
+    assert "no recent ones" in source(page, "accept")
 
 
 def test_the_settings_of_then_are_shown_and_who_set_them(world: World) -> None:

@@ -209,7 +209,7 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
     "probed": (
         (ce(5, pause=pause_of(60)),),
         {},
-        "a probe, for it is paused",
+        "a probe, because it is paused",
         "probe",
         None,
     ),
@@ -223,35 +223,35 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
     "probe of the worthless": (
         (ce(5, 0.05),),
         {},
-        "a probe, for its pilots cost more than they bring",
+        "a probe, because its pilots cost more than they bring",
         "probe",
         None,
     ),
     "waits for better": (
         (ce(5, 0.2), GOOD),
         {"vo": replace(VO, demand=20)},
-        "what lhcb needs waits for better CEs, where all of it fits",
+        "better CEs have slots for the whole demand of lhcb",
         "better",
-        "better CEs have no slots for all that lhcb needs",
+        "better CEs have no slots for the whole demand",
     ),
     "all": (
         (ce(5),),
         {},
-        "it gets all that is free",
+        "it gets all free slots",
         "free",
         None,
     ),
     "slow": (
         (ce(5, waiting=7, drained=8, **SLOW),),
         {},
-        "its queue is slow, and gets no deeper than the 8 that began there in the last hour",
+        "its queue is slow: at most 8 pilots may wait, as many as began in the last hour",
         "room",
         None,
     ),
     "stands still": (
         (ce(5, waiting=7, drained=0, **SLOW),),
         {},
-        "its queue is slow, and gets no deeper than the 0 that began there in the last hour",
+        "its queue is slow: at most 0 pilots may wait, as many as began in the last hour",
         "room",
         "its queue moves",
     ),
@@ -265,7 +265,7 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
     "satisfied": (
         (ce(5, vo_waiting=4, waiting=4),),
         {"vo": replace(VO, demand=4)},
-        "those that wait are enough for the demand of 4",
+        "the waiting pilots are enough for the demand of 4",
         "demand",
         "lhcb needs pilots",
     ),
@@ -323,7 +323,7 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
         {"budget": 10},
         "all 10 that lhcb may get went to CEs with a better chance or more room",
         "part",
-        "its part is a whole pilot",
+        "its part is at least one pilot",
     ),
     "another policy": (
         (ce(5),),
@@ -359,7 +359,7 @@ def test_each_reason_has_its_sentence_and_marks_what_decided(
 
 def test_the_headline_is_the_answer() -> None:
     one, _ = facts_of(ce(5))
-    answer = "bari got 5 pilots for lhcb at 12:00: it gets all that is free."
+    answer = "bari got 5 pilots for lhcb at 12:00: it gets all free slots."
     assert sentences.headline(one, NOW, NOW_SET) == answer
     none, _ = facts_of(ce(0))
     later = NOW + timedelta(days=2)
@@ -373,7 +373,7 @@ def test_who_comes_too_late_is_told_so() -> None:
     assert sentences.because(late) == "only 2 of 5 slots were still free"
     assert marked_row(late, tick).key == "still free"
     none = replace(late, decision=replace(late.decision, granted=0))
-    assert failed_condition(none) == "the slots are still free when they are taken"
+    assert failed_condition(none) == "the slots are still free when they are reserved"
 
 
 CHANGES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str]] = {

@@ -39,7 +39,7 @@ def test_each_page_is_headed_by_its_answer(console: Console) -> None:
         page = person.get(path)
         assert page.status == 200
         assert headline in page.text
-    assert "none failed at the last" in person.get("/tasks").text
+    assert "none failed in its last execution" in person.get("/tasks").text
 
 
 def test_no_page_has_a_style_or_a_script_of_its_own(console: Console) -> None:
@@ -224,7 +224,7 @@ def test_a_drain_says_when_it_ends(console: Console) -> None:
     operator = console.person(Role.OPERATE)
     assert "say when" in operator.post(LYON, do="drain", end_running="yes").text
     values = {"do": "drain", "drain_by": "2h", "end_running": "yes"}
-    assert "reason: say why" in operator.post(LYON, **values).text
+    assert "reason: give the reason" in operator.post(LYON, **values).text
     page = operator.post(LYON, **values, reason="disk is full").text
     assert "is draining by" in page
     assert "lyon is draining since" in page
@@ -339,13 +339,13 @@ WRONG_OF_CES: tuple[tuple[dict[str, str], str], ...] = (
     ({"do": "slots", **SLOTS, "success_rate": "nan"}, "success rate: nan is not a number"),
     ({"do": "slots", **SLOTS, "success_rate": "2"}, "success rate: 2.0 is above 1"),
     ({"do": "timeouts", "wait_at_most": "soon"}, "wait at most: write a length"),
-    ({"do": "open", "only_for": "lhcb"}, "reason: say why"),
+    ({"do": "open", "only_for": "lhcb"}, "reason: give the reason"),
     ({"do": "open", "only_for": "lhbc", "why": "x"}, "did you mean 'lhcb'?"),
     ({"do": "open", "tags": "a<b"}, "tag name 'a<b'"),
     ({"do": "options", "options": "run_time"}, "'run_time' is not KEY=VALUE"),
     ({"do": "options", "options": "runtime=5"}, "did you mean 'run_time'?"),
     ({"do": "options", "options": 'run_time="\\u0000"'}, "it has characters that cannot be stored"),
-    ({"do": "hold", "reason": " "}, "reason: say why"),
+    ({"do": "hold", "reason": " "}, "reason: give the reason"),
     ({"do": "hold", "reason": "x", "until": "tomorrow"}, "until: write a length of time"),
     ({"do": "hold", "reason": "x", "until": "2001-01-01"}, "2001-01-01 00:00Z is in the past"),
     ({"do": "hold", "reason": "x", "until": "999999999d"}, "until: write a length of time"),

@@ -91,7 +91,7 @@ def test_every_filter_of_the_api_narrows(console: Console, browser: Browser) -> 
         ({"ce": "nowhere"}, "There is no CE of this name"),
         ({"older_than": "long"}, "'long' is not like 2h"),
         ({"sort": "age", "status": "done"}, "sort by id"),
-        ({"after": "x"}, "this is not where a page of this list ended"),
+        ({"after": "x"}, "it is not the end of a page of this list"),
         ({"limit": "0"}, "between 1 and 100"),
         ({"node": "a\ab"}, "printable"),
     ],
@@ -225,7 +225,7 @@ def test_it_is_asked_before_a_set_is_cancelled(console: Console, browser: Browse
     assert answer.status == 303
     assert urlsplit(answer.location).path == "/pilots"
     assert message(answer.location) == (
-        "3 pilots ended that no CE was sent. "
+        "3 pilots ended before they were sent. "
         "The end of 2 pilots was asked for: the next check of each CE ends them."
     )
     assert message(answer.location) in browser.get(answer.location).text

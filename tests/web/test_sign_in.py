@@ -201,7 +201,7 @@ def test_a_link_that_was_typed_signs_a_person_in(site: Site) -> None:
 
     answer = elsewhere.post("/sign-in", data={"secret": link})
     assert answer.status_code == 403
-    assert "from its own pages" in error_line(answer)
+    assert "only pages of this console" in error_line(answer)
     assert browser.post("/sign-in", data={"secret": ""}).status_code == 401
     home = browser.post("/sign-in", data={"secret": f" {site.address}/sign-in#{link}"})
     assert home.url.path == "/"
@@ -357,7 +357,7 @@ def test_a_session_changes_nothing_from_another_site(site: Site, origin: str | N
     for path in ("/sign-out", "/api/my_pilots/submit/lyon"):
         answer = browser.post(path, headers=headers)
         assert answer.status_code == 403
-        assert "only from its own pages" in answer.json()["detail"]
+        assert "only pages of this console" in answer.json()["detail"]
     assert is_signed_in(browser)
 
 
@@ -447,7 +447,7 @@ def test_no_secret_is_in_an_address_or_in_the_log(
 
     log = "\n".join(one.getMessage() for one in caplog.records if "worker" in one.name)
     assert "ada has signed in; the role is operate" in log
-    assert "somebody could not sign in" in log
+    assert "a sign-in failed" in log
     for secret in secrets:
         assert secret not in to_issuer
         assert secret not in back
@@ -521,7 +521,7 @@ def test_who_has_no_role_is_told_whom_to_ask(site: Site, groups: object) -> None
 
     assert page.status_code == 403
     assert "ada has no role here" in error_line(page)
-    assert "ask whoever operates this Pilotage for a role" in error_line(page)
+    assert "ask the operators of this Pilotage for a role" in error_line(page)
     assert not is_signed_in(browser)
 
 
@@ -598,7 +598,9 @@ def test_an_answer_with_another_state_is_refused(site: Site) -> None:
     page = browser.get(back)
 
     assert page.status_code == 403
-    assert "it was not begun in this browser just now; begin again" in error_line(page)
+    assert "this sign-in was not begun in this browser, or too long ago; begin again" in error_line(
+        page
+    )
     assert site.issuer.request_counts["/token"] == 0
     assert not is_signed_in(browser)
 
@@ -718,8 +720,8 @@ def test_an_id_token_for_several_clients_names_us(site: Site) -> None:
 @pytest.mark.parametrize(
     ("signer", "reason"),
     [
-        (NO_SIGNER, "a signature of no use: none"),
-        (BY_SECRET, "a signature of no use: HS256"),
+        (NO_SIGNER, "a signature of a kind that is not accepted: none"),
+        (BY_SECRET, "a signature of a kind that is not accepted: HS256"),
         (Signer("one", "ES256", ANOTHER.key), "a signature of another kind than its key"),
         (Signer("one", "RS512", ONE.key), "a signature of another kind than its key"),
         (ANOTHER, "a signature by a key that is unknown"),

@@ -104,7 +104,7 @@ CASES: dict[str, tuple[Callable[[World], None], str, str]] = {
     "limit": (at_its_limit, "lhcb got no pilots at {at}: it is at its limit of 3.", "lyon"),
     "enough": (
         enough_wait,
-        "lhcb got no pilots at {at}: those that wait are enough for its demand of 3.",
+        "lhcb got no pilots at {at}: the waiting pilots are enough for its demand of 3.",
         "lyon",
     ),
     "full": (one_full, "lhcb got no pilots at {at}: its only CE is full.", "lyon"),
@@ -124,7 +124,7 @@ CASES: dict[str, tuple[Callable[[World], None], str, str]] = {
     "for others": (for_others, "lhcb got no pilots at {at}: no CE is open to it.", "lyon"),
     "all": (
         all_it_needs,
-        "lhcb got 2 pilots at {at}: it is all that it needs, for its demand is 2.",
+        "lhcb got 2 pilots at {at}: it is all that it needs, because its demand is 2.",
         "lyon",
     ),
     "share": (

@@ -53,7 +53,7 @@ def look(credential: Credential, now: datetime) -> Credential:
         content, written_at = _read(Path(credential.path))
         life = _READERS[credential.kind](content, Path(credential.path))
         if life.begins is not None and life.begins > now + SKEW:
-            raise _Problem(f"it does not hold before {life.begins:%Y-%m-%d %H:%M:%S}Z")
+            raise _Problem(f"it is not valid before {life.begins:%Y-%m-%d %H:%M:%S}Z")
         if life.ends is not None and life.begins is None:
             life = _Life(written_at, life.ends)
     except _Problem as error:
@@ -102,7 +102,7 @@ def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
     """Return the sentence which says that a VO has no credential of a kind."""
     return (
         f"VO {vo} has no {kind} for {backend}: "
-        f"tell where it lies with 'pilotage credential add {vo} {backend} --{kind} PATH'"
+        f"add one with 'pilotage credential add {vo} {backend} --{kind} PATH'"
     )
 
 
@@ -114,7 +114,7 @@ def _read(path: Path) -> tuple[bytes, datetime]:
     except FileNotFoundError:
         raise _Problem("its file is missing") from None
     except (OSError, ValueError) as error:
-        meaning = error.strerror if isinstance(error, OSError) else "it has no proper name"
+        meaning = error.strerror if isinstance(error, OSError) else "its path cannot be used"
         raise _Problem(f"its file cannot be read ({str(meaning).lower()})") from None
     try:
         about = os.fstat(descriptor)
@@ -154,7 +154,7 @@ def _proxy(content: bytes, path: Path) -> _Life:
         raise _Problem("it holds no key")
     key = _private_key(key_pem[0])
     if key is not None and _public(key.public_key()) != _public(chain[0].public_key()):
-        raise _Problem("its key is not that of its certificate")
+        raise _Problem("its key does not belong to its certificate")
     # A proxy is valid while every certificate of its chain is valid.
     return _Life(
         max(certificate.not_valid_before_utc for certificate in chain),
@@ -168,7 +168,7 @@ def _token(content: bytes, path: Path) -> _Life:
     except UnicodeDecodeError:
         raise _Problem("it is not a token") from None
     if len(word.split()) != 1 or not word.isprintable():
-        raise _Problem("it is not one token alone")
+        raise _Problem("it does not hold exactly one token")
     life = claims(word)
     return _Life(
         _moment(life.get("nbf", life.get("iat"))),
@@ -221,7 +221,7 @@ def _private_key(pem: bytes) -> Any:
     try:
         return load(pem, None)
     except TypeError:
-        raise _Problem("its key has a passphrase, and there is nobody to type it") from None
+        raise _Problem("its key has a passphrase: use a key without one") from None
     except UnsupportedAlgorithm:
         return None
     except ValueError:

@@ -152,9 +152,11 @@ def _guarded(what: str) -> Iterator[None]:
         # A driver that keeps its state in the database cannot answer without the database.
         raise Unavailable(what, error) from error
     except SoftTimeLimitExceeded as error:
-        raise Unavailable(what, "the time of the execution was over before it ended") from error
+        raise Unavailable(
+            what, "the execution reached its time limit before the call ended"
+        ) from error
     except Exception as error:  # a driver may fail in any way; only its own CE is affected
-        log.exception("a driver broke in %s", what)
+        log.exception("a driver failed in %s", what)
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error
 
 

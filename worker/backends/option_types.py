@@ -32,7 +32,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def check_text(value: str) -> str:
     """Refuse a text that no script can hold."""
     if "\0" in value or value.encode("utf-8", "replace").decode() != value:
-        raise ValueError("it holds a zero byte, or what is not UTF-8")
+        raise ValueError("it holds a zero byte, or is not UTF-8")
     return value
 
 

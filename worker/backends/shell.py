@@ -40,7 +40,7 @@ _REAP = 5.0
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _OURS = ("PILOTAGE", "CELERY_", "_MP_FORK_")
-_INSTALL = "install it on every worker host, or say in the options of the CE where it is"
+_INSTALL = "install it on every worker host, or set its path in the options of the CE"
 
 
 class Secret(str):

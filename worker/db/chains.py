@@ -171,9 +171,11 @@ def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
     """Refuse to work on a database that is older or newer than this program."""
     for state in standings(connection, chains):
         if state.place is ChainState.AHEAD:
-            raise SchemaAhead(f"{state.chain} is at {state.revision}, known up to {state.head}")
+            raise SchemaAhead(
+                f"{state.chain} is at {state.revision}, newer than the newest known, {state.head}"
+            )
         if state.place is ChainState.FOREIGN:
-            raise SchemaForeign(f"{state.chain}: run 'pilotage db migrate --stamp' to take them on")
+            raise SchemaForeign(f"{state.chain}: run 'pilotage db migrate --stamp' to adopt them")
         if state.place is ChainState.ABSENT and state.chain == CORE:
             raise SchemaAbsent(shown(connection.engine.url))
         if state.place is not ChainState.CURRENT:
@@ -194,7 +196,9 @@ def migrate(
     with _migrating(engine) as connection:
         before = standing(connection, chain)
         if before.place is ChainState.AHEAD:
-            raise SchemaAhead(f"{chain.name} is at {before.revision}, known up to {before.head}")
+            raise SchemaAhead(
+                f"{chain.name} is at {before.revision}, newer than the newest known, {before.head}"
+            )
         config = _config(chain, connection)
         if before.place is ChainState.FOREIGN:
             if not stamp:

@@ -64,7 +64,7 @@ class Clock:
         if off > NOTICEABLE and not self._warned:
             self._warned = True
             log.warning(
-                "the clock of this host is off by %.0f s from the database's, which counts",
+                "the clock of this host differs by %.0f s from that of the database, which is used",
                 off.total_seconds(),
             )
 

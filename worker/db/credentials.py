@@ -49,7 +49,7 @@ def get(
         raise _unknown(tx, vo, backend, kind)
     if len(matches) > 1:
         kinds = ", ".join(str(match.kind) for match in matches)
-        raise UnknownCredential(f"of {_named(vo)} for {backend}", f"say which kind: {kinds}")
+        raise UnknownCredential(f"of {_named(vo)} for {backend}", f"give the kind: {kinds}")
     return matches[0]
 
 

@@ -54,7 +54,7 @@ failed pilots."""
 
 MOST_GROUPS = 10_000
 
-ADVICE = "narrow it by VO, DestinationSite, PilotID, PilotStamp or a status that is not final"
+ADVICE = "filter it by VO, DestinationSite, PilotID, PilotStamp or a status that is not final"
 
 Key = tuple[str, str, DiracStatus]
 """VO, CE and status."""
@@ -137,7 +137,9 @@ def search(tx: Transaction, wanted: Search) -> Section:
     if total is not None and wanted.begin >= total:
         return Section(pilots=[], begin=wanted.begin, total=total)
     if wanted.begin > MOST_READ:
-        raise Invalid("page", f"pages end after {MOST_READ} pilots", "go on by 'PilotID gt'")
+        raise Invalid(
+            "page", f"pages end after {MOST_READ} pilots", "go on with the filter 'PilotID gt'"
+        )
     return Section(pilots=_page(tx, meaning, wanted), begin=wanted.begin, total=total)
 
 
@@ -246,7 +248,7 @@ def _from_pilots(*columns: Any) -> Select[Any]:
 
 
 def _too_many() -> Invalid:
-    return Invalid("search", f"it would look through more than {MOST_READ} pilots", ADVICE)
+    return Invalid("search", f"the search would read more than {MOST_READ} pilots", ADVICE)
 
 
 def _candidates(tx: Transaction, meaning: Meaning) -> int:
@@ -342,7 +344,7 @@ def _counted_groups(
 ) -> list[dict[str, Any]]:
     counts = _counts(tx, meaning, split=DiracColumn.STATUS in grouping)
     if counts is None:
-        raise Invalid("search", f"it would look through more than {MOST_FAILED} failed pilots")
+        raise Invalid("search", f"the search would read more than {MOST_FAILED} failed pilots")
     groups: Counter[tuple[Any, ...]] = Counter()
     for (vo, ce, word), number in counts.items():
         values = {**NOT_KEPT, DiracColumn.VO: vo, DiracColumn.CE: ce, DiracColumn.STATUS: str(word)}

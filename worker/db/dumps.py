@@ -55,7 +55,7 @@ def check_kind(file: Path, url: URL) -> None:
         raise Invalid(str(file), (error.strerror or "it cannot be read").lower()) from error
     kinds = [kind for mark, kind in BEGINNINGS.items() if beginning.startswith(mark)]
     if not kinds:
-        raise Invalid(str(file), "it is no backup of a database")
+        raise Invalid(str(file), "it is not a backup of a database")
     if kinds[0] != url.get_backend_name():
         advice = "to go from one to the other, use 'pilotage export' and 'pilotage apply'"
         raise Invalid(str(file), f"it is a backup of {kinds[0]}, and {shown(url)} is not", advice)

@@ -100,7 +100,7 @@ def _position(cursor: str, order: Sequence[ColumnElement[Any]]) -> Any:
         values = json.loads(base64.urlsafe_b64decode(padded))
         typed = [_typed(value, column) for value, column in zip(values, order, strict=True)]
     except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise Invalid("after", "this is not where a page of this list ended") from error
+        raise Invalid("after", "it is not the end of a page of this list") from error
     return tuple_(
         *(bindparam(None, value, type_=c.type) for value, c in zip(typed, order, strict=True))
     )

@@ -39,7 +39,7 @@ class Roles:
             if not name.isprintable() or len(name.encode()) > LONGEST:
                 raise Invalid("role", f"{name!r} is not printable, or longer than {LONGEST} bytes")
             if name.startswith("pg_"):
-                raise Invalid("role", f"{name!r}: PostgreSQL keeps names with pg_ for itself")
+                raise Invalid("role", f"{name!r}: PostgreSQL reserves names that begin with pg_")
 
     @property
     def by_rule(self) -> dict[str, str]:

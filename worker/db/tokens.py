@@ -48,7 +48,9 @@ def add(tx: Transaction, token: Token, secret_hash: str) -> Token:
         },
     )
     if made is None:
-        raise AlreadyExists("token", token.name, "a revoked one keeps its name for a while")
+        raise AlreadyExists(
+            "token", token.name, "the name of a revoked token stays in use for a while"
+        )
     if token.kind is TokenKind.TOKEN:
         after = {"role": token.role, "vo": token.vo, "expires_at": token.expires_at}
         note(tx, "token", token.name, "create", after=after)

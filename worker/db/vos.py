@@ -45,7 +45,7 @@ def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
     before, reason = get(tx, name, locked=True), changes.pop("reason", None)
     vo = replace(before, **changes)
     if name == DEFAULT_VO != vo.name:
-        raise InUse("VO", name, "it is the VO where none is named")
+        raise InUse("VO", name, "it is used wherever no VO is named")
     if vo.name != name and tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
         raise AlreadyExists("VO", vo.name)
     tx.execute(update(vos).where(vos.c.id == vo.id).values(_values(vo)))
@@ -57,7 +57,7 @@ def remove(tx: Transaction, name: str) -> None:
     """Remove a VO that has no pilots, not even final ones."""
     vo = get(tx, name)
     if name == DEFAULT_VO:
-        raise InUse("VO", name, "it is the VO where none is named")
+        raise InUse("VO", name, "it is used wherever no VO is named")
     if tx.execute(select(exists().where(pilots.c.vo_id == vo.id))).scalar_one():
         raise InUse("VO", name, "it has pilots, active or in the history")
     tx.execute(delete(vos).where(vos.c.id == vo.id))

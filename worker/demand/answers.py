@@ -17,8 +17,8 @@ _WHOLE = re.compile(r"\s*-?[0-9]{1,20}\s*")
 class Measure(Described):
     """How the value at the end of a path is read."""
 
-    NUMBER = "number", "The number that stands there, also one that is written as a text."
-    LENGTH = "length", "How many items the list has that stands there."
+    NUMBER = "number", "The number, also if it is written as a text."
+    LENGTH = "length", "The number of items in the list."
 
 
 def steps(path: str) -> Iterator[str]:
@@ -27,7 +27,7 @@ def steps(path: str) -> Iterator[str]:
     while left:
         step = _STEP.match(left)
         if step is None:
-            raise ValueError(f"{path[:60]!r} is not like jobs[0].waiting")
+            raise ValueError(f"{path[:60]!r} is not a path like jobs[0].waiting")
         yield next(part for part in step.groups() if part is not None)
         left = left[step.end() :]
 
@@ -56,7 +56,7 @@ def number_in(text: str, options: AnswerOptions) -> int:
     value = value_at(text, options.path)
     if options.measure is Measure.LENGTH:
         if not isinstance(value, list):
-            raise DemandUnknown(f"the answer is no list: {str(value)[:60]!r}")
+            raise DemandUnknown(f"the answer is not a list: {str(value)[:60]!r}")
         return len(value)
     return whole(value)
 
@@ -83,7 +83,7 @@ def whole(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise DemandUnknown(f"the answer is no whole number: {str(value)[:60]!r}")
+        raise DemandUnknown(f"the answer is not a whole number: {str(value)[:60]!r}")
     return value
 
 

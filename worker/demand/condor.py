@@ -84,7 +84,7 @@ def ask(vo: str, options: CondorOptions) -> int:
 
 CONDOR = Source(
     name="condor",
-    about="The idle jobs of an HTCondor; with counts=total, also the pilots that have one.",
+    about="The idle jobs of an HTCondor; with counts=total, also the pilots that run a job.",
     options=CondorOptions,
     ask=ask,
 )

@@ -29,8 +29,8 @@ _EITHER = 32 + zlib.MAX_WBITS
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _KINDS = {
     ssl.SSLCertVerificationError: "its certificate is not trusted here",
-    socket.gaierror: "nobody knows this name",
-    ConnectionRefusedError: "nobody answers there",
+    socket.gaierror: "the name of the host is unknown",
+    ConnectionRefusedError: "the connection was refused",
 }
 """Reasons why there is no connection, in words."""
 _OURS = frozenset({
@@ -46,7 +46,7 @@ def _header_names(files: dict[str, Path]) -> dict[str, Path]:
         if not _HEADER.fullmatch(name):
             raise ValueError(f"{name[:64]!r} is not the name of a header")
         if name.lower() in _OURS or name.lower().startswith("proxy-"):
-            raise ValueError(f"the header {name} is not set by a file")
+            raise ValueError(f"the header {name} cannot be set by a file")
     if len({name.lower() for name in files}) < len(files):
         raise ValueError("a header is named twice")
     return files

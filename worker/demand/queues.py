@@ -63,11 +63,7 @@ def _in_rabbitmq(url: str, queue: str, options: CeleryOptions, connection: Conne
         try:
             return int(broker.channel().queue_declare(queue, passive=True).message_count)
         except broker.channel_errors as error:
-            why = (
-                f"it has no queue {queue!r}"
-                if _code(error) == _NOT_THERE
-                else "it does not let us in"
-            )
+            why = f"it has no queue {queue!r}" if _code(error) == _NOT_THERE else "it denies access"
             raise DemandUnknown(str(options.url_file), why) from error
 
 

@@ -105,7 +105,7 @@ def ask(vo: str, source_values: Mapping[str, Any]) -> int:
     except DemandUnknown:
         raise
     except Exception as error:  # a plug-in may break in any way
-        log.exception("the demand source %s broke", source.name)
+        log.exception("the demand source %s failed", source.name)
         raise DemandUnknown(source.name, type(error).__name__) from error
     if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer <= LARGEST:
         raise DemandUnknown(source.name, f"{str(answer)[:40]!r} is not a whole number from 0")

@@ -26,7 +26,7 @@ _VERSION = "api-version=6.0-preview"
 _SETS = "_apis/runtime/runnerscalesets"
 _OK, _NOTHING, _DENIED, _MAY_NOT, _UNKNOWN, _TAKEN = 200, 202, 401, 403, 404, 409
 _AVAILABLE = "JobAvailable"
-_HELD = "another program listens to it, or a question was cut off some minutes ago"
+_HELD = "another program listens to it, or a request was interrupted some minutes ago"
 _LONGEST = 65_536
 """The longest token or address, in characters."""
 _PAUSE = 0.5
@@ -131,7 +131,7 @@ class ScaleSetClient:
             "POST", f"{url}/{_scope(runners_of)}/actions/runners/registration-token"
         )
         may_not = f"its token may not administer the runners of {runners_of}"
-        why = {_DENIED: "it does not know the token", _MAY_NOT: may_not, _UNKNOWN: may_not}
+        why = {_DENIED: "it does not accept the token", _MAY_NOT: may_not, _UNKNOWN: may_not}
         token = self._text(self._object(self._good(answer, url, why).text), "token")
         answer = self._send(
             "POST",
@@ -260,7 +260,7 @@ class ScaleSetClient:
     def _object(self, text: str) -> Mapping[str, Any]:
         value = self._json(text.removeprefix("\ufeff"))
         if not isinstance(value, dict):
-            raise DemandUnknown(place_of(self._options.url), "its answer is no object")
+            raise DemandUnknown(place_of(self._options.url), "its answer is not an object")
         return value
 
     def _text(self, made: Mapping[str, Any], name: str) -> str:

@@ -58,7 +58,7 @@ def ask(vo: str, options: SqlOptions) -> int:
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise DemandUnknown(place, type(error).__name__) from error
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise DemandUnknown("the query answers no single number")
+        raise DemandUnknown("the query does not return a single number")
     return _whole(rows[0][0])
 
 

@@ -15,7 +15,7 @@ class Role(Described):
     READ = "read", "Look at everything, and change nothing."
     OPERATE = (
         "operate",
-        "End and send pilots, drain a VO, for one VO or all; hold and drain CEs, for all VOs only.",
+        "Send and end pilots, drain VOs, for one VO or all; hold and drain CEs, for all VOs only.",
     )
     ADMIN = "admin", "Change VOs, CEs, credentials, schedules and tokens."
 
@@ -68,11 +68,11 @@ HOST = Access(role=Role.ADMIN)
 def require(who: str, access: Access, role: Role) -> None:
     """Refuse an access without this role; the role for one VO only is enough."""
     if not access.may(role):
-        raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role}")
+        raise NotAllowed(f"{who} has the role {access}", f"it needs the role {role}")
 
 
 def require_for(who: str, access: Access, role: Role, vo: str | None) -> None:
     """Refuse an access without this role for this VO; `None` is all VOs."""
     if not access.may_for(role, vo):
         scope = "all VOs" if vo is None else f"VO {vo}"
-        raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role} for {scope}")
+        raise NotAllowed(f"{who} has the role {access}", f"it needs the role {role} for {scope}")

@@ -82,7 +82,7 @@ def observed(answer: Observed, now: datetime) -> Observed:
     raw, reason = words(answer.raw, LONGEST_WORD), words(answer.reason, LONGEST_REASON)
     untrue = dict(_untrue(answer, now))
     if untrue:
-        note = f"left out, for it cannot be true: {', '.join(untrue.values())}"
+        note = f"left out because it cannot be true: {', '.join(untrue.values())}"
         reason = f"{reason}; {note}" if reason else note
     bounded: dict[str, Any] = {
         "raw": raw,
@@ -117,13 +117,13 @@ def cancelled(answer: Cancelled) -> Cancelled:
 def _problem(answer: Observed) -> str | None:
     """Return why an answer cannot be kept; `None` if it can."""
     if not is_handle(answer.handle):
-        return "the CE's id of the job is too long, or no text"
+        return "the CE's id of the job is too long, or not a text"
     status: object = answer.status
     if status is not None and not (isinstance(status, Status) and status in _STATUSES):
-        return "its status is none that a CE can tell"
+        return "its status is not one that a CE can give"
     cause: object = answer.cause
     if cause is not None and not isinstance(cause, Cause):
-        return "the cause of its failure is none that there is"
+        return "the cause of its failure is not one that exists"
     return None
 
 
@@ -142,7 +142,7 @@ def _unreadable(answer: Observed, problem: str) -> Observed:
 def _untrue(answer: Observed, now: datetime) -> Iterator[tuple[str, str]]:
     """Return the name of each value that cannot be true, with a description of the mistake."""
     if answer.exit_code is not None and not is_exit_code(answer.exit_code):
-        yield "exit_code", "an exit code that is no number of 32 bits"
+        yield "exit_code", "an exit code that is not a 32-bit number"
     for name, what in (("started_at", "a start"), ("ended_at", "an end")):
         moment = getattr(answer, name)
         if moment is not None and not is_moment(moment, now):

@@ -18,22 +18,22 @@ from worker.domain.words import Described
 class CallKind(Described):
     """What a call asks of a CE."""
 
-    SUBMIT = "submit", "To take pilots."
-    POLL = "poll", "How pilots are."
-    FIND = "find", "Which jobs of ours it has."
-    CANCEL = "cancel", "To end pilots."
-    OUTPUT = "output", "What a pilot wrote."
-    TIDY = "tidy", "To clear away what nobody needs."
+    SUBMIT = "submit", "Submit pilots."
+    POLL = "poll", "Ask for the statuses of pilots."
+    FIND = "find", "List our jobs."
+    CANCEL = "cancel", "End pilots."
+    OUTPUT = "output", "Fetch the output of a pilot."
+    TIDY = "tidy", "Delete what is no longer needed."
 
 
 class CallOutcome(Described):
     """How a call to a CE went."""
 
-    ANSWERED = "answered", "It answered."
-    REFUSED = "refused", "It refused the call."
-    UNAVAILABLE = "unavailable", "It could not be reached, or not in time."
-    UNREADABLE = "unreadable", "Its answer could not be read."
-    CREDENTIAL = "credential", "The call had no credential that it takes."
+    ANSWERED = "answered", "The CE answered."
+    REFUSED = "refused", "The CE refused the call."
+    UNAVAILABLE = "unavailable", "The CE could not be reached, or did not answer in time."
+    UNREADABLE = "unreadable", "The answer of the CE could not be read."
+    CREDENTIAL = "credential", "The call had no credential that the CE accepts."
 
 
 class Call(NamedTuple):

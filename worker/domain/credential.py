@@ -24,14 +24,14 @@ class CredentialKind(Described):
     """What kind of secret a credential is."""
 
     PROXY = "proxy", "An X.509 proxy certificate with its key, in one PEM file."
-    TOKEN = "token", "A bearer token, alone in its file."
+    TOKEN = "token", "A bearer token; its file holds nothing else."
     KEY = "key", "A private key of SSH."
 
 
 class State(Described):
     """Whether a credential can be used, and how much of its life is used up."""
 
-    UNSEEN = "unseen", "Nobody has looked into its file yet."
+    UNSEEN = "unseen", "Its file was not read yet."
     GOOD = "good", "It can be used."
     HALF_USED = "half_used", "It can be used; half of its life is used up."
     SHORT = "short", "It can be used; four fifths of its life are used up."

@@ -15,10 +15,10 @@ from worker.domain.words import Described
 class DemandCounts(Described):
     """What the number of a source counts."""
 
-    MORE = "more", "More pilots that are wanted, those that wait included."
+    MORE = "more", "The waiting and new pilots that are wanted."
     TOTAL = "total", "All pilots that are wanted, those that wait or run included."
-    JOBS = "jobs", "Jobs that are open, one for each pilot; one that ends has done its job."
-    EVER = "ever", "All pilots that are wanted ever: those that were of use, wait or run."
+    JOBS = "jobs", "Open jobs, one for each pilot; a pilot that ends has done its job."
+    EVER = "ever", "All pilots that are ever wanted, those that were useful, wait or run included."
 
     def of(self, number: int) -> str:
         """Return in words how many pilots this number wants: '5 more pilots'."""
@@ -165,7 +165,7 @@ def _bounded(
     """Return a total within the bounds, and the rule that decided it."""
     rule = None
     if total is not None and held is not None and held > total:
-        total, rule = held, f"scale_down_delay holds {held}, though {total} would do"
+        total, rule = held, f"scale_down_delay keeps {held}, though {total} are wanted"
     if total is not None and bounds.least is not None and total < bounds.least:
         total, rule = bounds.least, f"demand_min keeps {bounds.least}"
     if bounds.most is not None and (total is None or total > bounds.most):

@@ -159,11 +159,13 @@ def condition(column: str, operator: str, values: Sequence[str | int]) -> Condit
     _check_column("search", column)
     meant = Operator(operator)
     if meant is Operator.REGEX:
-        raise Invalid(column, "a regular expression may take for ever", "use like")
+        raise Invalid(
+            column, "regular expressions are not allowed: they may take too long", "use like"
+        )
     allowed = _operators(column)
     if meant not in allowed:
         names = ", ".join(one for one in Operator if one in allowed)
-        raise Invalid(column, f"it is not compared by {meant!s}", f"use {names}")
+        raise Invalid(column, f"it cannot be compared by {meant!s}", f"use {names}")
     if len(values) > MOST_VALUES:
         raise Invalid(column, f"{len(values)} values are more than {MOST_VALUES}")
     if meant in _PATTERN:
@@ -200,7 +202,7 @@ def _moment(column: str, value: str) -> datetime:
         return in_utc(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
         raise Invalid(
-            column, f"{value[:64]!r} is no moment", "write 2026-03-01T12:00:00Z"
+            column, f"{value[:64]!r} is not a moment", "write 2026-03-01T12:00:00Z"
         ) from None
 
 
@@ -209,7 +211,7 @@ def _pattern(column: str, pattern: str) -> str:
     if pattern.count("%") > MOST_WILDCARDS:
         raise Invalid(column, f"a pattern has at most {MOST_WILDCARDS} times '%'")
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise Invalid(column, "a pattern does not end in one '\\'")
+        raise Invalid(column, "a pattern must not end in a single '\\'")
     return pattern
 
 
@@ -332,7 +334,7 @@ class Registration:
         if self.status not in {WORDS[status] for status in OCCUPYING}:
             raise Invalid(
                 "pilot_status",
-                f"a pilot that is {self.status} is over, or nobody knows where it is",
+                f"a pilot that is {self.status} has ended, or its place is unknown",
                 "register it before it is sent",
             )
 
@@ -384,8 +386,8 @@ def _advice(wanted: DiracStatus) -> str:
     if wanted is DiracStatus.DELETED:
         return "its CE has to end it: POST /api/pilots/cancel_named"
     if wanted is DiracStatus.UNKNOWN:
-        return "not knowing is no status of a pilot"
-    return "its CE is asked for its status, and nobody else"
+        return "a pilot cannot be given the status Unknown"
+    return "only its CE can report this status"
 
 
 def _check_others(pilot: Pilot, others: Mapping[str, Any]) -> None:

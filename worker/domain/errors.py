@@ -29,7 +29,7 @@
     ├── ServerBusy                    try again later
     ├── ServerUnavailable             start it, or correct its address
     ├── ServerUnreadable              correct its address, or upgrade pilotage
-    ├── IllegalMove                   the pilot is elsewhere in its life
+    ├── IllegalMove                   look at the status of the pilot
     ├── NoFreeSlot                    wait, or raise a limit
     ├── ConfigurationError            correct the settings
     ├── DatabaseError
@@ -44,21 +44,21 @@
     │   ├── SchemaDiffers             find out who changed it
     │   └── NotAllMigrated            see each back-end's line
     ├── BrokerUnavailable             start it, or correct its address
-    ├── BackendError                  all that may come out of a back-end
+    ├── BackendError                  see its details
     │   ├── Unavailable               try later
     │   │   └── NotSent               the same; a pilot of the call is lost at once
     │   │       └── NotSetUp          see its advice
-    │   ├── Refused                   give up, with a cause
-    │   ├── Unreadable                the raw text is kept
+    │   ├── Refused                   see the cause
+    │   ├── Unreadable                see the raw text
     │   └── CredentialProblem         renew the credential; no fault of the CE
     ├── CalledElsewhere               try again
-    ├── DemandUnknown                 correct the source, or tell the demand yourself
+    ├── DemandUnknown                 correct the source, or set the demand by hand
     ├── TaskFailed                    see its reason; the next tick tries again
     ├── ProbeFailed                   see the advice of each step that failed
-    ├── Differs                       look, then adopt or cancel
+    ├── Differs                       compare them, then adopt or cancel the jobs
     ├── AlreadyUp                     stop the other, or use another state folder
-    ├── NestedUnitOfWork              a mistake in our own code
-    └── ConfirmationNeeded            say --yes, or --force
+    ├── NestedUnitOfWork              report this mistake in Pilotage
+    └── ConfirmationNeeded            add --yes, or --force
 
 `Invalid("capacity", "-1 is below 0")` reads
 "This value cannot be used: capacity: -1 is below 0".
@@ -120,7 +120,7 @@ class UnknownPilot(NotFound):
 
 
 class AmbiguousPilot(NotFound):
-    """This name fits several pilots."""
+    """This name matches several pilots."""
 
 
 class UnknownBackend(NotFound):
@@ -206,7 +206,7 @@ class OtherRequest(PilotageError):
 
 
 class ServerBusy(PilotageError):
-    """The server does as much as it may at a time."""
+    """The server already handles as many requests as it may."""
 
     retry_after = SOON
 
@@ -242,7 +242,7 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class DatabaseBusy(DatabaseError):
-    """The database is busy: somebody else holds what is needed; try again."""
+    """The database is busy: another process holds a lock that is needed; try again."""
 
 
 class DatabaseFull(DatabaseError):
@@ -250,7 +250,7 @@ class DatabaseFull(DatabaseError):
 
 
 class DatabaseRefused(DatabaseError):
-    """The database refuses."""
+    """The database refused the request."""
 
 
 class SchemaAbsent(DatabaseError):
@@ -270,7 +270,7 @@ class SchemaForeign(DatabaseError):
 
 
 class SchemaDiffers(DatabaseError):
-    """The database is not as the models say."""
+    """The database does not agree with the models."""
 
 
 class NotAllMigrated(DatabaseError):
@@ -312,7 +312,7 @@ class NotSetUp(NotSent):
 
 
 class Refused(BackendError):
-    """The CE refuses."""
+    """The CE refused the request."""
 
     def __init__(self, cause: str, *details: object) -> None:
         super().__init__(*details)
@@ -336,7 +336,7 @@ class CalledElsewhere(PilotageError):
 
 
 class DemandUnknown(PilotageError):
-    """The demand of the VO cannot be learnt."""
+    """The demand of the VO is not known."""
 
 
 class TaskFailed(PilotageError):
@@ -344,7 +344,7 @@ class TaskFailed(PilotageError):
 
 
 class ProbeFailed(PilotageError):
-    """The CE did not pass."""
+    """The CE did not pass the test."""
 
 
 class Differs(PilotageError):
@@ -362,7 +362,7 @@ class NestedUnitOfWork(PilotageError):
 class ConfirmationNeeded(PilotageError):
     """Nothing was done."""
 
-    def __init__(self, would: str, advice: str = "say --yes if you mean it") -> None:
+    def __init__(self, would: str, advice: str = "repeat it with --yes to confirm") -> None:
         super().__init__(would, advice)
 
 

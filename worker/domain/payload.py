@@ -76,7 +76,7 @@ class Payload(FileTable):
             return exit_codes
         for code in exit_codes:
             if not _EXIT_CODE.fullmatch(str(code)) or int(code) > LARGEST_EXIT_CODE:
-                raise ValueError(f"{str(code)[:20]!r} is no exit code from 0 to 255")
+                raise ValueError(f"{str(code)[:20]!r} is not an exit code from 0 to 255")
         return {str(code): _exit_meaning(word) for code, word in exit_codes.items()}
 
     @field_validator("script")
@@ -112,7 +112,7 @@ class Payload(FileTable):
                 allowed = "use small letters, digits and _, beginning with a letter"
                 raise ValueError(f"{name[:40]!r}: {allowed}")
             if name in SYSTEM:
-                raise ValueError(f"{name!r}: it is one of the system's own")
+                raise ValueError(f"{name!r}: it is a variable of the system itself")
         return variables
 
     @model_validator(mode="after")
@@ -189,6 +189,6 @@ def _exit_meaning(word: object) -> ExitMeaning:
 def _check_plain(name: str, value: Value) -> None:
     if not is_plain(value):
         raise ValueError(
-            f"variable {name!r}: {str(value)[:60]!r} cannot enter the script, where a shell could"
-            " take it for more than a value; hand it over as an argument"
+            f"variable {name!r}: {str(value)[:60]!r} cannot be put into the script, where a"
+            " shell could run a part of it; give it as an argument"
         )

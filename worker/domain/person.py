@@ -35,7 +35,7 @@ def person_of(claims: Claims, claim: str, roles: Mapping[str, Access]) -> Person
         raise NotAllowed(
             f"{name} has no role here",
             f"{claim} is {_shown(values)}",
-            "ask whoever operates this Pilotage for a role",
+            "ask the operators of this Pilotage for a role",
         )
     return Person(name=name, access=access)
 

@@ -29,7 +29,7 @@ class Status(Described):
     DONE = "done", "It ended well."
     FAILED = "failed", "It ended badly; the cause says how."
     CANCELLED = "cancelled", "It was stopped because we, or an operator, asked."
-    LOST = "lost", "The CE does not know it, or no longer."
+    LOST = "lost", "The CE does not know it, or no longer knows it."
 
 
 class Cause(Described):
@@ -47,18 +47,18 @@ class Cause(Described):
     EXIT_CODE = "exit_code", "It ended with an exit code other than 0."
     SIGNAL = "signal", "A signal ended it."
     OUT_OF_MEMORY = "out_of_memory", "It used more memory than it was given."
-    WALLTIME = "walltime", "It reached the time it was given."
+    WALLTIME = "walltime", "It reached its time limit."
     PREEMPTED = "preempted", "The CE took its slot back for somebody else."
-    NODE = "node", "The machine under it broke."
+    NODE = "node", "The machine that ran it broke."
     HELD = "held", "The CE put it on hold and it was given up."
     REMOVED = "removed", "Somebody else removed it at the CE."
-    UNKNOWN = "unknown", "Nobody said why."
+    UNKNOWN = "unknown", "No reason is known."
 
 
 class Use(Described):
     """What a pilot that ended well did, as far as its exit code, its report and its life show."""
 
-    USEFUL = "useful", "It ran for as long as pilots do that have work."
+    USEFUL = "useful", "It ran for as long as pilots with work do."
     SHORT = "short", "It ended too soon to have been of use."
     EMPTY = "empty", "Its exit code or its pilot report says that it had no work."
 

@@ -15,8 +15,8 @@ class PilotState(Described):
     """What a pilot says it is doing."""
 
     BUSY = "busy", "It runs a payload."
-    IDLE = "idle", "It has nothing to run, and waits for some."
-    ENDING = "ending", "It takes no more, and ends."
+    IDLE = "idle", "It has no payload to run, and waits for one."
+    ENDING = "ending", "It takes no more payloads, and ends."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ class VOSchedule(FileTable):
     """A cron line, in UTC."""
 
     enabled: bool = True
-    """Whether it fires at all."""
+    """Whether the task fires."""
 
 
 class ScheduleSetting(VOSchedule):

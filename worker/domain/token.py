@@ -29,8 +29,8 @@ class TokenKind(Described):
     """What a token is for."""
 
     TOKEN = "token", "For a program, until it expires or is revoked."
-    LINK = "link", "For one sign-in, once."
-    SESSION = "session", "Of a person who has signed in."
+    LINK = "link", "For one sign-in of a person."
+    SESSION = "session", "For a person who has signed in."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,29 +42,31 @@ class _Timeouts(TypedDict, total=False):
 class _CEValues(_Timeouts, total=False):
     success_rate: Annotated[float, Field(description="The part of pilots that ends well, 0 to 1.")]
     waiting_limit: Annotated[
-        int | None, Field(description="Pilots that may wait there; null: as many as it may hold.")
+        int | None, Field(description="Pilots that may wait there; null: as many as the capacity.")
     ]
-    enabled: Annotated[bool, Field(description="Whether it is sent pilots.")]
-    draining: Annotated[bool, Field(description="Whether it is sent none and its pilots end.")]
-    drain_by: Annotated[datetime | None, Field(description="When what still waits is cancelled.")]
-    end_running: Annotated[bool, Field(description="Whether what still runs then is, too.")]
+    enabled: Annotated[bool, Field(description="Whether pilots are sent to it.")]
+    draining: Annotated[bool, Field(description="Whether it drains: no new pilots, its own go on.")]
+    drain_by: Annotated[
+        datetime | None, Field(description="When the drain cancels pilots that still wait.")
+    ]
+    end_running: Annotated[bool, Field(description="Whether it then cancels running pilots, too.")]
     cancel_strangers: Annotated[bool, Field(description="Whether unknown jobs there are ended.")]
-    tags: Annotated[tuple[str, ...], Field(description="Words about it.")]
+    tags: Annotated[tuple[str, ...], Field(description="The words by which commands choose it.")]
     options: Annotated[
         Mapping[str, Any],
-        Field(description="Options of its back-end; in a change null takes one away."),
+        Field(description="Options of its back-end; in a change, null removes an option."),
     ]
     only_for: Annotated[
-        tuple[str, ...], Field(description="The VOs that may use it alone; none: all may.")
+        tuple[str, ...], Field(description="The only VOs that may use it; empty: all VOs.")
     ]
 
 
 _Backend = Annotated[str, Field(description="Its kind of batch system.")]
-_Capacity = Annotated[int, Field(description="Pilots that it may hold.")]
+_Capacity = Annotated[int, Field(description="The most pilots at once.")]
 
 
 _Reason = Annotated[
-    str | None, Field(max_length=LONGEST, description="Why, for whoever comes next.")
+    str | None, Field(max_length=LONGEST, description="The reason, shown to others.")
 ]
 
 
@@ -92,13 +94,15 @@ class VOValues(_Timeouts, total=False):
     """Values of a VO."""
 
     share: Annotated[float, Field(description="Its share where VOs compete for slots.")]
-    limit: Annotated[int | None, Field(description="Pilots at the most; null: no limit.")]
-    demand: Annotated[int | None, Field(description="More pilots it could use; null: any number.")]
-    budget: Annotated[int | None, Field(description="New pilots a tick at the most.")]
+    limit: Annotated[int | None, Field(description="The most pilots at once; null: no limit.")]
+    demand: Annotated[
+        int | None, Field(description="Waiting and new pilots that it wants; null: any.")
+    ]
+    budget: Annotated[int | None, Field(description="The most new pilots in a tick.")]
     enabled: Annotated[bool, Field(description="Whether pilots are sent for it.")]
-    draining: Annotated[bool, Field(description="Whether none are sent and its pilots end.")]
+    draining: Annotated[bool, Field(description="Whether it drains: no new pilots, its own go on.")]
     cancel_surplus: Annotated[
-        bool, Field(description="Whether pilots that wait are cancelled when the demand is gone.")
+        bool, Field(description="Whether waiting pilots above the demand are cancelled.")
     ]
     idle_at_most: Annotated[
         Seconds | None,
@@ -106,15 +110,15 @@ class VOValues(_Timeouts, total=False):
     ]
     demand_min: Annotated[
         int | None,
-        Field(description="Pilots that are kept altogether, though less is wanted; null: none."),
+        Field(description="The fewest pilots in all, also if fewer are wanted; null: none."),
     ]
     demand_max: Annotated[
         int | None,
-        Field(description="Pilots altogether, though more is wanted; null: any number."),
+        Field(description="The most pilots in all, also if more are wanted; null: any number."),
     ]
     scale_down_delay: Annotated[
         Seconds | None,
-        Field(description="How long a lower answer of its source is not followed."),
+        Field(description="How long a lower answer of its source is ignored."),
     ]
     source: Annotated[
         Mapping[str, Any] | None,
@@ -134,7 +138,7 @@ class NewVO(VOValues, total=False):
     name: Required[str]
 
 
-_File = Annotated[str, Field(description="The file in which it lies, on the hosts of workers.")]
+_File = Annotated[str, Field(description="The path of its file on the hosts of workers.")]
 _Renew = Annotated[
     tuple[str, ...] | None, Field(description="The words of the command that renews it.")
 ]

@@ -32,6 +32,14 @@ _FITS: Mapping[Kind, Callable[[Any], bool]] = {
 }
 
 
+_NOUNS: Mapping[Kind, str] = {
+    Kind.TEXT: "a line of text",
+    Kind.WHOLE: "a whole number",
+    Kind.NUMBER: "a number",
+    Kind.FLAG: "true or false",
+}
+
+
 class Variable(FileTable):
     """Which values a variable may have, and its default."""
 
@@ -60,11 +68,11 @@ class Variable(FileTable):
                 raise ValueError(f"{value} is above {self.most:g}")
         if self.choices and value not in self.choices:
             named = ", ".join(written(choice) for choice in self.choices)
-            raise ValueError(f"{_short(value)} is none of {named}")
+            raise ValueError(f"{_short(value)} is not one of {named}")
 
     def _fit(self, value: Any) -> None:
         if not _FITS[self.kind](value):
-            raise ValueError(f"{_short(value)} is no {self.kind}")
+            raise ValueError(f"{_short(value)} is not {_NOUNS[self.kind]}")
         if len(written(value)) > LONGEST:
             raise ValueError(f"a value is longer than {LONGEST} characters")
 

@@ -28,14 +28,20 @@ SIGNATURE = "Pilotage-Signature"
 class WebhookEventKind(Described):
     """What an event of the webhook is about."""
 
-    TEST = "test", "Somebody tries the webhook."
+    TEST = "test", "A test of the webhook."
     CE_PAUSED = "ce_paused", "A CE is paused, by itself or by hand."
     CE_RESUMED = "ce_resumed", "The pause of a CE ended."
-    CREDENTIAL_ENDS_SOON = "credential_ends_soon", "Half or four fifths of its life are used up."
+    CREDENTIAL_ENDS_SOON = (
+        "credential_ends_soon",
+        "Half or four fifths of the life of a credential is used up.",
+    )
     CREDENTIAL_EXPIRED = "credential_expired", "A credential has expired."
     CREDENTIAL_UNUSABLE = "credential_unusable", "The file of a credential cannot be used."
     CREDENTIAL_RENEWED = "credential_renewed", "A credential was renewed."
-    CREDENTIAL_NOT_RENEWED = "credential_not_renewed", "The first renewal in a row failed."
+    CREDENTIAL_NOT_RENEWED = (
+        "credential_not_renewed",
+        "A renewal failed; only the first of failures in a row is sent.",
+    )
     STANDSTILL_BEGAN = "standstill_began", "The tasks of a queue fire and no worker does them."
     STANDSTILL_ENDED = "standstill_ended", "The tasks of a queue are done again."
 

@@ -252,11 +252,12 @@ def _reason(line: Line, need: Need) -> str:
         return _reason_of_probes(line, need)
     text = f"free {line.ce.free}{_doubt(line.chances)}"
     if "better" in line.numbers:
-        return f"{text}; what is needed waits for better CEs, where all of it fits"
+        return f"{text}; better CEs have slots for the whole demand"
     if line.granted == line.ce.free:
-        return f"{text}; gets all that is free"
+        return f"{text}; gets all free slots"
     if line.room < line.ce.free and line.granted == line.room:
-        return f"{text}; {line.ce.drained} pilots began there in the last hour: gets {line.granted}"
+        began = f"slow queue, {line.ce.drained} pilots began in the last hour"
+        return f"{text}; {began}: gets {line.granted}"
     if need.count == 0:
         return f"{text}; nothing needed: {need.reason}"
     if "share" in line.numbers:

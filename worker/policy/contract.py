@@ -88,7 +88,7 @@ class Bounded:
 
     def _reason(self, decision: Decision | None, granted: int) -> str:
         if decision is None:
-            return f"the policy {self._name} said nothing of it"
+            return f"the policy {self._name} returned no decision for this CE"
         if granted == decision.granted:
             return decision.reason
-        return f"{decision.reason}; cut from {decision.granted} to {granted}, which is all there is"
+        return f"{decision.reason}; cut from {decision.granted} to {granted}, as many as fit"

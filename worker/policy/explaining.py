@@ -33,7 +33,7 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
     yield from _of_the_ce(trace)
     yield from _caps(trace)
     if "better" in trace:
-        yield "better CEs", f"{trace['better']} of them have slots for all that is needed"
+        yield "better CEs", f"{trace['better']}, with slots for the whole demand"
     if "weight" in trace:
         yield "weight", f"{trace['weight']:.3g}"
 
@@ -42,9 +42,9 @@ def _of_the_ce(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "value" in trace:
         yield "value", f"a pilot of one hour is worth {trace['value']:.2f} h"
     if "probe_every" in trace:
-        yield "probes", f"one every {trace['probe_every'] / 60:.0f} min, and nothing else"
+        yield "probes", f"one every {trace['probe_every'] / 60:.0f} min, and no other pilots"
     if "drain" in trace:
-        yield "queue", f"it drained {trace['drain']} in the last hour, and gets no deeper"
+        yield "queue", f"{trace['drain']} pilots began in the last hour; no more than that may wait"
 
 
 def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

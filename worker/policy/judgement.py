@@ -265,7 +265,7 @@ def _absent(pilot: AnyPilot, now: datetime, again: datetime) -> Move | Check:
     missing_since = pilot.missing_since or now
     if not is_lost(pilot.misses + 1, missing_since, now):
         return Check(pilot_id=pilot.id, next_check_at=again, missing=True)
-    reason = f"the CE has not known it since {missing_since:%Y-%m-%d %H:%M:%S}Z"
+    reason = f"the CE has not known the pilot since {missing_since:%Y-%m-%d %H:%M:%S}Z"
     return Move(pilot_id=pilot.id, was=pilot.status, to=Status.LOST, reason=reason)
 
 

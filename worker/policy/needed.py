@@ -15,7 +15,7 @@ def of_demand(vo: VOFacts, demand: int, waiting: int, worth: float) -> tuple[int
         sentence += f"; {waiting} wait, of which {worth:.1f} are expected to end well"
     left = in_all(vo)
     if left is not None and left <= need:
-        return left, vo.note or f"{left} more are wanted"
+        return left, vo.note or f"{left} more pilots are wanted"
     return need, sentence if vo.note is None else f"{sentence} ({vo.note})"
 
 

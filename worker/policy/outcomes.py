@@ -20,13 +20,16 @@ SOONEST, LATEST = timedelta(seconds=30), timedelta(minutes=10)
 class EventKind(Described):
     """What a CE did with a pilot."""
 
-    ACCEPTED = "accepted", "It took the submission."
-    REFUSED = "refused", "It refused the submission, or never had it."
+    ACCEPTED = "accepted", "The CE accepted the submission."
+    REFUSED = "refused", "The CE refused the submission, or never received it."
     STARTED = "started", "The pilot outlived its first minutes."
     FAILED_START = "failed_start", "The pilot never began, or failed within its first minutes."
     FINISHED = "finished", "The pilot ended well."
     FAILED_LATE = "failed_late", "The pilot failed after a good start."
-    ENDED = "ended", "The pilot ended after a good start, to nobody's credit or fault."
+    ENDED = (
+        "ended",
+        "The pilot ended after a good start, which counts neither for nor against the CE.",
+    )
     SHORT = "short", "The pilot ended well, but too soon to have been of use."
     EMPTY = "empty", "The pilot ended well and said that it had no work."
 

@@ -211,7 +211,7 @@ class Record:
     def _look_for_outlivers(self, pause: PauseRecord, mark: int, at: float) -> None:
         began = self._cohorts.outliver(mark, pause.since, at)
         if began is not None:
-            reason = "a pilot outlived those that died late"
+            reason = "a pilot ran longer than those that failed late"
             self.end_pause(reason, at, healed=began >= pause.at - MINUTE)
 
     def _longer(self, run: Series, luck: float, began: float) -> Series:

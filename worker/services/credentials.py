@@ -69,7 +69,7 @@ def useless(runtime: Runtime, backend: str, kind: CredentialKind) -> str | None:
     if kind in kinds:
         return None
     asks = " or ".join(f"a {kind}" for kind in sorted(kinds)) or "no credential"
-    return f"no CE of back-end {backend} asks for a {kind}; it asks for {asks}"
+    return f"CEs of back-end {backend} do not use a {kind}; they use {asks}"
 
 
 @allowed_to(Role.ADMIN)

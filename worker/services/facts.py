@@ -100,7 +100,7 @@ def _worth_asking_for(vo: VO, situation: Situation, parameters: Parameters) -> C
     demand = demand_without(missing, current.demand, parameters)
     if missing is None or demand == current.demand:
         return current
-    of_all = "" if current.demand is None else f" of the {current.demand} that it asks for"
+    of_all = "" if current.demand is None else f" of the demand of {current.demand}"
     note = f"a trickle{of_all}: since {missing.since:%H:%M}Z {missing.reason}"
     return replace(current, demand=demand, note=note)
 

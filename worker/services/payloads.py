@@ -180,14 +180,14 @@ def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
 def _why_no_secret(runtime: Runtime, ce: CE) -> str | None:
     """Return why pilots at a CE get no secret for their reports, or `None` if they do."""
     if not registry.get(runtime.backends, ce.backend).gives_secrets:
-        return f"the back-end {ce.backend} has no safe way to hand one over"
+        return f"the back-end {ce.backend} has no safe way to give pilots a secret"
     objection = runtime.options(ce).objection_to_secrets()
     if objection is not None:
         return objection
     if runtime.web_url is None:
         return "the setting web_url does not say where the server is"
     if not is_private(runtime.web_url):
-        return "web_url begins with http://, so others could read it on its way"
+        return "web_url begins with http://, so others could read the secret on the network"
     return None if runtime.pilot_keys else "the setting pilot_key is not set"
 
 

@@ -50,7 +50,7 @@ class Recording:
     def lines(self) -> tuple[str, ...]:
         """Write which pilots were left out."""
         return tuple(
-            f"what the CE says of pilot {number} cannot be stored: {why}"
+            f"the CE's answer about pilot {number} cannot be stored: {why}"
             for number, why in [*self.left_out.items()][:SHOWN]
         )
 
@@ -87,7 +87,7 @@ def record(database: Database, write: Callable[[Transaction, Recording], Value])
     except Exception as error:
         if not is_of_data(error):
             raise
-        log.warning("a record is made again in halves, for it cannot be stored: %s", _why(error))
+        log.warning("a record cannot be stored; it is tried again in halves: %s", _why(error))
     recording = Recording(in_halves=True)
     with database.uow() as tx:
         value = write(tx, recording)

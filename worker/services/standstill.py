@@ -68,7 +68,7 @@ def queue_of(schedule: Schedule) -> str | None:
 def sentence(standstill: Standstill, now: datetime) -> str:
     """Write a standstill in one line."""
     day = "" if standstill.since.date() == now.date() else f"{standstill.since:%Y-%m-%d} "
-    others = f" (likewise {', '.join(standstill.others)})" if standstill.others else ""
+    others = f" (also {', '.join(standstill.others)})" if standstill.others else ""
     queue = standstill.queue
     start = f"start one with 'celery -A pilotage worker -Q {queue}', or 'pilotage up'"
     why = (

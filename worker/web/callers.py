@@ -43,7 +43,7 @@ OF_PILOTS = frozenset({("GET", "/api/pilots/me"), ("PATCH", "/api/pilots/me")})
 
 COOKIE = "pilotage_session"
 
-NOT_FROM_ELSEWHERE = "a session begins, and changes something, only from its own pages"
+NOT_FROM_ELSEWHERE = "only pages of this console may sign in or change something by a session"
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing."""
@@ -153,7 +153,7 @@ class Gate:
         if _path(scope) not in SIGNING_IN:
             await self._admit(scope)
         if (sent := (scope["method"], _path(scope))) in OF_PILOTS:
-            raise NotAllowed(" ".join(sent), "only a pilot may, for itself")
+            raise NotAllowed(" ".join(sent), "only a pilot may send this, about itself")
 
     async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -269,7 +269,7 @@ def discovery() -> APIRouter:
         DISCOVERY,
         configuration,
         operation_id="diracx_discovery",
-        summary="Say where tokens are made",
-        description="DiracX's client reads it first. It is open to everybody, and says no secret.",
+        summary="Say where tokens are issued",
+        description="DiracX's client reads it first. It is open to everybody, and shows no secret.",
     )
     return made

@@ -10,14 +10,15 @@ from worker.services.endpoints import Endpoint
 from worker.web.problems import MEDIA_TYPE
 
 ABOUT = """
-Each request has one action done, the same one as a command of `pilotage`. Send the token of
+Each request does one action, the same as a command of `pilotage`. Send the token of
 `pilotage token create` as `Authorization: Bearer TOKEN`.
 
 **Errors** are problem documents (RFC 9457): `type` says which kind of error, `detail` is the line
 that a command would print, `details` its parts.
 **Lists** come in pages: `next` is what `after` takes for the following page, and null on the last.
-**Repeating** a POST that makes something is safe with an `Idempotency-Key`: the first answer comes
-again. After a refusal the key is free. Ask again after 429 and 503, as late as `Retry-After` says.
+**Repeating** a POST that makes something is safe with an `Idempotency-Key`: the first answer is
+sent again. After a refusal the key can be used again. After 429 and 503, repeat the request when
+the time of `Retry-After` has passed.
 **Changing** a VO or CE with `If-Match`, the `ETag` of the answer that showed it, fails if somebody
 else has changed it since.
 **Times** are in UTC, lengths of time are numbers of seconds.
@@ -28,36 +29,36 @@ REPEAT_IT = " Repeat it for more."
 OF_A_PILOT = "An id, or the beginning of a stamp."
 
 PARAMETERS = {
-    "after": "The page behind this one: `next` of the page before.",
-    "all": "Revoked and expired ones, too.",
+    "after": "The place after which the page begins: `next` of the page before.",
+    "all": "List revoked and expired tokens, too.",
     "at": "As of this moment.",
     "backend": "The back-end.",
-    "begins_at": "When it begins; left out, now.",
+    "begins_at": "When it begins; now if left out.",
     "recorded.by": "Only by this account, person, token or task.",
     "summary.by": "What to group by. Repeat it for more.",
     "cause": "Only those that failed for this cause. Repeat it for more.",
     "ce": "The CE.",
     "count": "How many.",
     "cron": "A cron line, in UTC.",
-    "door": "Only what came by this door.",
+    "door": "Only changes that came by this door.",
     "descending": "Reverse the order.",
     "enabled": "Only enabled, or only disabled ones.",
-    "set_schedule.enabled": "Whether it fires at all.",
+    "set_schedule.enabled": "Whether the task fires.",
     "set_schedule.vo": "For this VO alone.",
     "ends_at": "When it ends.",
     "every": "Seconds from one firing to the next.",
     "force": "Do it even before a restored CE was reconciled.",
     "handle": "Only with this id at the CE, or of this array or cluster of jobs.",
-    "kind": "The kind of credential, where a VO has several.",
-    "latest": "How many decisions and moves.",
-    "life": "Seconds for which it holds; 90 days if left out.",
-    "limit": "Rows at the most.",
+    "kind": "The kind of the credential, if a VO has several.",
+    "latest": "The number of the latest decisions and moves.",
+    "life": "Seconds for which it is valid; 90 days if left out.",
+    "limit": "The most rows.",
     "name": "The name.",
     "node": "Only on this node, as the CE names it.",
     "of": "Only of the CE, the VO or the task of this name.",
     "older_than": "Only active ones whose slot was reserved so many seconds ago, or longer.",
     "policy": "Another policy than that of the settings.",
-    "reason": "Why, for whoever comes next.",
+    "reason": "The reason, shown to others.",
     "role": "What its holder may do.",
     "search": "Part of a name, in upper or lower case.",
     "list_pilots.search": OF_A_PILOT,
@@ -68,16 +69,16 @@ PARAMETERS = {
     "status": "Only in this status. Repeat it for more.",
     "tag": "Only of CEs with this tag.",
     "list_ces.tag": "Only CEs with this tag. Repeat it for more.",
-    "tail": "Only so many of the last lines.",
+    "tail": "Only this number of the last lines.",
     "task": "The task.",
     "list_decisions.until": "Up to this moment.",
-    "until": "When it goes on by itself.",
+    "until": "When the pause ends by itself.",
     "use": "Only those that ended well and were of this use. Repeat it for more.",
     "vo": "The VO.",
     "which": "Its number, its stamp or the beginning of it, or its id at the CE.",
     "remove_maintenance.which": "The number of the maintenance.",
-    "ces": "Values of CEs that are supposed to be others, by name: capacity, waiting_limit, ...",
-    "vos": "Values of VOs, likewise: share, limit, demand, budget, enabled, draining.",
+    "ces": "Values to suppose for CEs, by name: capacity, waiting_limit, ...",
+    "vos": "Values to suppose for VOs, by name: share, limit, demand, budget, enabled, draining.",
 }
 """The descriptions of parameters, by name, or by the action and the name."""
 
@@ -108,14 +109,14 @@ class Problem(BaseModel):
 
 
 MEANINGS = {
-    400: "It names a VO or CE that there is not",
+    400: "It names a VO or CE that does not exist",
     401: "The token is missing, unknown, expired or revoked",
     403: "The role does not allow it",
     413: "The request is too long",
     422: "A value cannot be used",
     429: "Too many attempts failed",
     503: "The database cannot answer now",
-    404: "There is no such thing",
+    404: "It does not exist",
     409: "Its state does not allow it",
     416: "The list ends before this page",
     412: "Somebody else has changed it since it was read",
@@ -133,7 +134,7 @@ def description(more: str, right: Right) -> str:
     """Return the description of an action: the rest of its docstring, and its role."""
     text = " ".join(more.split())
     scope = "" if right.for_one_vo else ", for all VOs"
-    return f"{text}\n\nIt takes the role *{right.role}*{scope}.".strip()
+    return f"{text}\n\nIt needs the role *{right.role}*{scope}.".strip()
 
 
 def responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:

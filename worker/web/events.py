@@ -44,10 +44,10 @@ def router() -> APIRouter:
         tags=["events"],
         summary="Follow the moves of pilots",
         description=documents.description(
-            "Server-sent events, from now on or from behind an id. An event `transition` has the"
+            "Server-sent events, from now on or from after an id. An event `transition` has the"
             " `pilot_id`, its `ce` and `vo`, what it `was` and what it `became`; the first is that"
-            " from `submitting`. An `id` alone comes while nothing happens, to go on from. An event"
-            " `forgotten` says that what was asked for is no longer kept, and where it goes on.",
+            " from `submitting`. While nothing happens, an `id` alone is sent; go on from it. An"
+            " event `forgotten` says that moves asked for are no longer kept, and which follow.",
             READING,
         ),
         response_class=StreamingResponse,

@@ -33,8 +33,8 @@ def open_router() -> APIRouter:
         "/health/live",
         live,
         operation_id="health_live",
-        summary="Say that this process lives",
-        description="It is open to everybody, and uses nothing.",
+        summary="Say that this process is alive",
+        description="It is open to everybody, and uses no database.",
     )
     return made
 
@@ -55,8 +55,8 @@ def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
         "/health/ready",
         ready,
         operation_id="health_ready",
-        summary="Say what of the installation works",
-        description=documents.description("The status is 503 if something does not.", READING),
+        summary="Say which parts of the installation work",
+        description=documents.description("The status is 503 if a part does not work.", READING),
         response_model=Readiness,
         responses={
             503: {"description": "Something does not work", "model": Readiness},

@@ -32,7 +32,9 @@ def head_of(token: str) -> Mapping[str, Any]:
     except jwt.PyJWTError:
         raise IssuerFailed("its ID token cannot be read") from None
     if head.get("alg") not in ALGORITHMS:
-        raise SignInFailed("the ID token has a signature of no use", _shown(head.get("alg")))
+        raise SignInFailed(
+            "the ID token has a signature of a kind that is not accepted", _shown(head.get("alg"))
+        )
     return head
 
 

@@ -18,7 +18,7 @@ from worker.domain.errors import SignInFailed
 from worker.domain.texts import one_line
 from worker.settings import Settings
 
-BEGIN_AGAIN = "it was not begun in this browser just now; begin again"
+BEGIN_AGAIN = "this sign-in was not begun in this browser, or too long ago; begin again"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from worker.web import documents
 from worker.web.callers import pilot_of
 
 HOW = """
-It takes the secret of the pilot in the place of a token: the pilot finds it in the file that
+It needs the secret of the pilot instead of a token: the pilot finds it in the file that
 `PILOTAGE_SECRET_FILE` names.
 """
 ABOUT = f"""
-What a pilot leaves out stays as it said it before. The answer says whether it is to end.
+A value that a pilot leaves out stays as it is. The answer says whether the pilot is to end.
 {HOW}"""
 
 

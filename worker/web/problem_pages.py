@@ -26,7 +26,7 @@ def router() -> APIRouter:
         page,
         operation_id="problems_page",
         summary="Explain a kind of error, and say what to do",
-        description=documents.description("It is what the type of a problem refers to.", READING),
+        description=documents.description("The `type` of a problem refers to this page.", READING),
         responses=documents.errors(401, 403, 404, 413, 422, 429, 503),
         openapi_extra=documented(READING),
     )

@@ -152,7 +152,7 @@ def _sentence(line: str) -> str:
     )
 
 
-_NOT_THIS = "The server does not do what was asked of this address. Nothing was changed."
+_NOT_THIS = "This address does not support this request. Nothing was changed."
 
 
 def _of_a_mistake(request: Request, error: Exception) -> Response:
@@ -167,8 +167,8 @@ def _of_a_mistake(request: Request, error: Exception) -> Response:
 
 _MISTAKE = (
     "The page could not be made. The log of the server says more.",
-    "Try again. If it was a form, see first whether it was done.",
-    "If it comes again, send the log to whoever looks after Pilotage.",
+    "Try again. If you sent a form, check first whether the change was made.",
+    "If it happens again, send the log to those who maintain Pilotage.",
 )
 
 

@@ -16,7 +16,7 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="Any word; a repeated request with the same word makes nothing again.",
+        description="Any word; a repeated request with the same word is not done again.",
         max_length=255,
     ),
 ]

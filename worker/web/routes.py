@@ -45,7 +45,7 @@ Moment = Annotated[datetime, AfterValidator(_read_moment)]
 IfMatch = Annotated[
     str | None,
     Header(
-        description="The ETag of what was read: it is changed only if nobody has changed it since.",
+        description="The ETag of the answer that was read; refused if it has changed since.",
         max_length=255,
     ),
 ]
@@ -115,7 +115,7 @@ def _version(if_match: str) -> str | None:
     """Return the version that a change expects; a star is any version."""
     tags = [tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(",")]
     if len(tags) > 1:
-        raise Invalid("if-match", "it names several versions", "send the one that was read")
+        raise Invalid("if-match", "it names several versions", "send the version that was read")
     return None if tags == ["*"] else tags[0]
 
 

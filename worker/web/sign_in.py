@@ -109,7 +109,7 @@ def _me(request: Request) -> Me:
 def _sign_out(request: Request) -> Response:
     caller = caller_of(request)
     if caller.token.kind is not TokenKind.SESSION:
-        raise NotAllowed("only a person signs out", "a token is ended by 'pilotage token revoke'")
+        raise NotAllowed("only a person signs out", "end a token with 'pilotage token revoke'")
     tokens.end_session(request.app.state.runtime, caller.secret)
     is_person = "text/html" in request.headers.get("accept", "")
     page = f"{request.scope.get('root_path', '')}/sign-in"
@@ -153,7 +153,7 @@ def _for_browsers(page: Page) -> Page:
         try:
             return await page(request)
         except PilotageError as error:
-            log.warning("somebody could not sign in: %s", error)
+            log.warning("a sign-in failed: %s", error)
             if isinstance(error, _GUESSES) and not isinstance(error, IssuerFailed):
                 _note_failure(request)
             return _error_page(request, error)

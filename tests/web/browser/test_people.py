@@ -150,7 +150,7 @@ def test_two_people_who_edit_the_same_see_both_and_decide(
         for theme in THEMES:
             other.page.emulate_media(color_scheme=theme)
             assert other.barriers() == []
-    other.page.click("text=Store mine all the same")
+    other.page.click("text=Store my values")
     other.page.wait_for_load_state()
     assert ce_inventory.show_ce(prepared.world.runtime(), place.name).capacity == 34
 

@@ -92,9 +92,9 @@ def read_proxy(ce: str, vos: tuple[str, ...], path: Path) -> Proxy:
     except OSError as error:
         raise _bad(ce, vos, path, error.strerror or "it cannot be read") from None
     except (ValueError, TypeError):
-        raise _bad(ce, vos, path, "it holds no certificate with a key that is open") from None
+        raise _bad(ce, vos, path, "it holds no certificate with an unencrypted key") from None
     if not isinstance(key, Key):
-        raise _bad(ce, vos, path, "its key is of a kind that ARC does not take")
+        raise _bad(ce, vos, path, "its key is of a kind that ARC does not accept")
     return Proxy(chain=chain, key=key)
 
 

@@ -35,7 +35,7 @@ _REFUSED_CERTIFICATE = re.compile(
     r"|ALERT_DECRYPT_ERROR|ALERT_HANDSHAKE_FAILURE",
     re.IGNORECASE,
 )
-_NO_AUTHORITY = "its certificate is of no authority that is trusted here"
+_NO_AUTHORITY = "its certificate is not from an authority that is trusted here"
 _DISTRUST = {
     3: "its authority has no list of revoked certificates in the folder ca: fetch it, or set the"
     " option check_revocation to false",
@@ -163,7 +163,7 @@ class Rest:
             body=body,
         )
         if reply.status in (401, 403) or (reply.status == 500 and _NOT_MAPPED in reply.reason):
-            raise CredentialProblem(self.ce, f"it does not let in {self.access}", _summary(reply))
+            raise CredentialProblem(self.ce, f"it denies access to {self.access}", _summary(reply))
         return reply
 
     def unexpected(self, reply: RestReply) -> BackendError:
@@ -187,7 +187,7 @@ class Rest:
         # A small compressed answer may be very large, and the library would unpack all of it.
         packed = response.headers.get("content-encoding", "identity")
         if packed != "identity":
-            raise Unreadable("", self.ce, f"its answer is packed: {legible(packed)[:40]}")
+            raise Unreadable("", self.ce, f"its answer is compressed: {legible(packed)[:40]}")
         body = bytearray()
         async for piece in response.aiter_raw():
             body += piece
@@ -198,7 +198,7 @@ class Rest:
 
     def _problem(self, error: Exception) -> BackendError:
         if _REFUSED_CERTIFICATE.search(_tls(error)):
-            return CredentialProblem(self.ce, f"it does not let in {self.access}", _tls(error))
+            return CredentialProblem(self.ce, f"it denies access to {self.access}", _tls(error))
         if "CERTIFICATE_VERIFY_FAILED" in _tls(error):
             return NotSent(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
         kind = NotSent if isinstance(error, _NOT_CONNECTED) else Unavailable
@@ -270,9 +270,9 @@ def _verdict(error: BaseException) -> int:
 def _meaning(error: Exception) -> str:
     """Return what went wrong, without the library's own text, which may quote a header."""
     meanings: tuple[tuple[type[Exception], str], ...] = (
-        (httpx.ConnectError, "nobody answers there"),
+        (httpx.ConnectError, "no connection could be made"),
         (httpx.TimeoutException, "no answer in time"),
-        (httpx.NetworkError, "the connection broke"),
+        (httpx.NetworkError, "the connection was lost"),
         (httpx.RemoteProtocolError, "the connection ended in the middle of an answer"),
     )
     for kind, meaning in meanings:

@@ -103,7 +103,9 @@ async def _make(rest: Rest, proxy: Proxy, identity: OwnerRecord, now: datetime) 
         raise rest.unexpected(request)
     name = request.headers.get("location", "").rstrip("/").rpartition("/")[2]
     if not name:
-        raise Unreadable(legible(request.text()[:2000]), rest.ce, "it does not name the delegation")
+        raise Unreadable(
+            legible(request.text()[:2000]), rest.ce, "its answer has no id of the delegation"
+        )
     return await _sign(rest, proxy, identity, name, request, now)
 
 
@@ -119,7 +121,7 @@ async def _sign(
     kind = {"Content-Type": "application/x-pem-file"}
     put = await rest.ask("PUT", url, content=chain, headers=kind)
     if put.status not in (200, 201, 204):
-        raise Unavailable(rest.ce, f"it did not take the delegation, {put.status} {put.reason}")
+        raise Unavailable(rest.ce, f"it did not accept the delegation: {put.status} {put.reason}")
     return OwnerRecord(
         owner=identity.owner, used_at=identity.used_at, delegation=name, delegated_until=until
     )

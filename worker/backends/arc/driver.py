@@ -109,7 +109,7 @@ class ArcDriver:
         answers = self._ask(None, work)
         spoken = answers.or_raise()[0]
         let_in = ", ".join(sorted(answers.vos() or ()))
-        return f"an ARC CE at {self.session.options.url}, {spoken}; it lets in {let_in}"
+        return f"an ARC CE at {self.session.options.url}, {spoken}; access for {let_in}"
 
     def _ask(self, vos: Iterable[str] | None, work: Work[Value]) -> Answers[Value]:
         """Call `work` as each identity.

@@ -91,7 +91,7 @@ async def look_at(session: Session, rest: Rest, jobs: Sequence[Job]) -> list[Obs
     observed, hidden = await _judged(session, rest, stamps, records, whole=True)
     if hidden:
         log.warning(
-            "CE %s shows %d jobs of %s no longer: they were sent by another identity",
+            "CE %s no longer shows %d jobs of %s: another identity sent them",
             session.ce.name, len(hidden), rest.access,
         )  # fmt: skip
     absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in invalid]

@@ -44,7 +44,7 @@ def _url(text: str) -> str:
     try:
         port = parts.port
     except ValueError:
-        raise ValueError("its port is no number below 65536") from None
+        raise ValueError("its port is not a number below 65536") from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     where = host if port is None else f"{host}:{port}"
     return f"https://{where}{parts.path.rstrip('/') or '/arex'}"
@@ -128,7 +128,7 @@ class ArcOptions(Options):
     @model_validator(mode="after")
     def _lists_have_a_folder(self) -> "ArcOptions":
         if self.check_revocation and self.ca is None:
-            raise ValueError("with check_revocation, say ca as well, the folder of the lists")
+            raise ValueError("check_revocation needs the option ca, the folder of the lists")
         return self
 
     @property

@@ -55,7 +55,7 @@ class Session:
             with self.means.uow() as tx:
                 work(tx)
         except DatabaseError as error:
-            log.warning("CE %s: what it said of its jobs was not noted: %s", self.ce.name, error)
+            log.warning("CE %s: its answer about its jobs was not stored: %s", self.ce.name, error)
 
 
 def run_with_timeout(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:

@@ -133,9 +133,9 @@ async def _uploaded(rest: Rest, receipt: Receipt, uploads: dict[str, bytes]) -> 
         reply = await rest.ask("PUT", url, content=script)
         if reply.status in (200, 201, 204):
             return receipt
-        problem = f"its script was not taken: {reply.status} {legible(reply.reason)}"
+        problem = f"its script was not accepted: {reply.status} {legible(reply.reason)}"
     except BackendError as error:
-        problem = f"its script was not taken: {error}"
+        problem = f"its script was not accepted: {error}"
     try:
         answer = (await rest.jobs("kill", [receipt.handle])).get(receipt.handle, {})
     except BackendError:

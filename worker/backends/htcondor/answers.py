@@ -52,7 +52,7 @@ def read(text: str) -> list[Ad]:
     except ValueError as error:
         raise Unreadable(text[:2000], str(error)) from None
     if not isinstance(ads, list) or not all(isinstance(ad, dict) for ad in ads):
-        raise Unreadable(text[:2000], "it is no list of jobs")
+        raise Unreadable(text[:2000], "it is not a list of jobs")
     return [ad for ad in ads if _is_ours(ad)]
 
 
@@ -140,7 +140,7 @@ def _end(ad: Ad) -> tuple[Status, Cause | None, int | None, str | None]:
 
 
 def _removed(ad: Ad) -> Observed:
-    why = _text(ad, "RemoveReason") or "nobody said why"
+    why = _text(ad, "RemoveReason") or "no reason is known"
     ended_at = _moment(ad, "EnteredCurrentStatus")
     if why.startswith(GIVEN_UP):
         hold = _hold(ad, "Last")

@@ -103,7 +103,7 @@ class HTCondorClient:
             return answers.read(text)
         # Empty output means that no job matches, or that the program was cut off: count the jobs.
         if self.count(constraint) != 0:
-            raise Unreadable(text, "condor_q", "it listed nothing, and did not count nothing")
+            raise Unreadable(text, "condor_q", "it listed no jobs, and did not report a count of 0")
         return []
 
     def count(self, constraint: str) -> int:
@@ -113,7 +113,7 @@ class HTCondorClient:
         total = _TOTAL.search(text)
         if total is None:
             raise Unreadable(
-                text[:2000], "condor_q", "it listed nothing, and did not count nothing"
+                text[:2000], "condor_q", "it listed no jobs, and did not report a count of 0"
             )
         return int(total[1])
 
@@ -153,7 +153,7 @@ class HTCondorClient:
         text = self._ask("q", ["-allusers", *self._where(), "-totals", "-constraint", "false"])
         name = _SCHEDD.search(text)
         if name is None:
-            raise Unreadable(text[:2000], "condor_q", "no schedd names itself")
+            raise Unreadable(text[:2000], "condor_q", "its answer names no schedd")
         pool = ["-pool", self._options.pool] if self._options.pool else []
         words = [*pool, "-schedd", name[1], "-af", "CondorVersion"]
         done = self._run("status", words)

@@ -144,7 +144,9 @@ class HTCondorDriver:
         return [
             Cancelled(stamp=job.stamp, accepted=True)
             if ids[job.stamp] is not None
-            else Cancelled(stamp=job.stamp, accepted=False, reason=f"{job.handle!r:.60} is no id")
+            else Cancelled(
+                stamp=job.stamp, accepted=False, reason=f"{job.handle!r:.60} is not an id"
+            )
             for job in jobs
         ]
 

@@ -42,8 +42,8 @@ _OURS = (
 class HTCondorAuthentication(Described):
     """How a VO authenticates to the schedd."""
 
-    NONE = "none", "As the configuration of HTCondor's client says, for all VOs."
-    IDTOKENS = "idtokens", "By each VO's token, one that HTCondor itself gave out."
+    NONE = "none", "As configured in HTCondor's client, the same for all VOs."
+    IDTOKENS = "idtokens", "By each VO's token, issued by HTCondor itself."
     SCITOKENS = "scitokens", "By each VO's token, from an issuer that the schedd trusts."
     SSL = "ssl", "By each VO's X.509 proxy."
 
@@ -52,13 +52,13 @@ def _line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("it holds a line break or another control character")
     if value.rstrip().endswith("\\"):
-        raise ValueError("it ends with a backslash, which would draw the next line in")
+        raise ValueError("it ends with a backslash, which would join the next line to it")
     return value
 
 
 def _daemon(value: str) -> str:
     if not _DAEMON.fullmatch(value):
-        raise ValueError(f"{value!r} is no name or address of a daemon")
+        raise ValueError(f"{value!r} is not a name or an address of a daemon")
     return value
 
 
@@ -66,7 +66,7 @@ def _commands(commands: dict[str, str]) -> dict[str, str]:
     for name in commands:
         word = name.lower().removeprefix("+").removeprefix("my.")
         if not _COMMAND.fullmatch(name) or word in _KEYWORDS or word.startswith("pilotage"):
-            raise ValueError(f"{name!r} is no command of a submit description")
+            raise ValueError(f"{name!r} is not a command of a submit description")
         if word in _OURS:
             raise ValueError(f"{name!r} is set by pilotage itself")
     return commands
@@ -148,7 +148,7 @@ class HTCondorOptions(Options):
 
     def objection_to_secrets(self) -> str | None:
         # Without `spool` the schedd reads our files itself; as another user it may not.
-        return None if self.spool else "its option spool is needed for that: --option spool=true"
+        return None if self.spool else "set its option spool for that: --option spool=true"
 
     @classmethod
     def credential_kinds(cls) -> frozenset[CredentialKind]:

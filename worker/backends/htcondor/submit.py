@@ -241,7 +241,9 @@ class BatchSender:
                 )
             )
         if len(handles) > len(stamps):
-            raise Unreadable(str(handles)[:2000], "condor_submit", "it names more jobs than sent")
+            raise Unreadable(
+                str(handles)[:2000], "condor_submit", "its answer names more jobs than were sent"
+            )
         return handles
 
     def _answer(self) -> list[Receipt]:

@@ -154,7 +154,7 @@ class Folder:
             handle=self.stamp,
             status=Status.RUNNING,
             raw=ORPHANED,
-            reason="its keeper is gone; what is left of it will be killed",
+            reason="its keeper is gone; its remaining processes will be killed",
         )
 
     def _why(self, *, rebooted: bool) -> str:

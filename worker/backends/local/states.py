@@ -18,8 +18,8 @@ _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
     "cancelled": (Status.CANCELLED, None, "it was asked to end"),
     "removed": (Status.FAILED, Cause.REMOVED, "somebody else told its keeper to end it"),
     "walltime": (Status.FAILED, Cause.WALLTIME, "its time was up"),
-    "rebooted": (Status.FAILED, Cause.NODE, "the host was booted while it ran"),
-    "killed": (Status.FAILED, Cause.SIGNAL, "its keeper was killed, and it with it"),
+    "rebooted": (Status.FAILED, Cause.NODE, "the host was rebooted while it ran"),
+    "killed": (Status.FAILED, Cause.SIGNAL, "its keeper was killed, and the pilot with it"),
     "never_started": (Status.FAILED, Cause.NEVER_STARTED, "no process was made for it"),
     "unreadable": (Status.FAILED, Cause.UNKNOWN, "the record of its end cannot be read"),
 }

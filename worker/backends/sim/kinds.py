@@ -27,7 +27,7 @@ class Fault(Described):
     ANSWERS_HALF = "answers_half", "It does what it is asked and leaves a share out of its answer."
     ANSWERS_NOTHING = "answers_nothing", "It does what it is asked; its answer is empty."
     TRUNCATES = "truncates", "Its listing is cut short, and says so."
-    SKEWED = "skewed", "Its clock, and so the times it tells, are wrong."
+    SKEWED = "skewed", "Its clock is wrong, and so are the times in its answers."
     REFUSES = "refuses", "It refuses orders with a cause, one by one or as a whole."
     HOLDS = "holds", "Jobs that have not started, and new ones, never start."
     FAILS_FAST = "fails_fast", "New jobs end badly soon after their start."

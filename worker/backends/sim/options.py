@@ -25,8 +25,11 @@ class Spread(Described):
     """How the times of jobs are distributed around their mean."""
 
     FIXED = "fixed", "Every job takes the mean."
-    UNIFORM = "uniform", "Between half of the mean and one and a half."
-    EXPONENTIAL = "exponential", "Many take less, a few far more; none more than five times."
+    UNIFORM = "uniform", "Between 0.5 and 1.5 times the mean."
+    EXPONENTIAL = (
+        "exponential",
+        "Many take less than the mean, a few far more, none more than five times.",
+    )
 
 
 class SimOptions(Options):

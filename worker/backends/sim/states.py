@@ -60,7 +60,7 @@ MEANINGS: Mapping[str, tuple[Status, Cause | None]] = MappingProxyType(
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        HELD: "on hold, nobody says why",
+        HELD: "on hold, no reason is given",
         REQUEUED: "its node was needed for somebody else",
         **{end.word: end.reason for end in ENDS.values() if end.reason},
     }

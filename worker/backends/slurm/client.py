@@ -127,7 +127,7 @@ class SlurmClient:
             raise Refused(*refused) if refused else problem("sbatch", done)
         ids: list[str] = _JOB_ID.findall(done.stdout)
         if len(ids) != 1:
-            raise Unreadable(done.stdout[:2000], "sbatch", "it did not tell the id of the job")
+            raise Unreadable(done.stdout[:2000], "sbatch", "its answer has no job id")
         return ids[0]
 
     def ask_to_end(self, ids: Sequence[str]) -> Completed:
@@ -183,7 +183,9 @@ class SlurmClient:
     def _left(self, program: str) -> float:
         left = self._until - time.monotonic()
         if left <= 0:
-            raise Unavailable(program, f"no time is left of {self._options.call_timeout:g} s")
+            raise Unavailable(
+                program, f"the call_timeout of {self._options.call_timeout:g} s is used up"
+            )
         return left
 
     def _clusters(self) -> list[str]:

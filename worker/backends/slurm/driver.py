@@ -53,7 +53,7 @@ class SlurmDriver:
         answers = self._ask(shares.vos, send)
         receipts = in_one_list(answers)
         for vo, problem in answers.problems.items():
-            log.warning("%s: nothing was answered for %s: %s", self.ce.name, vo, problem)
+            log.warning("%s: no answer for %s: %s", self.ce.name, vo, problem)
         return [*receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:

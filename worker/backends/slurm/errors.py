@@ -27,8 +27,8 @@ _NO_CONFIGURATION = re.compile(
 _NOT_RUN = re.compile(r"^env: .*: (No such file or directory|Permission denied)$", re.MULTILINE)
 """The message of a login node about a program that is missing there or must not be run."""
 CONFIGURE = (
-    "say where slurm.conf is: set the option slurm_conf of the CE. On this host SLURM_CONF in the"
-    " environment of the workers does it, too; it does not travel over SSH"
+    "set the option slurm_conf of the CE to the path of slurm.conf. On this host, SLURM_CONF in the"
+    " environment of the workers does the same; it is not passed over SSH"
 )
 """The advice if Slurm's programs find no configuration."""
 

@@ -36,7 +36,7 @@ def _extra(word: str) -> str:
     # sbatch accepts the beginning of an option's name for the whole name.
     taken = [name for name in OURS if name.startswith(match[1])]
     if taken:
-        raise ValueError(f"--{taken[0]} is not for you to say")
+        raise ValueError(f"--{taken[0]} is set by Pilotage itself")
     return word
 
 
@@ -156,11 +156,11 @@ class SlurmOptions(Options):
     @model_validator(mode="after")
     def _ssh_is_whole(self) -> "SlurmOptions":
         if self.ssh is None and (self.ssh_port or self.ssh_key or self.ssh_config):
-            raise ValueError("say ssh as well")
+            raise ValueError("ssh_port, ssh_key and ssh_config need the option ssh")
         if self.vo_keys and (self.ssh is None or self.ssh_key):
-            raise ValueError("with vo_keys, say ssh and no ssh_key")
+            raise ValueError("vo_keys needs the option ssh, and no ssh_key")
         if self.ssh_users and not self.vo_keys:
-            raise ValueError("with ssh_users, say vo_keys as well")
+            raise ValueError("ssh_users needs the option vo_keys")
         return self
 
     @property

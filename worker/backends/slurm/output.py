@@ -158,7 +158,7 @@ def _read(text: str) -> dict[str, PilotEnd]:
     if text.endswith("none\n"):
         return {}  # there is no such folder yet
     if not text.endswith("done\n"):
-        raise Unreadable(end_of(text, 2000), "the list of ends is cut short")
+        raise Unreadable(end_of(text, 2000), "the list of ended jobs is cut short")
     ends = {}
     # `splitlines` would also split at other characters, which a pilot may write into its line.
     for line in text.split("\n"):

@@ -85,7 +85,9 @@ class Here:
             program = shutil.which(name, path=path)
         if program is None:
             where = self._folder or "any folder of PATH"
-            advice = "say where Slurm's programs are: set the option programs, or ssh, of the CE"
+            advice = (
+                "set the option programs of the CE to the folder of Slurm's programs, or set ssh"
+            )
             raise NotSetUp(advice, name, f"there is no such program in {where}")
         return program
 
@@ -126,7 +128,7 @@ class Login:
             raise self._problem(done.stderr)
         _, mark, stdout = done.stdout.partition(_MARK)
         if not mark:
-            raise Unavailable(f"ssh {self._where}", "its shell did not run what it was told")
+            raise Unavailable(f"ssh {self._where}", "its shell did not run the command")
         return replace(done, stdout=stdout, stderr=done.stderr.partition(_MARK)[2])
 
     def _client(self, seconds: float) -> list[str]:
@@ -168,16 +170,18 @@ class Login:
             path.mkdir(mode=0o700, exist_ok=True)
             status = path.lstat()
             if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                raise Unavailable("ssh", f"{path} is not ours alone; remove it")
+                raise Unavailable(
+                    "ssh", f"{path} is open to others or belongs to another user; remove it"
+                )
         return folder
 
     def _problem(self, stderr: str) -> CredentialProblem | Unavailable:
         lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-        last = lines[-1] if lines else "the connection ended without a word"
+        last = lines[-1] if lines else "the connection was closed without an answer"
         if "Permission denied (" in stderr or "Too many authentication failures" in stderr:
             return CredentialProblem(f"ssh {self._where}", last)
         if "Host key verification failed" in stderr:
-            last = "its host key is not known, or another one: see ssh_known_hosts"
+            last = "its host key is unknown or has changed: see the option ssh_known_hosts"
             advice = "log in once by hand as the same user and compare the key of the host"
             return NotSetUp(advice, f"ssh {self._where}", last)
         if _NOT_CONNECTED.match(last):

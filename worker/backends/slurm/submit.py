@@ -33,7 +33,7 @@ class What(NamedTuple):
     def problem(self) -> str | None:
         """Why these orders can never be sent; `None` if they can."""
         if "\0" in "".join([self.script or "", *self.arguments]):
-            return "the script or a word of it holds a character that no shell takes"
+            return "the script or an argument holds a character that no shell accepts"
         return None
 
 

@@ -102,7 +102,7 @@ def remove_vo(runtime: Runtime, name: str, *, yes: bool = True) -> None:
     if not yes:
         raise ConfirmationNeeded(f"this would remove VO {name}")
     if name == DEFAULT_VO:
-        raise InUse("VO", name, "it is the VO where none is named; you may disable it")
+        raise InUse("VO", name, "it is used wherever no VO is named; you may disable it")
     with runtime.database.uow() as tx:
         vos.remove(tx, name)
 

@@ -167,4 +167,4 @@ def _unwanted(
 
 def _words_without_meaning(answers: Sequence[Observed]) -> tuple[str, ...]:
     words = sorted({str(a.raw) for a in answers if a.status is None and not a.absent})
-    return tuple(f"the CE used a word that has no meaning here: {word}" for word in words)
+    return tuple(f"the CE used an unknown status word: {word}" for word in words)

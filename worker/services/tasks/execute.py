@@ -39,7 +39,7 @@ def execute(
 
 def _execute(task: Task, arguments: list[str], subject: str | None, runtime: Runtime) -> TaskResult:
     began = time.monotonic()
-    done, failure = TaskResult(outcome=Outcome.FAILED), "the execution was ended from outside"
+    done, failure = TaskResult(outcome=Outcome.FAILED), "the execution was stopped from outside"
     try:
         done = task.run(runtime, *arguments)
         failure = short_line("; ".join(done.lines))
@@ -89,7 +89,7 @@ def _named(runtime: Runtime, task: Task) -> Runtime:
 def _arguments(task: Task, subject: str | None) -> list[str]:
     if task.scope is Scope.GLOBAL:
         if subject is not None:
-            raise Invalid(f"task {task.name}", "it is for all; name no VO or CE")
+            raise Invalid(f"task {task.name}", "it works for all VOs and CEs; give no VO or CE")
         return []
     if subject is None:
         raise Invalid(f"task {task.name}", f"name its {task.scope.upper()}: --{task.scope} NAME")
@@ -106,7 +106,7 @@ def _note(runtime: Runtime, execution: Execution) -> None:
     except PilotageError as error:  # the execution is valid, also if it could not be noted
         # A failed execution is reported elsewhere anyway, so this is only a debug line.
         level = logging.DEBUG if execution.outcome is Outcome.FAILED else logging.WARNING
-        log.log(level, "how %s went was not noted: %s", execution.task, error)
+        log.log(level, "the outcome of the task %s was not stored: %s", execution.task, error)
 
 
 def _failure_lines(done: TaskResult) -> str:

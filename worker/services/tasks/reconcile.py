@@ -142,14 +142,14 @@ def _settle_restore(
     if not listing.complete:
         why = "its listing was not complete"
     elif hidden:
-        why = f"it was not asked for the jobs of VO {', '.join(sorted(hidden))}"
+        why = f"its listing did not include the jobs of VO {', '.join(sorted(hidden))}"
     elif comparison.strangers:
         name = call.ce.name
-        why = f"adopt its strangers first: pilotage ce diff {name} --adopt --vo VO --yes"
+        why = f"adopt its strangers first with: pilotage ce diff {name} --adopt --vo VO --yes"
     else:
         health.reconciled(tx, call.ce.name, listing.as_of)
         return ()
-    return (short_line(f"not to be resumed yet after the restore: {why}"),)
+    return (short_line(f"the CE cannot be resumed yet after the restore: {why}"),)
 
 
 def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
@@ -159,10 +159,7 @@ def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
 
 def _lines(comparison: Comparison) -> tuple[str, ...]:
     lines = [
-        *(
-            f"the CE has a job of a stamp that nobody knows: {job.stamp}"
-            for job in comparison.strangers
-        ),
+        *(f"the CE has a job with an unknown stamp: {job.stamp}" for job in comparison.strangers),
         *(
             f"the CE still has the job of pilot {pilot.id}, which is {pilot.status} here"
             for pilot, _ in comparison.leftovers

@@ -190,7 +190,7 @@ def _not_better(before: Credential, after: Credential, now: datetime) -> str | N
         or after.expires_at > before.expires_at
     ):
         return None
-    return "its command ended well, but it holds no longer than before"
+    return "its command ended well, but the credential does not expire later than before"
 
 
 def _warn(runtime: Runtime, stored: Collection[Credential], looks: Collection[Credential]) -> None:

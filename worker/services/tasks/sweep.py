@@ -19,7 +19,7 @@ from worker.policy.timeouts import reason
 from worker.services.runtime import Runtime, TaskResult, busy
 from worker.services.tasks.idle import idle_for_long
 
-DRAINED = "the CE's time to drain is over"
+DRAINED = "the drain of the CE has reached its end"
 
 
 @dataclass(frozen=True)

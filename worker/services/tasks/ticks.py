@@ -61,7 +61,7 @@ def claim_due(
             _seed(tx, now, configured)
             return [], 0.0
         if any(was_set_back(s.every, s.cron, s.next_at, now) for s in all_schedules if s.enabled):
-            log.warning("the clock was set back: what lies far ahead is done now")
+            log.warning("the clock was set back: ticks far in the future fire now")
             clock_set_back.clamp(tx, now)
         due = {
             schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
@@ -112,7 +112,7 @@ def check(schedule: Schedule) -> None:
     """Refuse a schedule that cannot fire."""
     task = catalogue.get(schedule.task)
     if schedule.vo is not None and task.scope is not Scope.VO:
-        raise Invalid(f"schedule of {task.name}", f"its scope is {task.scope}; name no VO")
+        raise Invalid(f"schedule of {task.name}", f"its scope is {task.scope}; give no VO")
     if schedule.cron is not None:
         check_cron(schedule.cron)
 
@@ -194,5 +194,5 @@ def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
     except Exception:
         if tx.is_lost:
             raise
-        log.exception("the task %s cannot tell for whom it has work", task.name)
+        log.exception("the task %s cannot list the VOs or CEs for which it has work", task.name)
         return []

@@ -50,7 +50,7 @@ def webhook(runtime: Runtime) -> TaskResult:
         if not events:
             turn.give_back(tx)
     if dropped and runtime.webhook:
-        log.warning("events were dropped that the receiver of the webhook never took: %d", dropped)
+        log.warning("events that the webhook's receiver never accepted were deleted: %d", dropped)
     if runtime.webhook is None:
         return skipped("no webhook is set")
     if not events:
@@ -85,7 +85,8 @@ def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -
             break
         why = send(runtime, receiver, event)
         if why is not None:
-            delivery.failed, delivery.why = event, f"{receiver.place} did not take an event: {why}"
+            delivery.failed = event
+            delivery.why = f"{receiver.place} did not accept an event: {why}"
             break
         delivery.sent.append(event.id)
     return delivery

@@ -51,18 +51,18 @@ def headline(recorded: Page[RecordedChange], since: str, *, is_later: bool) -> s
     """Write how many changes there were, and by how many accounts."""
     if not recorded.items:
         return (
-            "Nothing more was changed." if is_later else f"Nothing was changed since {since} ago."
+            "Nothing more was changed." if is_later else f"Nothing was changed in the last {since}."
         )
     people = words.counted(len({one.who for one in recorded.items}), "account")
     more = "More than " if recorded.next else ""
     changes = words.counted(len(recorded.items), "change")
-    return f"{more}{changes} by {people}{', further back' if is_later else ''}."
+    return f"{more}{changes} by {people}{', older ones' if is_later else ''}."
 
 
 def _door(request: Request) -> Door | None:
     text = query_text(request, "door")
     if text is not None and text not in [*Door]:
-        raise Invalid("door", f"{text!r} is none of {', '.join(Door)}")
+        raise Invalid("door", f"{text!r} is not one of {', '.join(Door)}")
     return None if text is None else Door(text)
 
 

@@ -42,7 +42,7 @@ from worker.web.problems import status_of
 OPEN = "open"
 """The name of the form for the VOs that may use a CE."""
 
-WHY = "say why, for whoever comes next"
+WHY = "give the reason, shown to others"
 
 LATELY = timedelta(hours=1)
 LATEST = PageRequest(descending=True, limit=10)
@@ -52,15 +52,15 @@ GROUPS = (
         "slots",
         "Slots",
         (
-            FormField("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
+            FormField("capacity", "Capacity", WHOLE, "The most pilots at once."),
             FormField(
                 "waiting_limit",
                 "Waiting limit",
                 LIMIT,
-                "Empty: as many as it may hold.",
-                nothing="as many as it may hold",
+                "Empty: as many as the capacity.",
+                nothing="as many as the capacity",
             ),
-            FormField("success_rate", "Success rate", NUMBER, "Used until more is learnt, 0 to 1."),
+            FormField("success_rate", "Success rate", NUMBER, "0 to 1; used until one is learnt."),
         ),
     ),
     TIMEOUTS,
@@ -75,10 +75,8 @@ GROUPS = (
                 "Names of VOs. Empty: all VOs may use it.",
                 nothing="all VOs",
             ),
-            FormField("tags", "Tags", WORDS, "Words about it, with blanks between."),
-            FormField(
-                "cancel_strangers", "Cancel strangers", FLAG, "End jobs there that are unknown."
-            ),
+            FormField("tags", "Tags", WORDS, "Words, separated by blanks."),
+            FormField("cancel_strangers", "Cancel strangers", FLAG, "End unknown jobs at this CE."),
         ),
     ),
     FormGroup(

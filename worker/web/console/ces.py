@@ -66,8 +66,8 @@ def adding(runtime: Runtime) -> FormGroup:
         (
             FormField("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
             FormField("backend", "Back-end", TEXT, choices=sorted(runtime.backends)),
-            FormField("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
-            FormField("waiting_limit", "Waiting limit", LIMIT, "Empty: as many as it may hold."),
+            FormField("capacity", "Capacity", WHOLE, "The most pilots at once."),
+            FormField("waiting_limit", "Waiting limit", LIMIT, "Empty: as many as the capacity."),
             FormField("options", "Options", PAIRS, "One KEY=VALUE a line. VALUE may be JSON."),
         ),
     )
@@ -91,7 +91,7 @@ def part_of(table: list[CERow], page: PageRequest) -> tuple[list[CERow], str | N
     if page.after is not None:
         places = [number for number, row in enumerate(table, 1) if row.ce.name == page.after]
         if not places:
-            raise Invalid("after", "it is not the name of a CE in this table: begin anew")
+            raise Invalid("after", "it is not the name of a CE in this table: load the page again")
         begin = places[0]
     part = table[begin : begin + most]
     return part, part[-1].ce.name if begin + most < len(table) else None

@@ -46,7 +46,10 @@ KIND = ValueKind(lambda label, text: _kind(text), str)
 
 PATH = FormField("path", "File", TEXT, "Its full path on the hosts of the workers.")
 RENEW = FormField(
-    "renew", "Renewed by", COMMAND, "A command with its words. Empty: somebody renews it."
+    "renew",
+    "Renewed by",
+    COMMAND,
+    "The command and its arguments. Empty: somebody renews it by hand.",
 )
 CHANGE = FormGroup("change", "Change", (PATH, RENEW))
 
@@ -114,7 +117,7 @@ def _adding(runtime: Runtime) -> FormGroup:
 def headline(standings: list[CredentialStanding]) -> str:
     """Write how many credentials there are, and how many need attention."""
     if not standings:
-        return "There is no credential. CEs whose back-end asks for none work without."
+        return "There is no credential. CEs whose back-end needs none work without one."
     number = words.counted(len(standings), "credential")
     unusable = sum(1 for one in standings if one.state is State.UNUSABLE)
     short = sum(1 for one in standings if one.state is State.SHORT)

@@ -29,9 +29,11 @@ def _to_pilots(request: Request, runtime: Runtime, word: str) -> Response:
     try:
         return _go(request, "pilots", pilots.show_pilot(runtime, word).id)
     except AmbiguousPilot:
-        message = f"Several pilots are meant by {word}."
+        message = f"Several pilots match {word}."
     except UnknownPilot:
-        message = f"No CE, VO or pilot is called {word}. Pilots whose job id it may be are below."
+        message = (
+            f"No CE, VO or pilot is called {word}. Pilots that may have this job id are below."
+        )
     return render.back(request, "pilots", search=word, message=message)
 
 

@@ -91,7 +91,7 @@ def _order(query: Query) -> str:
     if sort in (None, "id"):
         return ""
     if sort == "ended_at":
-        return f", the {'last' if query.page.descending else 'first'} to end first"
+        return f", the {'latest' if query.page.descending else 'earliest'} end first"
     return f", sorted by {str(sort).replace('_', ' ')}"
 
 
@@ -166,7 +166,7 @@ def cause_of(pilot: ShownPilot) -> str:
     if pilot.cause in _ENDED_BADLY and pilot.exit_code:
         return f"exit code {pilot.exit_code}"
     if pilot.cause in _ENDED_BADLY or pilot.cause is None:
-        return pilot.reason or pilot.raw or "nobody said why"
+        return pilot.reason or pilot.raw or "no reason is known"
     return str(pilot.cause).replace("_", " ")
 
 
@@ -311,7 +311,7 @@ def consequences(by_ce: Mapping[str, Mapping[Status, int]]) -> list[str]:
 
 
 NEXT = (
-    "Those that no CE was sent end at once, the others by the next check of their CE.",
+    "Those that were not sent yet end at once, the others by the next check of their CE.",
     (
         "Their slots become free, and the next ticks may send new pilots. "
         "To prevent that, hold the CE or lower the demand first."
@@ -337,7 +337,9 @@ def cancelled(
     asked, nothing = OF_NAMED if by_name else OF_A_SET
     sentences = []
     if counts.get("cancelled"):
-        sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
+        never = "it was" if counts["cancelled"] == 1 else "they were"
+        pilots = counted(counts["cancelled"], "pilot")
+        sentences.append(f"{pilots} ended before {never} sent.")
     if counts.get("asked"):
         sentences.append(asked.format(pilots=counted(counts["asked"], "pilot")))
     if counts.get("over already"):

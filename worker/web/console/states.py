@@ -85,9 +85,9 @@ def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
     """Write what happens next, and what the operator can do."""
     steps = []
     if line.trouble is not None:
-        steps.append(f"Its calls: {line.trouble}. Its pilots count as they were last seen.")
+        steps.append(f"Its calls: {line.trouble}. Its pilots are counted as in its last answer.")
     elif line.state.startswith(NOT_ASKED):
-        steps.append("A worker has to be started: until then nothing is sent and nothing checked.")
+        steps.append("Start a worker: until then nothing is sent and nothing is checked.")
     return [*steps, _of_sending(ce, line, now), *_of_its_pilots(ce, line, now)]
 
 
@@ -99,8 +99,9 @@ def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
     sentences = []
     if line.reserved:
         number = words.counted(line.reserved, "pilot is", "pilots are")
-        those = "it was never sent" if line.reserved == 1 else "they were never sent"
-        sentences.append(f"{number} reserved: {those}, and the next dispatch cancels what is left.")
+        never, them = ("it was", "it") if line.reserved == 1 else ("they were", "them")
+        text = f"{never} never sent, and the next dispatch cancels {them}"
+        sentences.append(f"{number} reserved: {text}.")
     if line.submitting:
         number = words.counted(line.submitting, "pilot is", "pilots are")
         sentences.append(f"{number} submitting: reconcile finds out whether the CE has them.")
@@ -109,7 +110,7 @@ def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
         stay = "it is checked as before, and runs" if line.submitted == 1 else _STAY
         end = ""
         if ce.draining and ce.drain_by is not None:
-            end = f"; what waits at {clock(ce.drain_by, now, seconds=False)} is cancelled"
+            end = f"; pilots that wait at {clock(ce.drain_by, now, seconds=False)} are cancelled"
         sentences.append(f"{number} at the CE: {stay} when the CE starts it{end}.")
     return sentences
 
@@ -119,7 +120,7 @@ _STAY = "they are checked as before, and each runs"
 
 def _of_sending(ce: ShownCE, line: CELine, now: datetime) -> str:
     if not ce.enabled:
-        return "No pilots are sent until somebody enables it. Those that are there go on."
+        return "No pilots are sent until somebody enables it. Its pilots go on."
     if ce.draining:
         return _of_draining(ce, now)
     if "held" in without_reason(line.state):
@@ -138,7 +139,7 @@ def _of_sending(ce: ShownCE, line: CELine, now: datetime) -> str:
 def _of_hold(ce: ShownCE, now: datetime) -> str:
     if ce.unreconciled_since is not None:
         return (
-            "The database was restored, and the CE may have pilots that it does not know. Run "
+            "The database was restored, and the CE may have pilots that are not in it. Run "
             f"'pilotage task run reconcile --ce {ce.name} --explain', then resume it."
         )
     if ce.held_until is not None:
@@ -149,10 +150,10 @@ def _of_hold(ce: ShownCE, now: datetime) -> str:
 
 def _of_draining(ce: ShownCE, now: datetime) -> str:
     if ce.drain_by is None:
-        return "No pilots are sent, and those that are there end by themselves."
+        return "No pilots are sent; its pilots go on until they end."
     by = clock(ce.drain_by, now, seconds=False)
-    ended = "what still waits or runs" if ce.end_running else "what still waits"
-    return f"No pilots are sent. At {by} {ended} is cancelled."
+    ended = "pilots that still wait or run" if ce.end_running else "pilots that still wait"
+    return f"No pilots are sent. At {by} {ended} are cancelled."
 
 
 def of_all(lines: list[CELine]) -> str:

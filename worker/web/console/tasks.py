@@ -66,7 +66,7 @@ def headline(lines: list[TaskLine]) -> str:
     )
     stopped = f", {words.number(off)} {'is' if off == 1 else 'are'} disabled" if off else ""
     if not failed:
-        return f"{begin}{stopped}; none failed at the last."
+        return f"{begin}{stopped}; none failed in its last execution."
     return f"{begin}{stopped}; {words.listed(failed)} failed."
 
 

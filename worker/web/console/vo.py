@@ -56,7 +56,7 @@ DEMAND = FormGroup(
             "demand",
             "Demand",
             LIMIT,
-            "More pilots it could use. Empty: any number.",
+            "Waiting and new pilots that it wants. Empty: any number.",
             nothing="any number",
         ),
     ),
@@ -66,19 +66,23 @@ GROUPS = (
         "share",
         "Share and limit",
         (
-            FormField("share", "Share", NUMBER, "Its part where VOs compete for slots."),
+            FormField("share", "Share", NUMBER, "Its weight where VOs compete for slots."),
             FormField(
-                "limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit.", nothing="no limit"
+                "limit",
+                "Limit",
+                LIMIT,
+                "The most pilots at once. Empty: no limit.",
+                nothing="no limit",
             ),
             FormField(
                 "budget",
                 "Budget",
                 LIMIT,
-                "New pilots a tick at the most. Empty: no bound.",
+                "The most new pilots in a tick. Empty: no bound.",
                 nothing="no bound",
             ),
             FormField(
-                "cancel_surplus", "Cancel surplus", FLAG, "Cancel what waits without demand."
+                "cancel_surplus", "Cancel surplus", FLAG, "Cancel waiting pilots above the demand."
             ),
         ),
     ),
@@ -91,21 +95,21 @@ GROUPS = (
                 "demand_min",
                 "Floor",
                 LIMIT,
-                "Pilots that are kept altogether, though less is wanted. Empty: none.",
+                "The fewest pilots in all, also if fewer are wanted. Empty: none.",
                 nothing="none",
             ),
             FormField(
                 "demand_max",
                 "Ceiling",
                 LIMIT,
-                "Pilots altogether, though more is wanted. Empty: any number.",
+                "The most pilots in all, also if more are wanted. Empty: any number.",
                 nothing="any number",
             ),
             FormField(
                 "scale_down_delay",
                 "Delay downwards",
                 LENGTH,
-                "How long a lower answer is not followed, like 10m. Empty: not at all.",
+                "How long a lower answer is ignored, like 10m. Empty: not at all.",
                 nothing="none",
             ),
         ),
@@ -136,19 +140,28 @@ PAYLOAD = FormGroup(
             "exit_codes", "Exit codes", PAIRS, "CODE=MEANING, one a line: 77=empty. 0 is good."
         ),
         FormField(
-            "useful_after", "Useful after", SECONDS, "Seconds. Empty: it is learnt from its life."
+            "useful_after",
+            "Useful after",
+            SECONDS,
+            "Seconds. Empty: learnt from how long its pilots run.",
         ),
         FormField(
-            "grace", "Grace", SECONDS, "Seconds to finish once asked to end. Empty: the CE's own."
+            "grace",
+            "Grace",
+            SECONDS,
+            "Seconds to finish when it is to end. Empty: as set for the CE.",
         ),
-        FormField("reports", "Pilots report", FLAG, "Each gets a secret, to say what it does."),
+        FormField("reports", "Pilots report", FLAG, "Each pilot gets a secret for its reports."),
     ),
 )
 
 _BUTTONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "enable": ({"enabled": True, "draining": False}, "is enabled"),
     "disable": ({"enabled": False}, "is disabled: no pilots are sent for it"),
-    "drain": ({"draining": True}, "is draining: no pilots are sent, and those it has end"),
+    "drain": (
+        {"draining": True},
+        "is draining: no pilots are sent, and its own go on until they end",
+    ),
 }
 """The changes of each button, and the words for the result."""
 
@@ -268,7 +281,7 @@ def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     if not vo.enabled:
         return f"{vo.name} is disabled: no pilots are sent for it."
     if vo.draining:
-        return f"{vo.name} is draining: no pilots are sent for it, and those it has end."
+        return f"{vo.name} is draining: no pilots are sent for it; its own go on until they end."
     if used.without_work_since is not None:
         since = clock(used.without_work_since, now, seconds=False)
         return f"{vo.name} has no work for its pilots since {since}: {used.without_work_reason}."

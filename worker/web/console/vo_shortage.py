@@ -74,7 +74,7 @@ def _not_needed(case: DecisionFacts) -> str:
     if which == "budget":
         return "its budget of a tick is 0"
     if case.vo.demand != 0:
-        return f"those that wait are enough for its demand of {words.number(case.vo.demand)}"
+        return f"the waiting pilots are enough for its demand of {words.number(case.vo.demand)}"
     if note.startswith(UNKNOWN):
         return f"its demand is not known: {note.removeprefix(UNKNOWN)}"
     return "its demand is 0"
@@ -83,13 +83,13 @@ def _not_needed(case: DecisionFacts) -> str:
 def _all_needed(case: DecisionFacts) -> str:
     which = cap(case)
     if which == "room":
-        return "no more fit into its limit"
+        return "its limit allows no more"
     if which == "budget":
         return "it is all that the budget of a tick allows"
     note = case.vo.note or ""
     if note.startswith(UNKNOWN):
-        return f"it is a trickle, for its demand is not known: {note.removeprefix(UNKNOWN)}"
-    return f"it is all that it needs, for its demand is {words.number(case.vo.demand)}"
+        return f"it is a trickle, because its demand is not known: {note.removeprefix(UNKNOWN)}"
+    return f"it is all that it needs, because its demand is {words.number(case.vo.demand)}"
 
 
 def _of_the_ces(cases: Sequence[DecisionFacts], granted: int) -> tuple[str, str | None]:

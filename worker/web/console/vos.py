@@ -32,9 +32,11 @@ ADDING = FormGroup(
     "Add a VO",
     (
         FormField("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
-        FormField("share", "Share", NUMBER, "Its part where VOs compete for slots."),
-        FormField("limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit."),
-        FormField("demand", "Demand", LIMIT, "More pilots it could use. Empty: any number."),
+        FormField("share", "Share", NUMBER, "Its weight where VOs compete for slots."),
+        FormField("limit", "Limit", LIMIT, "The most pilots at once. Empty: no limit."),
+        FormField(
+            "demand", "Demand", LIMIT, "Waiting and new pilots that it wants. Empty: any number."
+        ),
         FormField("source", "Source of demand", SOURCE, "kind=http, then its options, one a line."),
     ),
 )

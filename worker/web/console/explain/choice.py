@@ -103,7 +103,7 @@ NAMED = 8
 def lede(cycles: Sequence[Cycle]) -> str:
     """Write how many pilots each VO got."""
     if not cycles:
-        return "A tick of a VO decides how many pilots each CE gets; the first has not come."
+        return "A tick of a VO decides how many pilots each CE gets; there was no tick yet."
     each = [
         f"{one.vo} got {words.counted(sum(one.granted.values()), 'pilot')}"
         for one in cycles[:NAMED]

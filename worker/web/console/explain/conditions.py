@@ -52,7 +52,12 @@ def _conditions(case: DecisionFacts) -> Iterator[Checked]:
     taken = f"{words.number(case.ce.occupying)} are taken, {waiting} of them wait"
     yield "a slot is free, and its queue has a place", case.ce.free > 0, taken, ce
     if were_free(case) is not None:
-        yield "the slots are still free when they are taken", False, "another VO was quicker", ()
+        yield (
+            "the slots are still free when they are reserved",
+            False,
+            "another VO took them first",
+            (),
+        )
     elif is_three_chances(case):
         yield from _of_the_policy(case)
     else:
@@ -65,14 +70,14 @@ def _of_the_policy(case: DecisionFacts) -> Iterator[Checked]:
     yield "it is not paused", case.ce.pause is None, reason, ce
     value = trace.get("value", 0)
     yield "its pilots are worth their price", value >= 0, f"an hour is worth {minus(value)} h", ce
-    text = f"better CEs have no slots for all that {case.vo.name} needs"
-    yield text, "better" not in trace, f"{trace.get('better')} of them do", ()
-    slow = f"no more than the {words.number(case.ce.drained)} that began lately may wait"
+    text = "better CEs have no slots for the whole demand"
+    yield text, "better" not in trace, f"{trace.get('better')} better CEs do", ()
+    slow = f"at most {words.number(case.ce.drained)} may wait: as many as began in the last hour"
     yield "its queue moves", room(case) > 0, slow, ce
     yield f"{case.vo.name} needs pilots", need(case) > 0, CAPS[cap(case)], vo
     allowed = trace.get("share", 1) > 0
     yield f"the share of {case.vo.name} allows more", allowed, "other VOs want the slots", vo
-    yield "its part is a whole pilot", False, "others have a better chance or more room", ()
+    yield "its part is at least one pilot", False, "other CEs have a better chance or more room", ()
 
 
 _OPEN = {

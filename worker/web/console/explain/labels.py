@@ -35,12 +35,12 @@ _WORDS: Mapping[ReasonKind, str | Callable[[DecisionFacts], str]] = {
 }
 
 LEGEND: Mapping[str, str] = {
-    "demand": "the demand of the VO is 0, or those that wait are enough for it",
+    "demand": "the demand of the VO is 0, or the waiting pilots are enough for it",
     "limit": "the VO is at its own limit",
     "budget": "the budget of a tick is used up",
     "share": "other VOs want the same slots, and its share allows no more",
     "full": "no slot is free there, or its waiting limit is reached",
-    "slow": "its queue is slow, and gets no deeper",
+    "slow": "its queue is slow, and no more pilots may wait in it",
     "poor": "its pilots cost more than they bring: only probes are sent",
     "paused": "its pilots failed: only probes are sent",
     ClosedBy.HELD: "a person holds it",
@@ -48,11 +48,11 @@ LEGEND: Mapping[str, str] = {
     ClosedBy.REFUSES: "it refuses our calls",
     ClosedBy.CREDENTIAL: "the VO has no valid credential for it",
     ClosedBy.OTHER_VOS: "it is for other VOs",
-    "better CEs": "the work waits for CEs with a better chance, where all of it fits",
-    "elsewhere": "all went to CEs with a better chance or more room",
-    "too late": "the slots were taken when it was to get them",
+    "better CEs": "better CEs have slots for the whole demand",
+    "elsewhere": "all pilots went to CEs with a better chance or more room",
+    "too late": "other VOs took the slots first",
     "rate 0": "its success rate is set to 0",
-    "policy": "another policy decided, in its own words",
+    "policy": "another policy decided; its own reason is shown",
 }
 """The meanings of the words that need an explanation."""
 
@@ -72,7 +72,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "elsewhere": ("comes after better CEs", "come after better CEs"),
     "too late": ("was full when its pilots came", "were full when their pilots came"),
     "policy": ("gets none by the policy", "get none by the policy"),
-    "share": ("is full for its share", "are full for its share"),
+    "share": ("is limited by the share", "are limited by the share"),
     "demand": ("needs none", "need none"),
 }
 

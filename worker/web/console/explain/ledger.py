@@ -55,12 +55,12 @@ def ledger(
             "at all CEs together",
             needed(case, tick, settings, most),
         ),
-        (f"How many may {vo} get?", "the least of these", allowed(case, settings, most)),
+        (f"How many pilots may {vo} get?", "the least of these", allowed(case, settings, most)),
         (f"May {ce} get pilots?", "", open_rows(case, settings)),
-        (f"How many fit at {ce}?", "of all VOs together", fitting(case, settings, most)),
-        (f"How good is {ce}?", "how likely a pilot does well", quality(case, settings)),
-        ("Is a probe due?", "it gets single pilots only, now and then", probes(case)),
-        ("How is it shared out?", "", shared(case, tick, settings, most)),
+        (f"How many pilots fit at {ce}?", "of all VOs together", fitting(case, settings, most)),
+        (f"How good is {ce}?", "the chance that a pilot ends well", quality(case, settings)),
+        ("Is a probe due?", "it gets single pilots only, from time to time", probes(case)),
+        ("How are the pilots shared out?", "", shared(case, tick, settings, most)),
     )
     return [
         LedgerGroup(question=question, note=note, rows=tuple(_marked(row, mark) for row in rows))

@@ -33,7 +33,7 @@ def fitting(case: DecisionFacts, settings: PlaceSettings, most: int) -> Iterator
         source = settings.source(f"CE {ce.name}, capacity", "ce.capacity")
         yield count("capacity", settings.capacity, "slots", most, source=source, where=where)
     text = f"slots are taken, {words.number(ce.vo_occupying)} by {case.vo.name}"
-    source = "" if is_set_so else f"the settings of CE {ce.name} were others then"
+    source = "" if is_set_so else f"CE {ce.name} had other settings then"
     number = words.number(ce.occupying)
     sign = "−" if is_set_so else ""
     yield LedgerRow(
@@ -53,7 +53,7 @@ def fitting(case: DecisionFacts, settings: PlaceSettings, most: int) -> Iterator
     yield count("free", ce.free, "more fit", most, sign="=", is_sum=True)
     if "drain" in case.decision.trace:
         drained = words.number(case.decision.trace["drain"])
-        text = f"more, so that no more wait than the {drained} that began in the last hour"
+        text = f"more fit, so that at most {drained} wait: as many as began in the last hour"
         source = "its oldest pilot waits too long: parameter drain_after"
         yield count("room", room(case), text, most, sign="≤", source=source)
 
@@ -78,9 +78,9 @@ def _queue(case: DecisionFacts, settings: PlaceSettings, most: int) -> LedgerRow
 
 def quality(case: DecisionFacts, settings: PlaceSettings) -> Iterator[LedgerRow]:
     where = ("ces", case.ce.name)
-    source = settings.source(f"CE {case.ce.name}, success rate as it is set", "ce.success_rate")
+    source = settings.source(f"CE {case.ce.name}, configured success rate", "ce.success_rate")
     if case.ce.chances is None or case.ce.success_rate <= 0:
-        text = "success rate, for nothing is learnt yet"
+        text = "success rate, because nothing is learnt yet"
         yield chance_row("success rate", case.ce.success_rate, text, source=source, where=where)
     else:
         for number, (name, text) in enumerate(_CHANCES.items()):
@@ -95,7 +95,9 @@ def quality(case: DecisionFacts, settings: PlaceSettings) -> Iterator[LedgerRow]
     trace = case.decision.trace
     if "chance" in trace and "value" in trace:
         hours = f"a pilot of one hour is worth {minus(trace['value'])} h"
-        source = "below 0: probes only" if trace["value"] < 0 else "its value less what fails costs"
+        source = (
+            "below 0: probes only" if trace["value"] < 0 else "its value less the cost of failures"
+        )
         yield chance_row(
             "chance", trace["chance"], f"chance; {hours}", sign="=", is_sum=True, source=source
         )
@@ -104,11 +106,11 @@ def quality(case: DecisionFacts, settings: PlaceSettings) -> Iterator[LedgerRow]
 def _learnt_from(case: DecisionFacts, step: str) -> str:
     """Write from how many outcomes a chance was learnt."""
     if case.ce.outcomes is None:
-        return "learnt from what its pilots did lately"
+        return "learnt from its latest pilots"
     good, bad = getattr(case.ce.outcomes, step)
     if not good and not bad:
-        return "the configured success rate, and what was learnt long ago: none lately"
-    return f"learnt lately from {words.number(good)} good and {words.number(bad)} bad"
+        return "from the configured success rate and old pilots: there are no recent ones"
+    return f"learnt from recent pilots: {words.number(good)} good, {words.number(bad)} bad"
 
 
 _CHANCES = {
@@ -135,7 +137,7 @@ def probes(case: DecisionFacts) -> Iterator[LedgerRow]:
         source="parameters probe_part, probe_soonest and probe_latest",
     )
     sent = case.ce.last_sent_at
-    last = f"a pilot was sent last at {sent:%H:%M:%S}" if sent else "none was sent yet"
+    last = f"the last pilot was sent at {sent:%H:%M:%S}" if sent else "none was sent yet"
     if case.decision.granted:
         yield LedgerRow(key="probe", number="1", text="probe is sent now", sign="=", source=last)
     else:

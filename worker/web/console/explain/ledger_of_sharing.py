@@ -14,13 +14,13 @@ def shared(
 ) -> Iterator[LedgerRow]:
     trace = case.decision.trace
     if "better" in trace:
-        text = "better CEs have slots for all that is needed: finite work waits for one of them"
+        text = "better CEs have slots for the whole demand, so the pilots wait for those"
         source = "parameter better_part"
         yield LedgerRow(
             key="better", number=words.number(trace["better"]), text=text, source=source
         )
     if "share" in trace:
-        text = f"more is the share of {case.vo.name}, where other VOs want the same slots"
+        text = f"more are allowed by the share of {case.vo.name}: other VOs want the same slots"
         source = settings.source(f"VO {case.vo.name}, share {case.vo.share:g}", "vo.share")
         where = ("vos", case.vo.name)
         yield count("share", trace["share"], text, most, sign="≤", source=source, where=where)
@@ -35,8 +35,8 @@ def shared(
         )
     free = were_free(case)
     if free is not None:
-        text = f"of {words.number(free[1])} slots were still free when they were taken"
-        source = "another VO was quicker"
+        text = f"of {words.number(free[1])} slots were still free when they were reserved"
+        source = "another VO took them first"
         yield count("still free", free[0], text, most, sign="≤", source=source)
 
 

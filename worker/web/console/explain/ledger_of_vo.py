@@ -25,7 +25,7 @@ def needed(
     if case.vo.wanted is not None and _counts_all(case, case.vo.wanted):
         yield from _in_all(case, case.vo.wanted, source, most)
         return
-    text = "pilots it could use, those that wait included"
+    text = "pilots are wanted, waiting ones included"
     yield count("asked for", case.vo.demand, text, most, source=source, where=where)
     waiting = sum(other.ce.vo_waiting for other in tick)
     if waiting:
@@ -34,8 +34,8 @@ def needed(
             key="waiting",
             number=f"{worth:.1f}",
             sign="−",
-            text=f"of {words.number(waiting)} that wait, those expected to end well",
-            source="each counts its chance; at a paused CE it counts nothing",
+            text=f"of {words.number(waiting)} waiting pilots are expected to end well",
+            source="each counts with the chance of its CE; at a paused CE it counts 0",
             part=min(1.0, worth / most),
         )
     if "demand" in caps(case):
@@ -52,9 +52,9 @@ def _in_all(case: DecisionFacts, wanted: int, source: str, most: int) -> Iterato
     where, has, answered = ("vos", case.vo.name), case.vo.has or 0, case.vo.answered
     left = caps(case)["demand"]
     if answered is not None and answered != wanted:
-        text = "is what was answered, before anything was counted"
+        text = "was the answer of the source, before pilots were counted"
         yield count("answered", answered, text, most, where=where)
-    text = f"pilots it wants in all, so {words.number(left)} more"
+    text = f"pilots are wanted in all, so {words.number(left)} more"
     yield count("asked for", wanted, text, most, source=source, where=where)
     yield count(
         "counted off", has, f"pilots of {case.vo.name} wait or run", most, sign="−", where=where

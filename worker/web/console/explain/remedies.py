@@ -91,9 +91,9 @@ _OF_A_CLOSED_CE = {
     ClosedBy.MAINTENANCE: "Wait for the end of the maintenance, or remove it.",
     ClosedBy.OTHER_VOS: "Open it to {vo}.",
     ClosedBy.NO_ANSWER: (
-        "Nothing to set: it is sent pilots again when it answers. Look at its calls."
+        "Nothing to set: it gets pilots again when it answers. Look at its calls."
     ),
-    ClosedBy.REFUSES: "See why it refuses the calls; it is sent pilots when it accepts one.",
+    ClosedBy.REFUSES: "See why it refuses the calls; it gets pilots again when it accepts a call.",
 }
 
 
@@ -110,10 +110,10 @@ def _of_probes(case: DecisionFacts, settings: PlaceSettings) -> list[Remedy]:
     assert due is not None
     when = f"at {due:%H:%M}" if due > case.decision.at else "that is due"
     if case.ce.pause is None:
-        text = f"Wait for the probe {when}: each that ends well raises the chance."
+        text = f"Wait for the probe {when}: each probe that ends well raises the chance."
         return [Remedy(text=text), _failed(case)]
     wait = Remedy(text=f"Wait for the probe {when}: the pause ends when it does well.")
-    return [wait, _to_ce(case, "If you know that it is mended, resume it now.")]
+    return [wait, _to_ce(case, "If you know that it is repaired, resume it now.")]
 
 
 def _failed(case: DecisionFacts) -> Remedy:
@@ -129,7 +129,7 @@ def _of_the_need(case: DecisionFacts, settings: PlaceSettings) -> list[Remedy]:
     if which == "budget":
         return [_to_vo(case, f"Raise the budget of {case.vo.name}, or wait for the next tick.")]
     if case.vo.wanted is not None:
-        text = f"Raise what {case.vo.name} wants in all: it is {words.number(case.vo.wanted)}."
+        text = f"Raise the total that {case.vo.name} wants: it is {words.number(case.vo.wanted)}."
         return [Remedy(text=text, where=("vos", case.vo.name), link=f"the page of {case.vo.name}")]
     demand = case.vo.demand or 0
     more = str(max(10, 2 * demand))
@@ -156,7 +156,7 @@ def _of_the_share(case: DecisionFacts, settings: PlaceSettings) -> list[Remedy]:
 
 _CHANGES: dict[ReasonKind, Callable[[DecisionFacts, PlaceSettings], list[Remedy]]] = {
     ReasonKind.QUICKER: lambda case, settings: [
-        Remedy(text="Nothing: the next tick makes up for it.")
+        Remedy(text="Nothing to set: the next tick sends the rest.")
     ],
     ReasonKind.VO_CLOSED: _of_a_closed_vo,
     ReasonKind.CE_CLOSED: _of_a_closed_ce,
@@ -171,10 +171,12 @@ _CHANGES: dict[ReasonKind, Callable[[DecisionFacts, PlaceSettings], list[Remedy]
     ReasonKind.BETTER: lambda case, settings: [
         _to_vo(
             case,
-            f"Raise the demand of {case.vo.name} above what the better CEs hold.",
+            f"Raise the demand of {case.vo.name} above the slots of the better CEs.",
             demand=str(max(10, 2 * (case.vo.demand or 0))),
         ),
-        Remedy(text="Or send at once whatever the chance: the parameter better_part = 0."),
+        Remedy(
+            text="Or set the parameter better_part to 0: then CEs get pilots whatever their chance."
+        ),
     ],
     ReasonKind.ALL: _of_slots,
     ReasonKind.SLOW: lambda case, settings: [

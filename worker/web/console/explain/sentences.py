@@ -85,12 +85,12 @@ def _probe_words(case: DecisionFacts) -> str:
         return f"next probe {due:%H:%M}"
     if need(case) == 0:
         return "a probe is due as soon as pilots are needed"
-    return "a probe is due, and others came first"
+    return "a probe is due, but other CEs came first"
 
 
 def _probe(case: DecisionFacts) -> str:
     why = "it is paused" if case.ce.pause else "its pilots cost more than they bring"
-    return f"a probe, for {why}"
+    return f"a probe, because {why}"
 
 
 def _not_needed(case: DecisionFacts) -> str:
@@ -100,7 +100,7 @@ def _not_needed(case: DecisionFacts) -> str:
             return f"{name} has the {words.number(case.vo.wanted)} pilots that it wants in all"
         if case.vo.demand == 0:
             return f"the demand of {name} is 0"
-        return f"those that wait are enough for the demand of {words.number(case.vo.demand)}"
+        return f"the waiting pilots are enough for the demand of {words.number(case.vo.demand)}"
     if cap(case) == "room":
         return f"{name} is at its limit"
     return f"the budget of a tick is {words.number(caps(case).get('budget', 0))}"
@@ -150,13 +150,11 @@ _BECAUSE: dict[ReasonKind, Callable[[DecisionFacts], str]] = {
     ReasonKind.PROBE: _probe,
     ReasonKind.PAUSED: lambda case: f"it is paused; {_probe_words(case)}",
     ReasonKind.POOR: lambda case: f"its pilots cost more than they bring; {_probe_words(case)}",
-    ReasonKind.BETTER: lambda case: (
-        f"what {case.vo.name} needs waits for better CEs, where all of it fits"
-    ),
-    ReasonKind.ALL: lambda case: "it gets all that is free",
+    ReasonKind.BETTER: lambda case: f"better CEs have slots for the whole demand of {case.vo.name}",
+    ReasonKind.ALL: lambda case: "it gets all free slots",
     ReasonKind.SLOW: lambda case: (
-        f"its queue is slow, and gets no deeper than the {words.number(case.ce.drained)} "
-        "that began there in the last hour"
+        f"its queue is slow: at most {words.number(case.ce.drained)} pilots may wait, as many as "
+        "began in the last hour"
     ),
     ReasonKind.NOT_NEEDED: _not_needed,
     ReasonKind.SHARE: _share,
