@@ -32,9 +32,9 @@ _OURS = f"./{_GROUP}/{_STAMP}"
 # A pilot can put anything in place of the file of its end. Reading a FIFO would never return, and a
 # long file would fill the answer, so only short regular files are read. The variable is emptied
 # before each file, so that a file without content does not repeat the content of the last one.
-_TELL_ENDS = """while read -r mine; do
-  [ -L "${mine%/*}" ] && continue
-  told=; read -r told <"$mine"; mine=${mine#./}; echo "${mine%.end} $told"
+_PRINT_ENDS = """while read -r file; do
+  [ -L "${file%/*}" ] && continue
+  content=; read -r content <"$file"; file=${file#./}; echo "${file%.end} $content"
 done
 echo done
 """
@@ -43,14 +43,14 @@ _READ_ENDS = (
     + """
 sed 's/$/.end/' | xargs -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -2' sh 2>/dev/null |
 """
-    + _TELL_ENDS
+    + _PRINT_ENDS
 )
 _LIST_ENDS = (
     _ENTER
     + f"""
 find . -path '{_OURS}.end' -type f -size -2 -mmin "-$3" |
 """
-    + _TELL_ENDS
+    + _PRINT_ENDS
 )
 _OUTPUT = (
     _ENTER
@@ -58,7 +58,7 @@ _OUTPUT = (
 is_plain() { [ ! -L "${1%/*}" ] && [ ! -L "$1" ] && [ -f "$1" ]; }
 is_plain "$3.out" || exit 0
 exec <"$3.out" || exit 0
-# Looked at once more, for it may have been exchanged meanwhile: what is open is what lies there.
+# Checked again, because the file may have been replaced meanwhile: the open file is this file.
 is_plain "$3.out" && [ "$3.out" -ef /dev/fd/0 ] || exit 0
 size=$(wc -c)
 printf '\\036%s\\037' "$((size))"
@@ -72,9 +72,9 @@ _TIDY = (
     _ENTER
     + f"""
 find . -path '{_OURS}.end' ! -type d -mmin "+$3" |
-while read -r mine; do [ -L "${{mine%/*}}" ] || rm -f "${{mine%.end}}.out" "$mine"; done
+while read -r file; do [ -L "${{file%/*}}" ] || rm -f "${{file%.end}}.out" "$file"; done
 find . \\( -path '{_OURS}.end' -o -path '{_OURS}.out' -o -path '{_OURS}.new' \\) ! -type d \\
-  -mmin "+$4" -exec sh -c 'for mine; do [ -L "${{mine%/*}}" ] || rm -f "$mine"; done' sh {{}} +
+  -mmin "+$4" -exec sh -c 'for file; do [ -L "${{file%/*}}" ] || rm -f "$file"; done' sh {{}} +
 find . -path './{_GROUP}' -type d -mmin +60 -exec rmdir {{}} + 2>/dev/null
 exit 0
 """
