@@ -136,7 +136,8 @@ def _settle(made: Database, file: Path, now: datetime) -> Restored:
         raise DatabaseRefused(str(file), "it holds no tables of Pilotage")
     ahead = next((one for one in standings if one.place is ChainState.AHEAD), None)
     if ahead is not None:
-        raise SchemaAhead(f"{file}: {ahead.chain} is at {ahead.revision}, known up to {ahead.head}")
+        at = f"{ahead.chain} is at {ahead.revision}, newer than the newest known, {ahead.head}"
+        raise SchemaAhead(f"{file}: {at}")
     migrated = migrate(made)
     with made.uow() as tx:
         settled = restored.settle(tx, now)
