@@ -19,7 +19,7 @@ def read_text(path: Path, longest: int = -1) -> str:
     except ValueError as error:
         raise Invalid(repr(str(path)), "it is not the name of a file") from error
     if 0 <= longest < len(text):
-        raise Invalid(str(path), f"it is longer than {longest} bytes")
+        raise Invalid(str(path), f"it is longer than {longest} characters")
     return text
 
 
