@@ -18,7 +18,7 @@ from pygal.style import Style
 from tests.databases import Sqlite
 from tests.monitoring import wrong_site
 from tests.monitoring.panels import Panel, panels
-from tests.monitoring.prometheus import Prometheus, running
+from tests.monitoring.prometheus import Prometheus, install, running
 from tests.monitoring.scenario import Scenario
 from tests.patience import until
 from tests.secrets import write
@@ -177,6 +177,7 @@ def _label(value: float, unit: str) -> str:
 
 def main(target: Path) -> None:
     """Make the picture, light and dark."""
+    install()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         template = Sqlite(folder)

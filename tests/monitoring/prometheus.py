@@ -26,10 +26,15 @@ _SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 def require_prometheus(plan: Plan) -> None:
     """Skip the test without Prometheus, or fail it where every service is required."""
     try:
-        require(["prometheus", "promtool"], ["prometheus"])
+        install()
     except NotToBeHad as error:
         say = pytest.fail if plan.required else pytest.skip
         say(f"needs the service Prometheus: {error}")
+
+
+def install() -> None:
+    """Install Prometheus if it is missing and may be installed; else raise `NotToBeHad`."""
+    require(["prometheus", "promtool"], ["prometheus"])
 
 
 def promtool(*words: str) -> str:
