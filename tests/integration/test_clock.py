@@ -38,7 +38,7 @@ def test_a_host_whose_clock_is_wrong_tells_the_database_s_time(
         abs(one - database_time(postgresql_database)) < timedelta(seconds=5) for one in times
     )
     assert sorted(times) == times
-    assert len([line for line in caplog.messages if "off by" in line]) == 1
+    assert len([line for line in caplog.messages if "differs by" in line]) == 1
 
 
 def test_the_database_is_looked_at_once_a_minute(
