@@ -64,8 +64,8 @@ def init(recipe: str, folder: Path, clusters: tuple[str, ...], answers: tuple[st
     values = _values(answers)
     places = [fleets.cluster(text) for text in clusters]
     if sys.stdin.isatty():
-        values |= _asked(chosen, values)
-        places = places or _clusters_asked()
+        values |= _answers(chosen, values)
+        places = places or _ask_clusters()
     for path in fleets.write(chosen, folder, values, places, wiring.backends()):
         show.say(f"wrote {path}")
     if (shortage := fleets.shortage(folder / fleets.FLEET)) is not None:
@@ -83,7 +83,7 @@ def _values(answers: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def _asked(chosen: Recipe, values: dict[str, Any]) -> dict[str, Any]:
+def _answers(chosen: Recipe, values: dict[str, Any]) -> dict[str, Any]:
     """Ask the questions that have no answer yet."""
     return {
         name: _ask(question) for name, question in chosen.questions.items() if name not in values
@@ -102,7 +102,7 @@ def _ask(question: RecipeQuestion) -> Any:
     return click.prompt(question.question, default=question.default, value_proc=checked)
 
 
-def _clusters_asked() -> list[Cluster]:
+def _ask_clusters() -> list[Cluster]:
     places: list[Cluster] = []
     while text := click.prompt(
         ASK_FOR_ANOTHER if places else ASK_FOR_CLUSTER, default="", show_default=False

@@ -128,9 +128,9 @@ def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
 
 def _sentences(counts: Mapping[str, int], by_whom: str, nothing: str) -> list[str]:
     """Write what happened to the pilots, and who ends those that were already sent."""
-    unsent = "it was" if counts.get("cancelled") == 1 else "they were"
+    were = "it was" if counts.get("cancelled") == 1 else "they were"
     words = {
-        "cancelled": ("pilot", f"cancelled before {unsent} sent"),
+        "cancelled": ("pilot", f"cancelled before {were} sent"),
         "asked": ("cancellation", by_whom),
         "over already": ("pilot", "had ended already"),
     }

@@ -63,7 +63,7 @@ def create(
     def make() -> NewToken:
         return perform(tokens.create, name, Role(role), vo, _length(life))
 
-    new = make() if to is None else _kept(to, make)
+    new = make() if to is None else _make_into(to, make)
     if as_json:
         show.as_json(_values(new.token) | ({} if to else {"secret": new.secret}))
         return
@@ -119,7 +119,7 @@ def _length(text: str | None) -> timedelta | None:
     return read
 
 
-def _kept(path: Path, make: Callable[[], NewToken]) -> NewToken:
+def _make_into(path: Path, make: Callable[[], NewToken]) -> NewToken:
     """Write the secret to a new file that only its owner may read; remove it after an error."""
     try:
         file = private_files.open_file(path, "x")

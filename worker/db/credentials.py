@@ -102,7 +102,7 @@ def save_looks(tx: Transaction, looks: Collection[Credential]) -> None:
 
 def note_renewal(tx: Transaction, before: Credential, after: Credential) -> None:
     """Note in the audit that somebody had a credential renewed."""
-    moments = ({_called(one): {"renewed_at": one.renewed_at}} for one in (before, after))
+    moments = ({_name_of(one): {"renewed_at": one.renewed_at}} for one in (before, after))
     note(tx, "vo", _named(after.vo), "credential renew", *moments)
 
 
@@ -111,13 +111,13 @@ def _note(tx: Transaction, verb: str, before: Credential | None, after: Credenti
     credential = after or before
     assert credential is not None
     values = (
-        {_called(credential): None if each is None else {"path": each.path, "renew": each.renew}}
+        {_name_of(credential): None if each is None else {"path": each.path, "renew": each.renew}}
         for each in (before, after)
     )
     note(tx, "vo", _named(credential.vo), f"credential {verb}", *values)
 
 
-def _called(credential: Credential) -> str:
+def _name_of(credential: Credential) -> str:
     return f"{credential.kind} for {credential.backend}"
 
 

@@ -96,7 +96,7 @@ def of_the_primary(url: URL) -> URL:
 
 def _hosts(url: URL) -> list[str]:
     """Return the hosts in the options of a URL, each with its port if it has one."""
-    hosts, ports = (",".join(_given(url, name)).split(",") for name in ("host", "port"))
+    hosts, ports = (",".join(_options(url, name)).split(",") for name in ("host", "port"))
     pairs = zip_longest(filter(None, hosts), ports[: len(hosts)], fillvalue="")
     return [
         ":".join(filter(None, [f"[{host}]" if host.count(":") > 1 else host, port]))
@@ -105,7 +105,7 @@ def _hosts(url: URL) -> list[str]:
     ]
 
 
-def _given(url: URL, name: str) -> Sequence[str]:
+def _options(url: URL, name: str) -> Sequence[str]:
     value = url.query.get(name, ())
     return [value] if isinstance(value, str) else value
 

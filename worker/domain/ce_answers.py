@@ -96,7 +96,7 @@ class Listing:
     """Every job at the CE that carries a stamp of ours, also the ended ones that it still knows.
 
     `complete` is false if the CE may have left jobs out. `as_of` is a moment before the CE was
-    asked: a job that was accepted earlier than `as_of` less the visibility delay is in the listing.
+    queried: a job accepted earlier than `as_of` less the visibility delay is in the listing.
     `vos` names the VOs whose jobs are covered, for a CE that shows each VO only its own jobs;
     `None` is all VOs.
     """

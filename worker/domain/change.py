@@ -110,14 +110,14 @@ class ObjectChange:
         if self.before is None or self.after is None:
             return _whole(self.before), _whole(self.after)
         before, after = _different(self.before, self.after)
-        return _kept(before), _kept(after)
+        return _stored(before), _stored(after)
 
 
 def _whole(values: Values | None) -> Values | None:
     """Return all values of an object that was made or removed, without the empty ones."""
     if values is None:
         return None
-    return _kept({name: value for name, value in values.items() if not _is_empty(value)})
+    return _stored({name: value for name, value in values.items() if not _is_empty(value)})
 
 
 def _is_empty(value: Any) -> bool:
@@ -136,23 +136,23 @@ def _different(before: Values, after: Values) -> tuple[dict[str, Any], dict[str,
     return was, became
 
 
-def _kept(values: Values, depth: int = 1, *, hidden: bool = False) -> dict[str, Any]:
-    kept = {
+def _stored(values: Values, depth: int = 1, *, hidden: bool = False) -> dict[str, Any]:
+    stored = {
         legible(without_secrets(str(name)), LONGEST): _value(
             value, depth, hidden=hidden or _names_a_secret(str(name))
         )
         for name, value in list(values.items())[:MOST]
     }
     if len(values) > MOST:
-        kept["…"] = f"{len(values) - MOST} more"
-    return kept
+        stored["…"] = f"{len(values) - MOST} more"
+    return stored
 
 
 def _value(value: Any, depth: int, *, hidden: bool) -> Any:
     if _is_empty(value):
         return value if isinstance(value, bool) else None
     if isinstance(value, Mapping) and depth < DEEPEST:
-        return _kept(value, depth + 1, hidden=hidden)
+        return _stored(value, depth + 1, hidden=hidden)
     if hidden and value is not True:
         return REMOVED
     if isinstance(value, int | float):

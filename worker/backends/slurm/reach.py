@@ -72,7 +72,7 @@ class Here:
         name, *rest = words
         return run(
             [self._find(name), *rest],
-            env={**clean_environment(), **_kept("SLURM_CONF"), **env},
+            env={**clean_environment(), **_environment_of("SLURM_CONF"), **env},
             input=stdin,
             timeout=seconds,
             limit=LIMIT,
@@ -115,7 +115,7 @@ class Login:
         path = f"{folder}/{name}" if folder and _is_slurms(name) else name
         variables = [f"{variable}={value}" for variable, value in env.items()]
         # The variables of our environment that ssh needs, and no others.
-        environment = {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
+        environment = {**clean_environment(), **_environment_of("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
         remote = shlex.join(["sh", "-c", _CLEANLY, STANDARD_PATH, *variables, path, *rest])
         done = run(
             [*self._client(seconds), remote],
@@ -202,6 +202,6 @@ def _quoted(path: str, pattern: str = "") -> str:
     return '"' + path.replace("%", "%%") + pattern + '"'
 
 
-def _kept(*names: str) -> dict[str, str]:
+def _environment_of(*names: str) -> dict[str, str]:
     """Return these variables of our environment; an empty variable counts as not set."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}

@@ -62,8 +62,8 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
     with uow() as tx:
         at, before = now(), demands.get_all(tx).get(vo.name, demands.NONE)
         held = held_total(tx, vo, source, demand, before.held_total, at)
-        known = 0 if before.problem else before.demand or 0
-        if demand > known and schedules.is_enabled(tx, ALLOCATION, vo.name):
+        last_demand = 0 if before.problem else before.demand or 0
+        if demand > last_demand and schedules.is_enabled(tx, ALLOCATION, vo.name):
             tx.after_commit(partial(turn.runtime.nudge, ALLOCATION, vo.name))
         demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)

@@ -337,9 +337,9 @@ def cancelled(
     asked, nothing = OF_NAMED if by_name else OF_A_SET
     sentences = []
     if counts.get("cancelled"):
-        never = "it was" if counts["cancelled"] == 1 else "they were"
+        were = "it was" if counts["cancelled"] == 1 else "they were"
         pilots = counted(counts["cancelled"], "pilot")
-        sentences.append(f"{pilots} ended before {never} sent.")
+        sentences.append(f"{pilots} ended before {were} sent.")
     if counts.get("asked"):
         sentences.append(asked.format(pilots=counted(counts["asked"], "pilot")))
     if counts.get("over already"):

@@ -52,7 +52,7 @@ def headline(line: CELine) -> str:
         return f"{line.name} is normal: {pilots(line)}."
     state, _, reason = shown(line).partition(": ")
     first, _, more = state.partition(", ")
-    sentence = _said(first) + (f" and is {more}" if more else "")
+    sentence = _with_verb(first) + (f" and is {more}" if more else "")
     if line.setter is not None and line.trouble is None:
         # The next sentence says when it ends.
         return f"{line.name} is {short(sentence.removeprefix('is '))} {reason}."
@@ -67,7 +67,7 @@ def pilots(line: CELine) -> str:
     return f"{running}, {waits}, {free} free"
 
 
-def _said(state: str) -> str:
+def _with_verb(state: str) -> str:
     for begin, verb in _VERBS:
         if state.startswith(begin):
             return verb + state.removeprefix(begin)
@@ -99,8 +99,8 @@ def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
     sentences = []
     if line.reserved:
         number = words.counted(line.reserved, "pilot is", "pilots are")
-        never, them = ("it was", "it") if line.reserved == 1 else ("they were", "them")
-        text = f"{never} never sent, and the next dispatch cancels {them}"
+        were, them = ("it was", "it") if line.reserved == 1 else ("they were", "them")
+        text = f"{were} never sent, and the next dispatch cancels {them}"
         sentences.append(f"{number} reserved: {text}.")
     if line.submitting:
         number = words.counted(line.submitting, "pilot is", "pilots are")
