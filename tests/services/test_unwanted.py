@@ -126,6 +126,67 @@ def test_nothing_is_sent_once_the_lease_has_run_out(world: World) -> None:
     assert world.statuses() == {"lost": 2}
 
 
+class StandsStill(Fake):
+    """A driver whose listing takes so long that another execution adopts the jobs in it."""
+
+    def __init__(self, world: World, ce: CE) -> None:
+        super().__init__()
+        self._world, self._ce = world, ce
+
+    def find(self) -> Listing:
+        listing = super().find()
+        self._world.wait(600)
+        runtime = self._world.runtime(by_hand=True, holder="two")
+        assert diff(runtime, self._ce.name, adopt_for="default", yes=True).adopted == 1
+        return listing
+
+
+class StandsStillLater(Fake):
+    """A driver of a process that stands still after its record, before its next call."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self._listed = False
+
+    def find(self) -> Listing:
+        self._listed = True
+        return super().find()
+
+    def now(self) -> datetime:
+        later = timedelta(minutes=10 if self._listed and not is_open() else 0)
+        return self._world.clock + later
+
+
+def test_a_job_is_not_ended_after_somebody_else_could_adopt_it(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(20).cancelling_strangers())
+    stamp = a_stranger(world, ce)
+    world.reconcile(ce, world.with_driver(still := StandsStill(world, ce), holder="one"))
+    assert "cancel" not in still.calls
+    assert alive(world, ce) == {stamp}
+
+    other = a_stranger(world, ce)
+    still = StandsStill(world, ce)
+    with refused(CalledElsewhere, ce.name, "try again"):
+        runtime = world.with_driver(still, by_hand=True, holder="one")
+        diff(runtime, ce.name, cancel=True, yes=True)
+    assert "cancel" not in still.calls
+    assert other in alive(world, ce)
+
+
+def test_who_stands_still_after_the_record_ends_no_job(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(20).cancelling_strangers())
+    stamp = a_stranger(world, ce)
+    late = StandsStillLater(world)
+    result = world.reconcile(ce, world.with_driver(late, now=late.now))
+    assert (result.counts["strangers"], result.counts["cancelled"]) == (1, 0)
+
+    late = StandsStillLater(world)
+    runtime = world.with_driver(late, by_hand=True, now=late.now)
+    assert diff(runtime, ce.name, cancel=True, yes=True).cancelled == 0
+    assert alive(world, ce) == {stamp}
+
+
 def test_diff_shows_both_sides(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(20))
     own, absent = world.sent(ce, 2)

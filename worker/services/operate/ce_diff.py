@@ -84,12 +84,15 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CED
     unwanted: list[Job] = []
     if adopt_for is not None or cancel:
         with uow() as tx:
+            # Another execution that has got the turn may adopt these jobs, too.
+            if not call.extend(tx):
+                raise CalledElsewhere(f"CE {call.ce.name}")
             if adopt_for is not None:
                 adopted = _adopt(tx, call, comparison, adopt_for)
             if cancel:
                 unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted]
             _note(tx, call, adopted, unwanted, adopt_for)
-    answers = call.driver.cancel(unwanted)
+    answers = [] if call.is_over else call.driver.cancel(unwanted)
     return CEDiff(
         complete=listing.complete,
         differences=[difference for difference in differences if difference.what != NEXT_CHECK],

@@ -4,7 +4,8 @@ Claim the right to call (committed), call, record (committed). A pilot in doubt 
 is listed gets the status that the CE reports. A pilot in doubt whose stamp is not listed is given
 up only after two complete listings, both taken when it should have been visible. Unwanted jobs are
 reported; after the record they are cancelled if the operator has chosen so for the CE and it is not
-held. Then the driver may remove what pilots left behind at the CE.
+held. Then the driver may remove what pilots left behind at the CE. Both are done only while the
+turn of this execution lasts: after it somebody else may have adopted these jobs.
 
 After a restore, a CE may be resumed after the first complete listing without a stranger.
 """
@@ -68,16 +69,18 @@ def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
             result = replace(result, lines=(*lines, *result.lines))
         # Like every call, a cancellation is about one batch; the next execution continues.
         unwanted = comparison.unwanted()[: call.runtime.batch] if cancels else []
-        if unwanted or is_tidied:
-            call.note_answer(tx)
-        else:
-            call.answered(tx)
+        call.note_answer(tx)
+        if not (unwanted or is_tidied):
+            call.give_back(tx)
+        elif not call.extend(tx):
+            unwanted = []
         return unwanted, result
 
     unwanted, result = records.record(call.runtime.database, write)
     if cancels:
-        result = _cancel(call, unwanted, result)
-    return _tidy(call, result) if is_tidied and result.outcome is Outcome.OK else result
+        result = _cancel(call, [] if call.is_over else unwanted, result)
+    may_tidy = is_tidied and result.outcome is Outcome.OK and not call.is_over
+    return _tidy(call, result) if may_tidy else result
 
 
 def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
