@@ -69,7 +69,7 @@ def test_another_address_is_refused(url: str) -> None:
         {"version": "2.0"},
         {"authentication": "password"},
         {"walltime": 0},
-        {"call_timeout": 1000},
+        {"call_timeout": 10_000},
         {"runtime_environments": ["a\x00"]},
         {"quue": "long"},
     ],

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from celery.concurrency.asynpool import AsynPool
 from kombu.asynchronous.hub import Hub
+from kombu.transport import virtual
+from kombu.transport.redis import Channel
 
+import worker.messaging.app
 from worker.messaging.pool import watch_living_only
 
 
@@ -61,3 +64,10 @@ def test_a_living_process_is_watched() -> None:
         hub.close()
         for descriptor in (reading, writing):
             os.close(descriptor)
+
+
+def test_a_worker_that_loses_its_broker_puts_no_message_back() -> None:
+    """kombu would use the lost connection for it, and the worker would end."""
+    assert virtual.Channel.do_restore, "kombu has renamed what worker/messaging/app.py switches off"
+    assert worker.messaging.app.app
+    assert not Channel.do_restore

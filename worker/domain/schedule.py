@@ -24,7 +24,10 @@ class Outcome(Described):
         "failed",
         "An error ended it, or a part of its work; what it committed before stays.",
     )
-    SKIPPED = "skipped", "Another execution held its lock, or there was nothing to do."
+    SKIPPED = (
+        "skipped",
+        "It did nothing: another execution was at work, nothing was to be done, or it must wait.",
+    )
 
 
 class VOSchedule(FileTable):

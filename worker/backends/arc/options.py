@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from worker.backends.contract import Options
 from worker.backends.option_types import (
     SLEEPER,
+    CallTime,
     Cores,
     Delay,
     Environment,
@@ -112,7 +113,7 @@ class ArcOptions(Options):
     keep_output: Seconds = 6 * 3600
     """Seconds to keep a job and its output at the CE after its end was first reported."""
 
-    call_timeout: float = Field(default=60, gt=0, le=140)
+    call_timeout: CallTime = 60
     """Seconds that one call of the driver may take, with all its requests."""
 
     connections: int = Field(default=8, ge=1, le=64)
