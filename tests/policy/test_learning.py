@@ -53,7 +53,7 @@ class History:
         return self
 
     def tick(self, **queue: Any) -> "History":
-        self._keep(self._learn([], Queue(**queue)))
+        self._keep(self._learn([], Queue(**{"answered_at": self.now, **queue})))
         return self
 
     def resume(self, reason: str) -> "History":
@@ -308,6 +308,15 @@ def test_a_queue_that_does_not_move_pauses(
     if is_paused:
         assert history.reason == "the oldest pilot waits for 30 min"
         assert history.wait(9).tell(EventKind.STARTED, ran=5 * MINUTE).reason is None
+
+
+@pytest.mark.parametrize("silent", [1, 40, None])
+def test_a_queue_that_nobody_has_looked_at_is_not_stuck(silent: int | None) -> None:
+    """The CE is silent, or no worker asks it: pilots may have begun since."""
+    oldest = NOW - 45 * MINUTE
+    answered_at = None if silent is None else NOW - silent * MINUTE
+    history = History().tick(oldest_waiting_since=oldest, answered_at=answered_at)
+    assert history.reason == ("the oldest pilot waits for 44 min" if silent == 1 else None)
 
 
 # -- those that die late

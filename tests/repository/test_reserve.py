@@ -160,11 +160,14 @@ def test_a_ce_that_is_disabled_or_draining_gets_nothing(uow: UnitOfWork) -> None
         assert slots.available_ces(tx) == []
 
 
-def test_a_vo_that_is_disabled_gets_nothing(uow: UnitOfWork) -> None:
+def test_a_vo_that_is_disabled_or_draining_gets_nothing(uow: UnitOfWork) -> None:
     with uow() as tx:
-        vo, ce = a_vo().disabled().create(tx), a_ce().create(tx)
+        disabled, draining = a_vo().disabled().create(tx), a_vo().create(tx)
+        vos.change(tx, draining.name, draining=True)
+        ce = a_ce().create(tx)
     with uow() as tx:
-        assert reserve(tx, ce, 1, vo) == 0
+        assert reserve(tx, ce, 1, disabled) == 0
+        assert reserve(tx, ce, 1, draining) == 0
 
 
 def test_a_ce_that_is_closed_to_others_takes_only_its_own(uow: UnitOfWork) -> None:

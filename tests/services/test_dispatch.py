@@ -8,7 +8,7 @@ from tests.expectations import refused, statements
 from tests.factories import a_ce
 from tests.services.world import Fake, Watching, World
 from worker.backends.sim.faults import Fault
-from worker.db import ces, pilot_reads
+from worker.db import ces, pilot_reads, vos
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import UnknownCE
@@ -16,7 +16,7 @@ from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
 from worker.services.runtime import Runtime
-from worker.services.tasks.dispatch import dispatch
+from worker.services.tasks.dispatch import dispatch, plan
 
 
 def close(world: World, ce: CE, how: str) -> None:
@@ -92,6 +92,28 @@ def test_a_ce_that_takes_no_more_is_sent_nothing_and_its_slots_are_freed(
     assert result.counts == {"cancelled": 3}
     assert driver.calls == []
     assert world.statuses() == {"submitted": 2, "cancelled": 3}
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"draining": True}], ids=str)
+def test_a_vo_that_gets_no_more_is_sent_nothing_and_its_slots_are_freed(
+    world: World, change: dict[str, bool]
+) -> None:
+    ce, other = world.ce(), world.vo()
+    world.sent(ce, 1)
+    world.reserve(ce, 2)
+    [kept] = world.reserve(ce, 1, other.name)
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, **change))
+    sentence = "the VO is draining" if "draining" in change else "the VO is disabled"
+
+    would = plan(world.runtime(), ce.name)
+    assert (would.counts, would.lines) == ({"would cancel": 2}, (sentence,))
+    result = dispatch(world.runtime(), ce.name)
+    assert (result.counts, result.lines) == ({"cancelled": 2}, (sentence,))
+    assert world.pilot(kept).status is Status.RESERVED
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
+    assert world.statuses() == {"submitted": 2, "cancelled": 2}
+    cancelled = [pilot for pilot in world.pilots() if pilot.status is Status.CANCELLED]
+    assert {world.history(pilot.id)[-1].reason for pilot in cancelled} == {sentence}
 
 
 @pytest.mark.parametrize("how", ["disabled", "draining"])

@@ -9,12 +9,13 @@ from sqlalchemy import select
 from tests.expectations import statements
 from tests.factories import MINUTE, a_ce, a_pilot
 from tests.services.world import World
+from worker.backends.sim.faults import Fault
 from worker.db import clock_set_back, mover, outcomes, tallies
 from worker.db.tables import transitions
 from worker.domain.ce import CE
 from worker.domain.pilot import Cause, Move, Status
+from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
-from worker.policy.learning import Queue
 from worker.policy.learning import learn as fold
 from worker.policy.parameters import DEFAULTS
 from worker.services.tasks import learn
@@ -208,7 +209,30 @@ def test_what_a_ce_put_back_into_its_queue_has_not_begun(world: World) -> None:
     world.change(lambda tx: mover.move(tx, put_back, world.clock))
     with world.database.uow() as tx:
         queue = outcomes.queues(tx, world.clock)[ce.name]
-    assert queue == Queue(oldest_waiting_since=began.submitted_at)
+    assert queue.oldest_waiting_since == began.submitted_at
+    assert (queue.last_began, queue.drained) == (None, 0)
+
+
+def test_a_ce_that_is_silent_is_not_stuck_and_one_that_says_so_is(world: World) -> None:
+    ce = world.ce(queue_time=100_000.0)
+    world.sent(ce, 2)
+    world.wait(60)
+    world.check(ce)
+    world.fault(ce, Fault.DOWN)
+    for _ in range(4):
+        world.wait(15 * 60)
+        world.check(ce)
+        learn.learn(world.runtime())
+        assert world.health(ce).sending is Sending.NORMAL
+    world.mend(ce)
+    world.wait(60)
+    learn.learn(world.runtime())
+    assert world.health(ce).sending is Sending.NORMAL, "the CE has not answered yet"
+    world.wait(3600)
+    assert world.check(ce).outcome is Outcome.OK
+    learn.learn(world.runtime())
+    assert world.health(ce).sending is Sending.PAUSED
+    assert world.health(ce).sending_reason == "the oldest pilot waits for 122 min"
 
 
 def test_whoever_waits_for_long_learns_of_what_began_long_ago(world: World) -> None:

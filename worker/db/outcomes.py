@@ -82,6 +82,7 @@ def queues(
     return {
         row.ce: Queue(
             oldest_waiting_since=row.oldest_waiting_since,
+            answered_at=row.answered_at,
             last_began=row.last_began,
             # Requeued pilots count negative. A pilot may have begun before the hour and be requeued
             # within it, so the sum may be negative.
@@ -134,9 +135,13 @@ _UNLEARNED = (
     .order_by(transitions.c.id)
 )
 
-_OLDEST = (
-    select(func.min(pilots.c.submitted_at))
-    .where(pilots.c.ce_id == ces.c.id, waits_at_ce())
+_WAITS_HERE = (pilots.c.ce_id == ces.c.id) & waits_at_ce()
+_OLDEST = select(func.min(pilots.c.submitted_at)).where(_WAITS_HERE).scalar_subquery()
+_ANSWERED_AT = (
+    select(func.coalesce(pilots.c.checked_at, pilots.c.submitted_at))
+    .where(_WAITS_HERE)
+    .order_by(pilots.c.submitted_at)
+    .limit(1)
     .scalar_subquery()
 )
 _GRAINS: list[ColumnElement[str]] = [literal_column(f"'{grain}'") for grain in Grain]
@@ -163,6 +168,7 @@ _BEGAN = (
 _QUEUES = select(
     ces.c.name.label("ce"),
     _OLDEST.label("oldest_waiting_since"),
+    _ANSWERED_AT.label("answered_at"),
     _BEGAN.c.last_began,
     _BEGAN.c.drained,
 ).join_from(ces, _BEGAN, _BEGAN.c.ce_id == ces.c.id, isouter=True)

@@ -167,7 +167,7 @@ def _ce_room(ce: Any, counted: tuple[int, int]) -> int:
 
 
 def _vo_room(vo: Any, occupying: int) -> int:
-    if not vo.enabled:
+    if not vo.enabled or vo.draining:
         return 0
     return UNLIMITED if vo.most is None else int(vo.most) - occupying
 
@@ -215,7 +215,7 @@ _LIMITS: Mapping[Table, Sequence[ColumnElement[Any]]] = {
     vos: (
         vos.c["limit"].label("most"),
         null().cast(ces.c.waiting_limit.type).label("waiting_limit"),
-        false().label("draining"),
+        vos.c.draining,
         false().label("open_to_all"),
     ),
     ces: (ces.c.capacity.label("most"), ces.c.waiting_limit, ces.c.draining, ces.c.open_to_all),

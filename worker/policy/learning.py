@@ -32,6 +32,9 @@ class Queue:
     oldest_waiting_since: datetime | None = None
     """When the pilot that has been waiting for longest was submitted."""
 
+    answered_at: datetime | None = None
+    """When the CE last said that this pilot waits; until then nothing is known of the queue."""
+
     last_began: datetime | None = None
     """When a pilot last began to run there."""
 
@@ -95,7 +98,8 @@ def learn(
     record = Record(state, configured, parameters)
     for event in events:
         record.add(event)
-    record.watch(queue.oldest_waiting_since, queue.last_began, now)
+    if queue.oldest_waiting_since is not None and queue.answered_at is not None:
+        record.watch(queue.oldest_waiting_since, queue.answered_at, queue.last_began, now)
     if hole is not None:
         record.swallows(hole.reason, hole.since, now)
     return _learned(record)

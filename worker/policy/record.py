@@ -105,13 +105,19 @@ class Record:
         if self.pause and self.pause.mark is not None:
             self._look_for_outlivers(self.pause, self.pause.mark, at)
 
-    def watch(self, oldest: datetime | None, last_began: datetime | None, now: datetime) -> None:
-        """Pause a CE whose queue does not move."""
+    def watch(
+        self, oldest: datetime, answered_at: datetime, last_began: datetime | None, now: datetime
+    ) -> None:
+        """Pause a CE whose queue does not move.
+
+        The wait counts only until the CE's last answer about the oldest pilot. Since then pilots
+        may have begun: a CE that is not asked, or does not answer, is not stuck.
+        """
         after = self._parameters.stuck_after
-        if oldest is None or now - oldest < after:
+        if answered_at - oldest < after:
             return
-        if last_began is None or now - last_began >= after:
-            minutes = _seconds(now - oldest) / MINUTE
+        if last_began is None or answered_at - last_began >= after:
+            minutes = _seconds(answered_at - oldest) / MINUTE
             at = now.timestamp()
             self._begin_pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 

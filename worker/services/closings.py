@@ -20,6 +20,12 @@ def closed_vo(vo: VO) -> Closing | None:
     return Closing(ClosedBy.DRAINING, "the VO is draining") if vo.draining else None
 
 
+def closed_vos(tx: Transaction) -> dict[str, Closing]:
+    """Return the VOs that get no pilots at all, each with the reason."""
+    closings = ((vo.name, closed_vo(vo)) for vo in vos.get_all(tx))
+    return {name: closing for name, closing in closings if closing is not None}
+
+
 def closed_to_all(
     ce: CE | CESlots, state: Health | CESlots, away: Maintenance | None, now: datetime
 ) -> Closing | None:

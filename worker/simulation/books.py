@@ -50,6 +50,7 @@ class CEBook:
         self._young: list[Young] = []
         self._begun: deque[float] = deque()
         self._last_began: float | None = None
+        self._answered_at = 0.0
 
     def sent(self, vo: str, receipts: list[SimulatedPilot | None], now: float) -> None:
         """Record the result of a submission."""
@@ -70,6 +71,7 @@ class CEBook:
         )
         if not self.answers:
             return
+        self._answered_at = now
         at = moment(now)
         changed, self.ce.changed = self.ce.changed, []
         for pilot in changed:
@@ -92,6 +94,7 @@ class CEBook:
         last = self._last_began
         return Queue(
             oldest_waiting_since=moment(self._queue[0].reserved) if self._queue else None,
+            answered_at=moment(self._answered_at),
             last_began=None if last is None else moment(last),
         )
 

@@ -4,25 +4,27 @@ Claim (committed), call, record (committed). A crash or an error between the two
 pilots submitting; `reconcile` finds out by their stamps whether the CE has them. If it is certain
 that nothing was sent (a program is missing, for example), the pilots become lost at once. A VO
 whose credential cannot be used now is left out of the claim, and its pilots stay as they are. If
-the CE no longer takes pilots, its reserved pilots are cancelled, as they were never sent, and their
-slots are free again.
+the CE no longer takes pilots, or a VO gets none, the reserved pilots are cancelled, as they were
+never sent, and their slots are free again.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from worker.db import ces, health, mover, pilot_reads, pilots
 from worker.db.mover import Moved
 from worker.db.pilots import Reserved
+from worker.db.uow import Transaction
 from worker.domain.calls import is_backing_off, reason_not_to_send
+from worker.domain.ce import CE
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Move, Status
 from worker.domain.schedule import Outcome
 from worker.policy.judgement import judge_failed_submission, judge_receipts
 from worker.services import credentials, payloads, records
 from worker.services.ce_calls import CECall
-from worker.services.closings import closed_ce
+from worker.services.closings import closed_ce, closed_vos
 from worker.services.payloads import Ready
 from worker.services.runtime import Runtime, TaskResult, skipped
 
@@ -39,10 +41,11 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         unsent = pilot_reads.unsent(tx, ce_name)
         if not unsent:
             return skipped("nothing is reserved")
-        closing = closed_ce(tx, ce, runtime.now())
-        if closing is not None:
-            count = pilots.cancel_reserved(tx, unsent, closing.sentence, runtime.now())
-            return TaskResult(counts={"cancelled": count}, lines=(closing.sentence,))
+        unwanted = _unwanted(tx, ce, unsent, runtime.now())
+        if unwanted:
+            # The next execution sends the others.
+            count = pilots.cancel(tx, unwanted, {}, runtime.now())
+            return TaskResult(counts={"cancelled": count}, lines=_reasons(unwanted))
         ready = payloads.ready(tx, runtime, ce, set(unsent.values()), barred)
         sendable = sum(vo not in ready.left_out for vo in unsent.values())
         if not sendable:
@@ -63,16 +66,29 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         ce, calls = ces.get(tx, ce_name), health.get(tx, ce_name)
         unsent = pilot_reads.unsent(tx, ce_name)
-        closing = closed_ce(tx, ce, now)
+        unwanted = _unwanted(tx, ce, unsent, now)
         left_out = payloads.ready(tx, runtime, ce, set(unsent.values()), barred).left_out
-    if closing is not None:
-        return TaskResult(counts={"would cancel": len(unsent)}, lines=(closing.sentence,))
+    if unwanted:
+        return TaskResult(counts={"would cancel": len(unwanted)}, lines=_reasons(unwanted))
     back_off = reason_not_to_send(calls, now) if is_backing_off(calls, now) else None
     if back_off is not None:
         return TaskResult(counts={"would send": 0}, lines=(back_off,))
     count = sum(vo not in left_out for vo in unsent.values())
     lines = tuple(left_out.values())
     return TaskResult(counts={"would send": min(count, runtime.batch)}, lines=lines)
+
+
+def _unwanted(tx: Transaction, ce: CE, unsent: Mapping[int, str], now: datetime) -> dict[int, str]:
+    """Return the reserved pilots that are not to be sent any more, each with the reason."""
+    closing = closed_ce(tx, ce, now)
+    if closing is not None:
+        return dict.fromkeys(unsent, closing.sentence)
+    closed = closed_vos(tx)
+    return {pilot: closed[vo].sentence for pilot, vo in unsent.items() if vo in closed}
+
+
+def _reasons(unwanted: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(sorted(set(unwanted.values())))
 
 
 def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult:
