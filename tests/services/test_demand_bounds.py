@@ -229,6 +229,20 @@ def test_a_database_server_that_drips_is_left_in_time(tmp_path: Path, start: byt
         ask_in_time({"kind": "sql", "url_file": str(where), "query": "SELECT 1"}, str(where))
 
 
+@pytest.mark.parametrize(
+    ("scheme", "start"),
+    [("redis", b"$100000\r\n"), ("amqp", b"\x01\x00\x00\x00\x01\x86\xa0")],
+)
+def test_a_broker_that_drips_is_left_in_time(tmp_path: Path, scheme: str, start: bytes) -> None:
+    """Each byte begins the time-outs of the library anew."""
+    before, where = threading.active_count(), tmp_path / "url"
+    with server(drip(start)) as url:
+        where.write_text(url.replace("http", scheme))
+        ask_in_time({"kind": "celery", "url_file": str(where)}, f"no answer within {TIMEOUT:g} s")
+        # The thread that asked ends, though the broker goes on.
+        until(lambda: threading.active_count() == before + 1)
+
+
 def test_a_value_that_is_too_long_is_not_made(file: Path) -> None:
     ask_in_time(query(file, "SELECT hex(zeroblob(400000000))"), "Error")
 

@@ -4,9 +4,12 @@ In Redis a queue is a list, and each priority has a list of its own. RabbitMQ is
 declaration, which does not make the queue.
 """
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+from amqp.method_framing import frame_handler
 from kombu import Connection as Broker
 from kombu.exceptions import OperationalError
 
@@ -50,16 +53,29 @@ def keys(queue: str, options: CeleryOptions) -> list[str]:
 def _in_redis(url: str, queue: str, options: CeleryOptions, connection: Connection) -> int:
     seconds = options.timeout
     times = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-    with redis.Redis.from_url(url, **times) as client, client.pipeline(transaction=False) as asked:
+
+    def connected(link: Any) -> None:
+        """Note the socket; then continue as the library does without this function."""
+        connection.opened(link._sock.fileno())  # noqa: SLF001 - the library has no other way to it
+        link.on_connect()
+
+    with (
+        redis.Redis.from_url(url, **times, redis_connect_func=connected) as client,
+        client.pipeline(transaction=False) as pipeline,
+    ):
         for key in keys(queue, options):
-            asked.llen(key)
-        return sum(map(int, asked.execute()))
+            pipeline.llen(key)
+        return sum(map(int, pipeline.execute()))
 
 
 def _in_rabbitmq(url: str, queue: str, options: CeleryOptions, connection: Connection) -> int:
-    with Broker(
-        url, connect_timeout=options.timeout, transport_options={"max_retries": 0}
-    ) as broker:
+    def connected(link: Any, callback: Callable[..., object]) -> object:
+        """Note the socket before the first answer is read; return the reader of the library."""
+        connection.opened(link.sock.fileno())
+        return frame_handler(link, callback)
+
+    transport = {"max_retries": 0, "frame_handler": connected}
+    with Broker(url, connect_timeout=options.timeout, transport_options=transport) as broker:
         try:
             return int(broker.channel().queue_declare(queue, passive=True).message_count)
         except broker.channel_errors as error:
