@@ -94,6 +94,14 @@ def test_memory_is_limited(world: World) -> None:
     assert text.strip() == str(64 * 1024)
 
 
+def test_a_pilot_that_writes_without_end_is_ended_and_fills_no_disk(world: World) -> None:
+    observation, text = world.run(["/bin/sh", "-c", "while :; do echo more; done"], file_size=1)
+    assert (observation.status, observation.cause) == (Status.FAILED, Cause.SIGNAL)
+    assert observation.exit_code == 128 + signal.SIGXFSZ
+    assert text.startswith("more")
+    assert [path.stat().st_size for path in world.place.rglob("output")] == [2**20]
+
+
 def test_a_running_pilot_runs(world: World) -> None:
     [job] = world.send()
     observation = world.look(job)

@@ -113,6 +113,8 @@ def test_a_dry_run_of_dispatch_says_what_stands_in_the_way(world: World) -> None
     down = run(world.runtime())
     assert down.counts == {"would send": 0}
     assert down.lines[0].startswith("no answer since ")
+    by_hand = run(world.runtime(by_hand=True))
+    assert by_hand.counts == {"would send": 3}, "by hand no back-off counts"
 
     world.mend(ce)
     world.wait(60)

@@ -125,6 +125,7 @@ class LocalDriver:
             nice=self.options.nice,
             walltime=self.options.walltime,
             memory=self.options.memory,
+            file_size=self.options.file_size,
             patience=patience(orders),
             scripts=scripts,
         )

@@ -64,6 +64,10 @@ class LocalOptions(Options):
     memory: Annotated[int, Field(ge=16, le=2**40)] | None = None
     """MiB of address space that each process of a pilot may have; if left out, without limit."""
 
+    file_size: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    """MiB that a file which a pilot writes may have, its output too; a process that writes more is
+    ended. If left out, without limit."""
+
     keep_output: Seconds = 6 * 3600
     """Seconds to keep the folder of a pilot after its end was first reported."""
 

@@ -1,8 +1,9 @@
 """`ce test`: a live check of a CE, from its options to the whole life of a pilot, in plain words.
 
 Each step reports whether it succeeded, what was found, and what to do if it failed. Steps that
-depend on a failed step are left out. The stored state of the CE is not changed: a check neither
-starts a back-off nor ends a pause. Its pilot is reserved like any other, so every limit holds.
+depend on a failed step are left out. Without a pilot, the stored state of the CE is not changed:
+the test neither starts a back-off nor ends a pause. The pilot of a test is reserved, sent and
+checked like any other: every limit holds, and the CE's answers count.
 """
 
 import time

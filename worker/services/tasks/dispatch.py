@@ -70,7 +70,9 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         left_out = payloads.ready(tx, runtime, ce, set(unsent.values()), barred).left_out
     if unwanted:
         return TaskResult(counts={"would cancel": len(unwanted)}, lines=_reasons(unwanted))
-    back_off = reason_not_to_send(calls, now) if is_backing_off(calls, now) else None
+    # By hand, a CE is called at once.
+    must_wait = not runtime.by_hand and is_backing_off(calls, now)
+    back_off = reason_not_to_send(calls, now) if must_wait else None
     if back_off is not None:
         return TaskResult(counts={"would send": 0}, lines=(back_off,))
     count = sum(vo not in left_out for vo in unsent.values())

@@ -36,6 +36,7 @@ class Submission(NamedTuple):
     nice: int
     walltime: float | None
     memory: int | None
+    file_size: int | None
     patience: int
     scripts: Sequence[str] = ()
 
@@ -86,16 +87,20 @@ def become(submission: Submission, order: Start, keeper: int) -> None:
         environment["PILOTAGE_SECRET_FILE"] = os.path.realpath(OWN_SECRET)
     os.nice(submission.nice)
     if submission.memory is not None:
-        _limit_memory(submission.memory << 20)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        _limit(resource.RLIMIT_AS, submission.memory << 20)
+    if submission.file_size is not None:
+        _limit(resource.RLIMIT_FSIZE, submission.file_size << 20)
+    # Python ignores these two; a program that inherited that would go on after them.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execvpe(words[0], words, environment)  # noqa: S606 - to run the command is the purpose
 
 
-def _limit_memory(size: int) -> None:
-    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+def _limit(what: int, size: int) -> None:
+    most = resource.getrlimit(what)[1]
     size = size if most == resource.RLIM_INFINITY else min(size, most)
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(what, (size, size))
 
 
 def _prctl(option: int, value: int) -> None:
