@@ -50,6 +50,7 @@ from worker.domain import errors
 from worker.domain.access import Role
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
+from worker.domain.closing import ClosedBy
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.demand import DemandCounts
@@ -847,6 +848,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "meaning of an exit code": ExitMeaning,
     "what a pilot says": PilotState,
     "sending state of a CE": Sending,
+    "what closes a VO or a CE": ClosedBy,
     "state of a credential": CredentialState,
     "kind of credential": CredentialKind,
     "rule for an unknown demand": Unknown,

@@ -49,7 +49,7 @@ FROM_FILE = "_FILE"
 So a secret is not in the environment, which a list of processes can show.
 """
 
-NOT_SETTINGS = frozenset(
+PILOT_VARIABLES = frozenset(
     {
         "PILOTAGE_STAMP",
         "PILOTAGE_VO",
@@ -61,7 +61,7 @@ NOT_SETTINGS = frozenset(
 )
 """Variables in the environment of a pilot. `pilotage` may be run there, so they are no error."""
 
-OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
+TEST_PREFIXES = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
 
 
 def _in_small_letters(value: object) -> object:
@@ -357,9 +357,9 @@ def _name(problem: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable == CONFIG or variable in NOT_SETTINGS:
+        if not variable.startswith(PREFIX) or variable == CONFIG or variable in PILOT_VARIABLES:
             continue
-        if variable.startswith(OF_THE_TESTS) or not value:
+        if variable.startswith(TEST_PREFIXES) or not value:
             continue  # an empty variable counts as not set
         name = variable.removeprefix(PREFIX).removesuffix(FROM_FILE)
         if not name.isupper() or name.lower() not in Settings.model_fields:

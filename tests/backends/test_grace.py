@@ -190,7 +190,7 @@ def test_pilots_with_and_without_a_grace_are_sent_apart() -> None:
 
 
 def test_htcondor_is_asked_to_wait(tmp_path: Path) -> None:
-    names = {"prefix": "p", "instance": "p", "batch": "b"}
+    names = {"prefix": "p", "instance_and_ce": "p", "batch": "b"}
     options, program = HTCondorOptions(), tmp_path / "x"
     lines = [
         description(

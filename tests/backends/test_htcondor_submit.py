@@ -100,7 +100,7 @@ def commands_for(**options: Any) -> dict[str, str]:
     text = description(
         [numbered(GROUP, n) for n in (0, 1)],
         alike(Order(stamp=numbered(GROUP, 0), vo="lhcb")),
-        names={"prefix": "p", "batch": "p-ce", "instance": "p/ce"},
+        names={"prefix": "p", "batch": "p-ce", "instance_and_ce": "p/ce"},
         options=HTCondorOptions(**options),
         executable=Path("/a b/$(x)"),
         folder=Path("/out $$"),

@@ -117,7 +117,7 @@ def test_htcondor_transfers_a_file_for_each_pilot(tmp_path: Path) -> None:
     assert [path.read_text() for path in files] == [f"{one.secret}\n" for one in some]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
-    names = {"prefix": "p", "instance": "p", "batch": "b"}
+    names = {"prefix": "p", "instance_and_ce": "p", "batch": "b"}
     stamps = [one.stamp for one in some]
     executable = tmp_path / "x"
     text_of_description = description(

@@ -2,10 +2,11 @@
 
 import pytest
 
-from worker.backends.slurm.names import harmless
+from worker.backends.slurm.answers import Row
 from worker.backends.slurm.states import STATES, by_exit, meaning
 from worker.domain.pilot import CE_FAULTS, FINAL, Cause, Status
 
+STAMP = "5" * 32
 WAITS = ("PENDING", "CONFIGURING", "POWER_UP_NODE", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
            "SPECIAL_EXIT", "RESV_DEL_HOLD")  # fmt: skip
 RUNS = ("RUNNING", "RESIZING", "SIGNALING", "COMPLETING", "STAGE_OUT", "UPDATE_DB", "SUSPENDED",
@@ -80,5 +81,7 @@ def test_the_exit_tells_the_cause(
 
 
 def test_what_a_ce_says_is_made_harmless() -> None:
-    assert harmless(" a\x1b[2Jb\nc\ud800 ") == "a\ufffd[2Jb c\ufffd"
-    assert len(harmless("x" * 10_000)) == 300
+    row = Row("7", STAMP, "7", None, "PENDING", " a\x1b[2Jb\nc\ud800 ", None, None, None, None)
+    assert row.observed().reason == "a\ufffd[2Jb c\ufffd"
+    long = row._replace(state="x" * 10_000, reason="y" * 10_000).observed()
+    assert (long.raw, long.reason) == ("x" * 300, "y" * 300)

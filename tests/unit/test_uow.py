@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from tests.expectations import broken_by, refused
@@ -65,7 +65,7 @@ def test_units_of_work_do_not_nest(uow: UnitOfWork) -> None:
 
 
 def test_two_databases_do_not_nest_either(sqlite: UnitOfWork) -> None:
-    other = UnitOfWork(sqlite.engine)
+    other = UnitOfWork(create_engine("sqlite://"))
 
     with sqlite(), refused(NestedUnitOfWork), other():
         pytest.fail("it nested")

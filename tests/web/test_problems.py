@@ -17,7 +17,7 @@ SECRET = "S3cr3tS3cr3tS3cr3t"
 OURS = {
     "PilotageError",
     "TaskFailed",
-    "ProbeFailed",
+    "CETestFailed",
     "AlreadyUp",
     "NestedUnitOfWork",
     "ServerUnavailable",

@@ -12,11 +12,11 @@ from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
 from worker.cli.options import as_json, since, yes_option
 from worker.cli.perform import perform
-from worker.domain.errors import Differs, ProbeFailed
+from worker.domain.errors import CETestFailed, Differs
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe.calls import CallLine, calls_of
 from worker.services.operate import ce_diff
-from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
+from worker.services.operate.ce_test import CETestRequest, CETestStep, run_ce_test
 
 CALLS = (
     Column(name="kind", rank=ALWAYS),
@@ -96,9 +96,9 @@ def diff(
 @as_json
 def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool) -> None:
     """Check a CE by calling it, and say what is wrong."""
-    request = ProbeRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
+    request = CETestRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
     steps = []
-    for step in probe(wiring.by_hand(), name, request):
+    for step in run_ce_test(wiring.by_hand(), name, request):
         steps.append(step)
         if not as_json:
             _say(step)
@@ -107,7 +107,7 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
     failed = [step for step in steps if step.ok is False]
     if failed:
         names = ", ".join(dict.fromkeys(step.name for step in failed))
-        raise ProbeFailed(f"ce test {name}", f"steps that failed: {names}")
+        raise CETestFailed(f"ce test {name}", f"steps that failed: {names}")
 
 
 def _call_row(line: CallLine) -> dict[str, object]:
@@ -132,7 +132,7 @@ def _show_differences(name: str, compared: ce_diff.CEDiff, *, show_all: bool) ->
         show.say(f"the next check will record {changes}: --all shows them")
 
 
-def _say(step: ProbeStep) -> None:
+def _say(step: CETestStep) -> None:
     first, *rest = step.finding.splitlines() or [""]
     show.say(f"{show.coloured(WORDS[step.ok], 6)}  {step.name:<10}  {show.legible(first)}")
     for line in rest:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from worker.services.observe.simulate import PolicyComparison, PolicyResult
-from worker.simulation.scenario import CETrouble
+from worker.services.observe.simulate import CETrouble, PolicyComparison, PolicyResult
 
 WIDTH, NARROWEST = 72, 24
 BLOCKS = " ▁▂▃▄▅▆▇█"

@@ -33,7 +33,10 @@ _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
 
 def is_open() -> bool:
-    """Return whether this thread of execution has a unit of work open."""
+    """Return whether a unit of work is open in this thread, or in this task of asyncio.
+
+    It may be on any engine: a thread has one unit of work at a time, whatever the database.
+    """
     return _open.get()
 
 

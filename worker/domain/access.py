@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from worker.domain.checks import name
+from worker.domain.checks import require_name
 from worker.domain.errors import Invalid, NotAllowed
 from worker.domain.nearest import nearest
 from worker.domain.words import Described
@@ -52,7 +52,7 @@ def access_of(text: str) -> Access:
     if word not in tuple(Role):
         raise Invalid(f"role {word[:40]!r}", nearest(word, map(str, Role)))
     if colon:
-        name("VO", vo)
+        require_name("VO", vo)
     return Access(role=Role(word), vo=vo if colon else None)
 
 

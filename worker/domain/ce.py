@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from worker.domain import timeouts
-from worker.domain.checks import at_least, between, name
+from worker.domain.checks import at_least, between, require_name
 from worker.domain.errors import Invalid
 
 
@@ -38,8 +38,8 @@ class CE:
     id: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        name("CE", self.name)
-        name("back-end", self.backend)
+        require_name("CE", self.name)
+        require_name("back-end", self.backend)
         at_least("capacity", self.capacity, 0)
         between("success rate", self.success_rate, 0, 1)
         at_least("waiting limit", self.waiting_limit, 0)
@@ -47,4 +47,4 @@ class CE:
             raise Invalid("drain by", f"{self.drain_by} has no time zone: write 2026-01-31T12:00Z")
         timeouts.check(self)
         for tag in self.tags:
-            name("tag", tag)
+            require_name("tag", tag)

@@ -16,7 +16,7 @@ LONGEST_NAME = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
 
 
-def name(what: str, value: str) -> None:
+def require_name(what: str, value: str) -> None:
     """Refuse a name that could be misread in a shell, a log line or a URL."""
     if not _NAME.fullmatch(value):
         raise Invalid(
@@ -49,7 +49,7 @@ def between(what: str, value: float, low: float, high: float) -> None:
         raise Invalid(what, f"{value} is above {high}")
 
 
-def length(what: str, value: timedelta | None) -> None:
+def require_length(what: str, value: timedelta | None) -> None:
     """Refuse a length of time that is not whole seconds, is below 1 second, or is very long."""
     if value is None:
         return

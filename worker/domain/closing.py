@@ -1,20 +1,21 @@
 """Why a CE or a VO is closed: it gets no pilots, whatever the policy would decide."""
 
-from enum import StrEnum
 from typing import NamedTuple
 
+from worker.domain.words import Described
 
-class ClosedBy(StrEnum):
+
+class ClosedBy(Described):
     """What closes a VO, or a CE to a VO."""
 
-    DISABLED = "disabled"
-    DRAINING = "draining"
-    HELD = "held"
-    MAINTENANCE = "maintenance"
-    OTHER_VOS = "other VOs"
-    CREDENTIAL = "credential"
-    NO_ANSWER = "no answer"
-    REFUSES = "refuses"
+    DISABLED = "disabled", "The VO or the CE is disabled."
+    DRAINING = "draining", "The VO or the CE is draining."
+    HELD = "held", "The CE is held."
+    MAINTENANCE = "maintenance", "The CE is in maintenance."
+    OTHER_VOS = "other VOs", "The CE is for other VOs."
+    CREDENTIAL = "credential", "The VO has no valid credential for the CE."
+    NO_ANSWER = "no answer", "The CE did not answer the last call."
+    REFUSES = "refuses", "The CE refused the last call."
 
 
 class Closing(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from worker.domain.checks import name
+from worker.domain.checks import require_name
 from worker.domain.errors import Invalid
 from worker.domain.lengths import in_two_units
 from worker.domain.words import Described
@@ -61,7 +61,7 @@ class Credential:
     id: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        name("back-end", self.backend)
+        require_name("back-end", self.backend)
         if not self.path.isprintable() or not PurePosixPath(self.path).is_absolute():
             # The path is not quoted: somebody may have given the secret itself as the path.
             raise Invalid("path of a credential", "it is not an absolute path of a file")

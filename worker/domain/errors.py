@@ -54,7 +54,7 @@
     ├── CalledElsewhere               try again
     ├── DemandUnknown                 correct the source, or set the demand by hand
     ├── TaskFailed                    see its reason; the next tick tries again
-    ├── ProbeFailed                   see the advice of each step that failed
+    ├── CETestFailed                   see the advice of each step that failed
     ├── Differs                       compare them, then adopt or cancel the jobs
     ├── AlreadyUp                     stop the other, or use another state folder
     ├── NestedUnitOfWork              report this mistake in Pilotage
@@ -343,7 +343,7 @@ class TaskFailed(PilotageError):
     """The task failed."""
 
 
-class ProbeFailed(PilotageError):
+class CETestFailed(PilotageError):
     """The CE did not pass the test."""
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from worker.domain.checks import length
+from worker.domain.checks import require_length
 from worker.domain.pilot import Status
 
 
@@ -41,7 +41,7 @@ NAMES = ("wait_at_most", "run_at_most", "silent_at_most")
 def check(owner: Any) -> None:
     """Refuse an invalid time-out of a CE or VO."""
     for name in NAMES:
-        length(name.replace("_", " "), getattr(owner, name))
+        require_length(name.replace("_", " "), getattr(owner, name))
 
 
 LEAST_UNANSWERED = 3

@@ -7,7 +7,7 @@ from hashlib import sha256
 from secrets import token_urlsafe
 
 from worker.domain.access import Access, Role
-from worker.domain.checks import length, name
+from worker.domain.checks import require_length, require_name
 from worker.domain.errors import Invalid
 from worker.domain.lengths import as_option
 from worker.domain.words import Described
@@ -54,7 +54,7 @@ class Token:
 
     def __post_init__(self) -> None:
         if self.kind is TokenKind.TOKEN:
-            name("token", self.name)
+            require_name("token", self.name)
         Access(role=self.role, vo=self.vo)
 
     @property
@@ -69,7 +69,7 @@ class Token:
 
 def check_life(life: timedelta) -> None:
     """Refuse a life that is too long for a token, or not a valid length of time."""
-    length("life of a token", life)
+    require_length("life of a token", life)
     if life > LONGEST_LIFE:
         raise Invalid("life of a token", f"{as_option(life)} is above {as_option(LONGEST_LIFE)}")
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from worker.domain import timeouts
-from worker.domain.checks import at_least, length, name
+from worker.domain.checks import at_least, require_length, require_name
 from worker.domain.demand import DemandBounds
 from worker.domain.errors import Invalid
 
@@ -46,7 +46,7 @@ class VO:
     id: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        name("VO", self.name)
+        require_name("VO", self.name)
         if self.name == ALL_VOS:
             raise Invalid(f"VO name {ALL_VOS!r}", "it means every VO")
         at_least("share", self.share, 0)
@@ -54,10 +54,10 @@ class VO:
         at_least("demand", self.demand, 0)
         at_least("budget", self.budget, 0)
         timeouts.check(self)
-        length("idle at most", self.idle_at_most)
+        require_length("idle at most", self.idle_at_most)
         at_least("demand min", self.demand_min, 0)
         at_least("demand max", self.demand_max, 0)
-        length("scale-down delay", self.scale_down_delay)
+        require_length("scale-down delay", self.scale_down_delay)
 
     @property
     def bounds(self) -> DemandBounds:

@@ -122,7 +122,7 @@ def _check_subject(name: str, arguments: list[Any], options: Mapping[str, Any]) 
         return
     if not isinstance(subject, str):
         raise Invalid(name, f"its subject must be the name of its {task.scope.upper()}")
-    checks.name(name, subject)
+    checks.require_name(name, subject)
 
 
 def survive_garbage(channel: type[Channel]) -> None:

@@ -57,7 +57,7 @@ class CEModel(FileTable):
     @field_validator("name")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        checks.name("CE", name)
+        checks.require_name("CE", name)
         return name
 
 

@@ -70,7 +70,7 @@ log = logging.getLogger(__name__)
 PIECE = 1000
 """Jobs whose names are read and stored together."""
 
-PROBE = "pilotage0is0this0answered"
+NO_SUCH_JOB = "pilotage0is0this0answered"
 """An id that no CE has ever given to a job."""
 
 
@@ -104,8 +104,8 @@ async def list_all(session: Session, rest: Rest) -> Listed:
     # Read before the CE is queried: a job that has a record and is not listed is gone, not new.
     before = session.read(lambda tx: memory.of_owner(tx, ce, owner))
     jobs = await rest.job_list()
-    if not jobs and PROBE not in await rest.jobs("status", [PROBE]):
-        # A-REX answers with nothing for an empty list. This server does not answer about the probe
+    if not jobs and NO_SUCH_JOB not in await rest.jobs("status", [NO_SUCH_JOB]):
+        # A-REX answers with nothing for an empty list. This server does not answer about this id
         # either, so its empty answer means nothing.
         return Listed(jobs=[], complete=False)
     learnt = await _learn_names(session, rest, [job for job in jobs if job not in before])

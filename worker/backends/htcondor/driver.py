@@ -36,7 +36,7 @@ class HTCondorDriver:
         self.options = options
         self.means = means
         self.place = OutputFolder(ce.name, options, means.home)
-        self.instance = f"{means.prefix}/{ce.name}"
+        self.instance_and_ce = f"{means.prefix}/{ce.name}"
         span = max(_SHORTEST_SPAN, 2 * options.check_latest)
         self.marks = Marks(ce.name, means.uow, timedelta(seconds=span))
 
@@ -45,7 +45,7 @@ class HTCondorDriver:
         names = {
             "prefix": self.means.prefix,
             "batch": f"{self.means.prefix}-{self.ce.name}",
-            "instance": self.instance,
+            "instance_and_ce": self.instance_and_ce,
         }
         shares = Shares(orders)
 
@@ -152,7 +152,7 @@ class HTCondorDriver:
 
     def _ours(self, identity: Identity) -> str:
         """Return the expression that is true for the jobs of this CE of an identity's VOs."""
-        of_this_ce = f"PilotageInstance == {text(self.instance)}"
+        of_this_ce = f"PilotageInstance == {text(self.instance_and_ce)}"
         if identity.vos is None:
             return of_this_ce
         vos = " || ".join(f"PilotageVO == {text(vo)}" for vo in sorted(identity.vos))

@@ -125,7 +125,7 @@ def description(
         "description": f"{names['prefix']}-$(PilotStamp)",
         "notification": "never",
         "+PilotageStamp": '"$(PilotStamp)"',
-        "+PilotageInstance": text(names["instance"]),
+        "+PilotageInstance": text(names["instance_and_ce"]),
         "+PilotageVO": text(what.vo),
         **_ends(options),
         **_finishing(what.grace),

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from worker.backends.slurm.names import Names, SlurmJobName, ce_of, harmless, numbers
+from worker.backends.slurm.names import LONGEST_TEXT, Names, SlurmJobName, ce_of, numbers
 from worker.backends.slurm.states import by_exit, is_failure, meaning
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
 from worker.domain.exits import code_of
 from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.secrets import end_of
+from worker.domain.texts import one_line
 
 FIELD, RECORD = "\x1f", "\x1e"
 QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSekN") + RECORD
@@ -129,8 +130,8 @@ def _meaning_of(state: str, reason: str, code: int | None, signal: int | None) -
     return _Meaning(
         status,
         cause,
-        harmless(state) or "nothing",
-        harmless(reason) or None,
+        one_line(state, LONGEST_TEXT) or "nothing",
+        one_line(reason, LONGEST_TEXT) or None,
         exit_code,
         has_started=status not in (Status.SUBMITTED, None),
         is_final=status in FINAL,

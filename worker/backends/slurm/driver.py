@@ -80,11 +80,11 @@ class SlurmDriver:
 
         The cancellation is recorded before Slurm is asked.
         """
-        valid = [job for job in jobs if look.parts(job.handle)]
+        valid = [job for job in jobs if look.split_handle(job.handle)]
         cancelled = [
             _not_cancelled(job, "the cluster has no such job")
             for job in jobs
-            if not look.parts(job.handle)
+            if not look.split_handle(job.handle)
         ]
         if not valid:
             return cancelled
@@ -202,7 +202,7 @@ def _together(jobs: Sequence[Job]) -> list[str]:
     elements: dict[str, list[int]] = defaultdict(list)
     words = []
     for job in jobs:
-        array, index = look.parts(job.handle) or ("", None)
+        array, index = look.split_handle(job.handle) or ("", None)
         if index is None:
             words.append(array)
         else:

@@ -8,7 +8,7 @@ pilots are in doubt.
 import re
 
 from worker.backends.shell import Completed
-from worker.backends.slurm.names import harmless
+from worker.backends.slurm.names import LONGEST_TEXT
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,
@@ -18,6 +18,7 @@ from worker.domain.errors import (
     Unreadable,
 )
 from worker.domain.pilot import Cause
+from worker.domain.texts import one_line
 
 _NO_CONFIGURATION = re.compile(
     r"Could not establish a configuration source|Unable to process configuration"
@@ -63,7 +64,7 @@ _NEVER_ASKED = re.compile(
 
 def last_line(text: str) -> str:
     """Return the last line, which usually says most."""
-    lines = [harmless(line) for line in text.splitlines() if line.strip()]
+    lines = [one_line(line, LONGEST_TEXT) for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
@@ -111,9 +112,9 @@ def _reasons(stderr: str) -> str:
     """Join the last lines: the name of a limit or a plugin's message, and sbatch's own text."""
     lines = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in stderr.splitlines()]
     words = [line.removeprefix(_SUBMISSION) for line in lines if line]
-    return harmless("; ".join(words[-3:]))
+    return one_line("; ".join(words[-3:]), LONGEST_TEXT)
 
 
 def _first_error(stderr: str) -> str:
     lines = [line for line in stderr.splitlines() if line.strip()]
-    return harmless(re.sub(r"^sbatch: (error: )?", "", lines[0])) if lines else ""
+    return one_line(re.sub(r"^sbatch: (error: )?", "", lines[0]), LONGEST_TEXT) if lines else ""

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _HANDLE = re.compile(r"([1-9][0-9]{0,17})(?:_([0-9]{1,9}))?")
 
 
-def parts(handle: str) -> tuple[str, int | None] | None:
+def split_handle(handle: str) -> tuple[str, int | None] | None:
     """Split Slurm's id of a job into the id of the array and the index; `None` if it is no id."""
     match = _HANDLE.fullmatch(handle)
     if match is None:
@@ -86,12 +86,12 @@ class Look:
     def _elsewhere(self, jobs: Sequence[Job], queue: Sequence[Row]) -> dict[str, Observed]:
         answers: dict[str, Observed] = {}
         if jobs and self.accounting():
-            arrays = [handle[0] for job in jobs if (handle := parts(job.handle))]
+            arrays = [handle[0] for job in jobs if (handle := split_handle(job.handle))]
             ended = [row for row in self.client.history(arrays) if row.is_final]
             answers |= _by_stamp(self._observed(_match(jobs, ended)))
         rest = [job for job in jobs if job.stamp not in answers]
         if self.files is not None and rest:
-            ends = self.files.ends([job.stamp for job in rest if parts(job.handle)])
+            ends = self.files.ends([job.stamp for job in rest if split_handle(job.handle)])
             answers |= {
                 job.stamp: ends[job.stamp].observed(job.handle)
                 for job in rest
@@ -112,7 +112,7 @@ class Look:
         }
         answers = {}
         for job in jobs:
-            handle = parts(job.handle)
+            handle = split_handle(job.handle)
             if job.stamp in cancelled or (handle is not None and handle[0] in whole):
                 answers[job.stamp] = Observed(
                     stamp=job.stamp,
@@ -154,7 +154,7 @@ def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
     for job in jobs:
         row = by_handle.get(job.handle)
         if row is None:
-            if parts(job.handle) is None:
+            if split_handle(job.handle) is None:
                 odd.add(job.stamp)
         elif row.stamp == job.stamp:
             matches.append(row)

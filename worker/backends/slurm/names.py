@@ -1,4 +1,4 @@
-"""Writing and reading of job names and comments, and texts that are safe to show."""
+"""Writing and reading of job names and comments."""
 
 import re
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ _NAME = re.compile(
     r"(?:\+(?P<offset>[0-9]{1,9})|\.(?P<number>[0-9]{1,10}))?"
 )
 _COMMENT = re.compile(r"\S+: vo=\S+ ce=(?P<ce>\S+) group=[0-9a-f]*")
-LONGEST = 300
-"""Characters that are kept of a CE's word or reason."""
+LONGEST_TEXT = 300
+"""Characters of a comment, and those that are kept of a word or a reason of Slurm."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Names:
 
 def comment(prefix: str, vo: str, ce: str, group: str) -> str:
     """Return the comment of the jobs of a group, which names their VO and their CE."""
-    return harmless(f"{prefix}: vo={vo} ce={ce} group={group}")
+    return one_line(f"{prefix}: vo={vo} ce={ce} group={group}", LONGEST_TEXT)
 
 
 @lru_cache(maxsize=4096)
@@ -105,8 +105,3 @@ def numbers(written: str) -> list[int]:
             return []
         values += range(first, last + 1, step)
     return values
-
-
-def harmless(text: str) -> str:
-    """Turn a text of a CE into one line that can be stored and shown."""
-    return one_line(text, LONGEST)

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from worker.backends.identities import gravest, not_sent, refused, refused_by
 from worker.backends.slurm.client import SlurmClient
-from worker.backends.slurm.names import Names, comment, harmless, spans
+from worker.backends.slurm.names import LONGEST_TEXT, Names, comment, spans
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN, Work, write
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, NotSent, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
+from worker.domain.texts import one_line
 
 LARGEST_OFFSET = 999_999_999
 """The largest offset: a job's name has nine digits for it."""
@@ -97,7 +98,7 @@ class Batch:
         vo, script, arguments, url, _ = self.what
         return write(
             Work(
-                owner=harmless(f"VO {vo} on CE {ce}"),
+                owner=one_line(f"VO {vo} on CE {ce}", LONGEST_TEXT),
                 group=self.group,
                 offset=self.pilots[0][1] if self.offset is None else self.offset,
                 payload=options.command if script is None else script,

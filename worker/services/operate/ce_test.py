@@ -52,7 +52,7 @@ TURN = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeStep:
+class CETestStep:
     """One step of a check: its result, its finding, and advice. `ok` is `None` for progress."""
 
     name: str
@@ -62,7 +62,7 @@ class ProbeStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeRequest:
+class CETestRequest:
     """What to check."""
 
     vo: str | None = None
@@ -71,7 +71,7 @@ class ProbeRequest:
     pause: Callable[[float], None] = time.sleep
 
 
-def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[ProbeStep]:
+def run_ce_test(runtime: Runtime, ce_name: str, request: CETestRequest) -> Iterator[CETestStep]:
     """Check a CE step by step; yield each step as soon as it is done."""
     with runtime.database.uow() as tx:
         ce, ce_health = ces.get(tx, ce_name), health.get(tx, ce_name)
@@ -86,9 +86,9 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
         driver = runtime.driver(ce)
     except PilotageError as error:
         do = f"correct them: pilotage ce set {ce.name} --option KEY=VALUE"
-        yield ProbeStep(name="options", finding=str(error), ok=False, do=do)
+        yield CETestStep(name="options", finding=str(error), ok=False, do=do)
         return
-    yield ProbeStep(name="options", finding=f"back-end {ce.backend}: they are valid")
+    yield CETestStep(name="options", finding=f"back-end {ce.backend}: they are valid")
     usable = []
     for step, vo in _credentials(runtime, ce, options, names):
         yield step
@@ -104,7 +104,7 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
         yield from _pilot(runtime, ce, usable[0], request)
 
 
-def _gate(ce: CE, ce_health: Health, now: datetime) -> ProbeStep:
+def _gate(ce: CE, ce_health: Health, now: datetime) -> CETestStep:
     """Report the state of the CE. One in which it gets no pilots is no failure: the CE may work."""
     verb = None
     if not ce.enabled or ce.draining:
@@ -114,15 +114,15 @@ def _gate(ce: CE, ce_health: Health, now: datetime) -> ProbeStep:
     else:
         state = str(Sending.NORMAL)
     do = verb and f"to send pilots again: pilotage ce {verb} {ce.name}"
-    return ProbeStep(name="CE", finding=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
+    return CETestStep(name="CE", finding=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
 
 
 def _credentials(
     runtime: Runtime, ce: CE, options: Options, names: list[str]
-) -> Iterator[tuple[ProbeStep, str]]:
+) -> Iterator[tuple[CETestStep, str]]:
     kind = options.credential
     if kind is None:
-        yield ProbeStep(name="credential", finding="the CE needs none"), names[0]
+        yield CETestStep(name="credential", finding="the CE needs none"), names[0]
         return
     with runtime.database.uow() as tx:
         by_vo = credentials.of_each_vo(tx, ce.backend, kind)
@@ -130,7 +130,7 @@ def _credentials(
     for vo, answer in answers.items():
         if isinstance(answer, Path):
             yield (
-                ProbeStep(
+                CETestStep(
                     name="credential", finding=f"the {kind} of VO {vo} can be used: {answer}"
                 ),
                 vo,
@@ -138,22 +138,22 @@ def _credentials(
             continue
         do = f"renew it, or see: pilotage credential show {vo} {ce.backend}"
         yield (
-            ProbeStep(
+            CETestStep(
                 name="credential", finding=plain(answer), ok=False, do=do if by_vo[vo] else None
             ),
             vo,
         )
 
 
-def _hello(runtime: Runtime, ce: CE, driver: Guard, request: ProbeRequest) -> ProbeStep:
+def _hello(runtime: Runtime, ce: CE, driver: Guard, request: CETestRequest) -> CETestStep:
     try:
         greeting = _alone(runtime, ce, driver.hello, request)
     except BackendError as error:
         return _failed("answer", error)
-    return ProbeStep(name="answer", finding=greeting)
+    return CETestStep(name="answer", finding=greeting)
 
 
-def _listing(runtime: Runtime, ce: CE, driver: Guard, request: ProbeRequest) -> ProbeStep:
+def _listing(runtime: Runtime, ce: CE, driver: Guard, request: CETestRequest) -> CETestStep:
     try:
         listing = _alone(runtime, ce, driver.find, request)
     except BackendError as error:
@@ -166,15 +166,15 @@ def _listing(runtime: Runtime, ce: CE, driver: Guard, request: ProbeRequest) -> 
     )
     if not listing.complete:
         do = "no pilot is given up after such a listing; look at the CE if this lasts"
-        return ProbeStep(name="listing", finding=f"{finding}; it is not complete", ok=False, do=do)
-    return ProbeStep(name="listing", finding=f"{finding}{_covered(listing)}")
+        return CETestStep(name="listing", finding=f"{finding}; it is not complete", ok=False, do=do)
+    return CETestStep(name="listing", finding=f"{finding}{_covered(listing)}")
 
 
 def _covered(listing: Listing) -> str:
     return "" if listing.vos is None else f"; of the VOs {', '.join(sorted(listing.vos)) or 'none'}"
 
 
-def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], request: ProbeRequest) -> Answer:
+def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], request: CETestRequest) -> Answer:
     """Call a CE with its turn, so that no other execution calls it meanwhile."""
     name, waited = ce_calls.lease_name(ce.name), 0.0
     while True:
@@ -190,8 +190,8 @@ def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], request: ProbeR
         return call()
 
 
-def _failed(name: str, error: BackendError) -> ProbeStep:
-    return ProbeStep(name=name, finding=str(error), ok=False, do=_advice(error))
+def _failed(name: str, error: BackendError) -> CETestStep:
+    return CETestStep(name=name, finding=str(error), ok=False, do=_advice(error))
 
 
 def _advice(error: BackendError) -> str:
@@ -206,7 +206,7 @@ def _advice(error: BackendError) -> str:
     return "the answer of the CE is not understood: check its back-end and its version"
 
 
-def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator[ProbeStep]:
+def _pilot(runtime: Runtime, ce: CE, vo: str, request: CETestRequest) -> Iterator[CETestStep]:
     """Follow one pilot from its reservation to its end."""
     with runtime.database.uow() as tx:
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
@@ -215,22 +215,26 @@ def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator
         is_shut = vos.get(tx, vo).limit == 0
     if not made and is_shut:
         do = f"test for a VO that may have pilots: pilotage ce test {ce.name} --pilot --vo NAME"
-        yield ProbeStep(name="pilot", finding=f"the limit of VO {vo} is 0", ok=False, do=do)
+        yield CETestStep(name="pilot", finding=f"the limit of VO {vo} is 0", ok=False, do=do)
         return
     if not made:
         finding = f"no slot of {ce.name} is free for VO {vo}"
         do = f"see why: pilotage plan --vo {vo}"
-        yield ProbeStep(name="pilot", finding=finding, ok=False, do=do)
+        yield CETestStep(name="pilot", finding=finding, ok=False, do=do)
         return
     pilot_id = made[0].pilot_id
-    yield ProbeStep(name="pilot", finding=f"{pilot_id} of VO {vo}: reserved", ok=None)
+    yield CETestStep(name="pilot", finding=f"{pilot_id} of VO {vo}: reserved", ok=None)
     try:
         yield from _follow(runtime, ce, pilot_id, request)
     except (BackendError, DatabaseError) as error:
-        yield ProbeStep(name="pilot", finding=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id))
+        yield CETestStep(
+            name="pilot", finding=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id)
+        )
 
 
-def _follow(runtime: Runtime, ce: CE, pilot_id: int, request: ProbeRequest) -> Iterator[ProbeStep]:
+def _follow(
+    runtime: Runtime, ce: CE, pilot_id: int, request: CETestRequest
+) -> Iterator[CETestStep]:
     give_up = runtime.now() + request.patience
     status = Status.RESERVED
     while True:
@@ -241,15 +245,15 @@ def _follow(runtime: Runtime, ce: CE, pilot_id: int, request: ProbeRequest) -> I
             return
         if pilot.status is not status:
             status = pilot.status
-            yield ProbeStep(name="pilot", finding=_in_words(pilot), ok=None)
+            yield CETestStep(name="pilot", finding=_in_words(pilot), ok=None)
         if pilot.status is Status.RESERVED and hindered:
-            yield ProbeStep(
+            yield CETestStep(
                 name="pilot", finding=f"{pilot_id}: {hindered}", ok=False, do=_again(pilot_id)
             )
             return
         if runtime.now() >= give_up:
             finding = f"{pilot_id} is still {pilot.status} after {in_two_units(request.patience)}"
-            yield ProbeStep(name="pilot", finding=finding, ok=False, do=_again(pilot_id))
+            yield CETestStep(name="pilot", finding=finding, ok=False, do=_again(pilot_id))
             return
         request.pause(min(5.0, max(0.5, runtime.options(ce).check_soonest)))
 
@@ -268,15 +272,15 @@ def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
     return None
 
 
-def _end(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> ProbeStep:
+def _end(runtime: Runtime, pilot: Pilot, request: CETestRequest) -> CETestStep:
     wrote = _wrote(runtime, pilot, request)
     finding = f"{_in_words(pilot)}; {wrote}"
     if pilot.status is Status.DONE:
-        return ProbeStep(name="pilot", finding=finding)
-    return ProbeStep(name="pilot", finding=finding, ok=False, do=_again(pilot.id))
+        return CETestStep(name="pilot", finding=finding)
+    return CETestStep(name="pilot", finding=finding, ok=False, do=_again(pilot.id))
 
 
-def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
+def _wrote(runtime: Runtime, pilot: Pilot, request: CETestRequest) -> str:
     if pilot.handle is None:
         return "it wrote nothing, because it did not reach the CE"
     try:

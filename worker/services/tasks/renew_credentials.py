@@ -168,14 +168,14 @@ def _run(words: Sequence[str]) -> str | None:
     try:
         ended = shell.run(words, timeout=TIME_LIMIT, env=shell.without_our_settings(), umask=0o077)
     except BackendError as error:
-        return harmless(": ".join(str(detail) for detail in error.details[:2]))
+        return _safe_line(": ".join(str(detail) for detail in error.details[:2]))
     if ended.exit_code == 0:
         return None
-    last = harmless((ended.stderr.strip().splitlines() or [""])[-1])
+    last = _safe_line((ended.stderr.strip().splitlines() or [""])[-1])
     return f"its command ended with exit code {ended.exit_code}{': ' if last else ''}{last}"
 
 
-def harmless(line: str) -> str:
+def _safe_line(line: str) -> str:
     """Make a line of a program's output safe to show: short, printable, without likely secrets."""
     return without_long_words(one_line(line))[:_SHOWN]
 

@@ -19,7 +19,7 @@ from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
 from worker.domain.vo import DEFAULT_VO
 from worker.services import ce_calls
 from worker.services.operate import pauses, pilots
-from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
+from worker.services.operate.ce_test import CETestRequest, CETestStep, run_ce_test
 from worker.services.operate.pilots import bounded
 from worker.services.runtime import Runtime
 
@@ -28,13 +28,13 @@ SHORT: dict[str, Any] = {"queue_time": 5.0, "run_time": 20.0, "output_lines": 3}
 
 def run(
     world: World, ce: CE | str, runtime: Runtime | None = None, **values: Any
-) -> list[ProbeStep]:
+) -> list[CETestStep]:
     name = ce if isinstance(ce, str) else ce.name
-    request = ProbeRequest(**{"pause": world.wait, **values})
-    return list(probe(runtime or world.runtime(by_hand=True), name, request))
+    request = CETestRequest(**{"pause": world.wait, **values})
+    return list(run_ce_test(runtime or world.runtime(by_hand=True), name, request))
 
 
-def names(steps: Sequence[ProbeStep]) -> list[tuple[str, bool | None]]:
+def names(steps: Sequence[CETestStep]) -> list[tuple[str, bool | None]]:
     return [(step.name, step.ok) for step in steps]
 
 
