@@ -85,7 +85,7 @@ def _prepare(*, demo: bool) -> None:
     else:
         database_service.require_current(database)
     if demo:
-        demo_service.prepare(database, wiring.backends(), wiring.now())
+        demo_service.prepare(wiring.runtime(by_hand=True))
 
 
 def _choose_a_port() -> None:

@@ -74,7 +74,7 @@ def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
             call.answered(tx)
         return unwanted, result
 
-    unwanted, result = records.record(call.runtime.database, write)
+    unwanted, result = records.record(call.runtime, write)
     if cancels:
         result = _cancel(call, unwanted, result)
     return _tidy(call, result) if is_tidied and result.outcome is Outcome.OK else result
