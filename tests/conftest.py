@@ -44,11 +44,7 @@ def guard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _fresh_wiring() -> Iterator[None]:
     """Let each test that uses the wiring build its own parts."""
     yield
-    if wiring.database.cache_info().currsize:
-        wiring.database().close()
-    for value in vars(wiring).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
+    wiring.forget()
 
 
 @pytest.fixture(scope="session")

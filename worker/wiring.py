@@ -244,6 +244,10 @@ def now() -> datetime:
     return clock().now()
 
 
+_BUILT_ONCE = (settings, backends, database, clock)
+"""The functions that keep what they built, until `forget`."""
+
+
 def runtime(*, nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
     """Build the first argument of every service.
 
@@ -286,6 +290,14 @@ def current_runtime(*, by_hand: bool = False) -> Runtime:
 def by_hand() -> Runtime:
     """Return the runtime for a command of an operator."""
     return current_runtime(by_hand=True)
+
+
+def forget() -> None:
+    """Close the connections and forget what was built, so that the next use builds it anew."""
+    if database.cache_info().currsize:
+        database().close()
+    for built in _BUILT_ONCE:
+        built.cache_clear()
 
 
 def configured_schedules() -> list[Schedule]:

@@ -140,9 +140,9 @@ def holds_for(seconds: float, condition: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def one_line(result: "subprocess.CompletedProcess[str]", *parts: str) -> None:
+def one_line(result: "subprocess.CompletedProcess[str]", *parts: str, code: int = 1) -> None:
     """Check that a command failed and said why in one line."""
-    assert result.returncode == 1, result.stderr
+    assert result.returncode == code, result.stderr
     [line] = result.stderr.strip().splitlines()
     assert line.startswith("pilotage: ")
     for part in parts:

@@ -182,8 +182,7 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
 def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Database]:
     """The database of a process whose home is a folder of this test."""
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
-    for cache in (wiring.settings, wiring.database):
-        cache.cache_clear()
+    wiring.forget()
     setup(wiring.database())
     yield wiring.database()
     wiring.database().engine.dispose()

@@ -268,7 +268,7 @@ def test_a_duration_that_is_none_is_told_in_one_line(
     result = processes.run(
         [*PILOTAGE, "up", "--for", duration], settings_of({"home": str(tmp_path / "home")})
     )
-    one_line(result, "duration", "30s")
+    one_line(result, "--for", "2h", code=2)
     assert not (tmp_path / "home").exists()
 
 

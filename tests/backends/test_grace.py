@@ -15,10 +15,11 @@ from tests.backends.local_world import World as LocalWorld
 from tests.backends.slurm_world import World as SlurmWorld
 from tests.patience import PATIENCE, until
 from tests.testbeds.condor import Condor
+from worker.backends.alike import alike
 from worker.backends.arc.description import program as arc_program
 from worker.backends.arc.options import ArcOptions
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.submit import alike, description
+from worker.backends.htcondor.submit import description
 from worker.backends.htcondor.submit import program as htcondor_program
 from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from worker.backends.alike import alike
 from worker.backends.htcondor import BACKEND
 from worker.backends.htcondor.answers import RANGES, expressions, parsed
 from worker.backends.htcondor.options import HTCondorAuthentication, HTCondorOptions
-from worker.backends.htcondor.submit import alike, description, problem, program
+from worker.backends.htcondor.submit import description, program
 from worker.backends.registry import check_options
 from worker.domain.ce_answers import Order
 from worker.domain.credential import CredentialKind
@@ -73,27 +74,6 @@ def test_a_payload_without_a_first_line_is_for_the_shell(tmp_path: Path) -> None
 def test_a_payload_may_be_long_and_in_any_language(tmp_path: Path) -> None:
     payload = "#!/usr/bin/env python3\nprint('é')\n" + "# filling\n" * 50_000
     assert run(text_of(order(script=payload)), tmp_path).decode() == "é\n"
-
-
-@pytest.mark.parametrize(
-    "what",
-    [
-        {"arguments": ["\udcff"]},
-        {"arguments": ["\0"]},
-        {"script": "echo \0"},
-        {"script": "echo \ud800"},
-    ],
-)
-def test_what_no_program_can_be_written_of_is_a_problem(what: dict[str, Any]) -> None:
-    assert problem(alike(order(**what)))
-    assert problem(alike(order(script="true", arguments=HOSTILE))) is None
-
-
-def test_orders_that_differ_in_their_stamps_only_are_alike() -> None:
-    one, two = (Order(stamp=numbered(GROUP, n), vo="lhcb", arguments=["x"]) for n in (1, 2))
-    assert alike(one) == alike(two)
-    assert alike(one) != alike(order(arguments=["y"]))
-    assert alike(one) != alike(order(arguments=["x"], script="true"))
 
 
 def commands_for(**options: Any) -> dict[str, str]:

@@ -12,11 +12,12 @@ import pytest
 
 from tests.backends.local_world import World as LocalWorld
 from worker.backends import registry
+from worker.backends.alike import alike
 from worker.backends.arc.description import SCRIPT, describe
 from worker.backends.arc.options import ArcOptions
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.output import OutputFolder
-from worker.backends.htcondor.submit import alike, description, program
+from worker.backends.htcondor.submit import description, program
 from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.submit import batches

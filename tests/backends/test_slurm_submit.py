@@ -179,9 +179,10 @@ def test_what_slurm_never_takes_is_refused(slurm_world: World, options: dict[str
 
 
 def test_an_order_that_cannot_be_sent_harms_no_other(slurm_world: World) -> None:
-    good, *bad = orders(3)
+    good, *bad = orders(4)
     bad[0] = bad[0]._replace(script="echo \0")
     bad[1] = bad[1]._replace(script="exit 0", arguments=("\0",))
+    bad[2] = bad[2]._replace(script="echo \ud800")
     receipts = {one.stamp: one for one in slurm_world.connect().submit([*bad, good])}
     assert {receipts[one.stamp].refused for one in bad} == {Cause.REFUSED}
     assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == {good.stamp}

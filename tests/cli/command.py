@@ -99,13 +99,9 @@ def complaint(answer: Answer) -> str:
 
 
 def forget() -> None:
-    """Close everything that the wiring has built, so that it is built anew."""
-    if wiring.database.cache_info().currsize:
-        wiring.database().close()
+    """Have the wiring build everything anew, and use no server."""
     wiring.use_server(None, None)
-    for value in vars(wiring).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
+    wiring.forget()
 
 
 def process(*words: str, **environment: str) -> Answer:

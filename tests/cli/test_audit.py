@@ -334,3 +334,27 @@ def test_health_is_what_the_change_says(cli: Cli, full_site: Database) -> None:
     assert (one.after["sending"], one.after["reason"]) == ("held", "disks")
     with full_site.uow() as tx:
         assert health.get(tx, "lyon").sending == one.after["sending"]
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        (("ce", "set", "lyon", "--waiting-limit", "3"), {"waiting_limit": 3}),
+        (("vo", "set", "lhcb", "--limit", "3"), {"limit": 3}),
+        (("vo", "drain", "lhcb"), {"draining": True}),
+    ],
+)
+def test_the_reason_of_a_change_is_kept_and_repeated(
+    cli: Cli, full_site: Database, words: tuple[str, ...], changed: dict[str, Any]
+) -> None:
+    assert cli.ok(*words, "--reason", "new disks").out.rstrip().endswith(": new disks")
+
+    [one] = change_rows(full_site)
+    assert one.after == {**changed, "reason": "new disks"}
+    assert "more than 200 characters" in cli.refused(*words, "--reason", "x" * 201)
+
+
+@pytest.mark.parametrize("name", [("ce", "set", "lyon"), ("vo", "set", "lhcb")])
+def test_a_reason_alone_is_no_change(cli: Cli, full_site: Database, name: tuple[str, ...]) -> None:
+    assert "Name a value to change" in cli.refused(*name, "--reason", "new disks")
+    assert change_rows(full_site) == []

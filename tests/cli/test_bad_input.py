@@ -150,7 +150,7 @@ WRONG = {
     "an unknown word like no other": (("ce", "xyzzy"), "known: "),
     "an unknown option": (("ce", "list", "--jsn"), "Did you mean '--json'? See"),
     "a word too many": (("ce", "list", "lyon"), "lyon"),
-    "a bad duration": (("up", "--for", "soon"), "'soon' is not like 30s, 5m or 2h"),
+    "a bad duration": (("up", "--for", "soon"), "'soon' is not a length of time like 2h"),
     "a bad cursor": (("ce", "list", "--after", "zzz"), "after"),
     "the cursor of another list": (("pilot", "list", "--after", "WyJseW9uIiwgMV0"), "after"),
     "an empty cursor": (("vo", "list", "--after", ""), "after"),

@@ -180,6 +180,10 @@ def test_the_credential_of_each_vo_that_may_use_it_is_looked_at(world: World) ->
     assert steps[-1].name == "listing"
     # Without a usable credential the CE gets no request.
     assert names(run(world, ce, runtime, vo=bad.name))[-1] == ("credential", False)
+    # One that is not stored cannot be renewed or shown.
+    last = run(world, ce, runtime, vo=other.name)[-1]
+    assert last.finding.startswith(f"VO {other.name} has no token for sim: add one")
+    assert (last.ok, last.do) == (False, None)
 
 
 def test_a_disabled_ce_is_checked_all_the_same(world: World) -> None:

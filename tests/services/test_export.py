@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.databases import Sqlite
 from tests.factories import NOW
+from tests.runtimes import runtime_on
 from worker.backends import registry
 from worker.db import ces, credentials, payloads, schedules, vos
 from worker.db.database import Database
@@ -28,6 +30,7 @@ from worker.services.operate import inventory_file
 from worker.services.operate.apply import apply
 from worker.services.operate.export import export
 from worker.services.operate.toml_text import document
+from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue
 
 BACKENDS = registry.discover()
@@ -195,8 +198,9 @@ def inventory(tx: Transaction) -> dict[str, Any]:
     }
 
 
-def a_database(uow: UnitOfWork) -> Database:
-    return cast("Database", SimpleNamespace(uow=uow))
+def by_hand(uow: UnitOfWork) -> Runtime:
+    database = cast("Database", SimpleNamespace(uow=uow))
+    return replace(runtime_on(database), now=lambda: NOW, by_hand=True)
 
 
 @pytest.mark.slow
@@ -210,18 +214,18 @@ def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Pa
         with sqlite_template.in_memory() as old, sqlite_template.in_memory() as new:
             with old() as tx:
                 fill(data.draw, tx)
-            text = export(a_database(old))
+            text = export(by_hand(old))
             file.write_text(text, encoding="utf-8")
             content = inventory_file.read(file, BACKENDS)
 
-            assert apply(a_database(old), content, NOW, dry_run=False) == []
-            apply(a_database(new), content, NOW, dry_run=False)
-            assert apply(a_database(new), content, NOW, dry_run=True) == []
+            assert apply(by_hand(old), content, dry_run=False) == []
+            apply(by_hand(new), content, dry_run=False)
+            assert apply(by_hand(new), content, dry_run=True) == []
             with old() as tx:
                 before = inventory(tx)
             with new() as tx:
                 assert inventory(tx) == before
-            assert export(a_database(new)) == text
+            assert export(by_hand(new)) == text
 
     holds()
 

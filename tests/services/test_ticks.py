@@ -330,10 +330,9 @@ def test_how_an_execution_went_stands_on_the_schedule_of_its_vo(world: World) ->
 
 
 def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world: World) -> None:
-    runtime = world.runtime()
-    demo.prepare(world.database, runtime.backends, world.clock)
+    demo.prepare(world.runtime())
     ticks.set_schedule(world.runtime(), "submit_pilots", every=99)
-    demo.prepare(world.database, runtime.backends, world.clock)
+    demo.prepare(world.runtime())
     by_task = all_schedules(world.database)
 
     assert by_task["submit_pilots", None].every == 99

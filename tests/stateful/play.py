@@ -123,7 +123,7 @@ class Play:
         path.write_text(text)
         declaration = inventory_file.read(path, _backends())
         self.by_operator(
-            lambda: apply.apply(self.database, declaration, self.clocks.ours, dry_run=False)
+            lambda: apply.apply(self.runtime(by_hand=True), declaration, dry_run=False)
         )
 
     def close(self) -> None:

@@ -85,7 +85,7 @@ CHANGING = [
     "ce remove lyon --yes",
     "ce resume rome",
     "ce resume lyon",
-    "ce set lyon --capacity 6 --vo lhcb",
+    "ce set lyon --capacity 6 --vo lhcb --reason disks",
     f"ce set {SLASHED} --waiting-limit 6",
     "ce set lyon --capacity -1",
     "credential add lhcb arc --token {file}",
@@ -115,6 +115,7 @@ CHANGING = [
     "vo remove atlas",
     "vo remove lhcb --yes",
     "vo set lhcb --limit 3",
+    "vo set lhcb --limit 3 --reason disks",
     "vo set lhcb --share -1",
 ]
 ON_HOST = {

@@ -6,6 +6,7 @@ the installed back-ends, and `conformance/` tests a back-end. All back-ends shar
     identities.py      the credentials that a CE is called with; the problem of one VO's credential
                        does not affect other VOs
     credentials.py     checks of credential files
+    alike.py           what orders have in common that can be sent by one call
     shell.py           running other programs
     grace.py           the time that a pilot has to finish once it is asked to end
     option_types.py    types of options that several back-ends have

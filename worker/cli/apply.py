@@ -27,7 +27,7 @@ COLUMNS = (
 def apply(file: Path, dry_run: bool, as_json: bool) -> None:
     """Change VOs, CEs and schedules to what a TOML file says. The difference is shown first."""
     inventory = inventory_file.read(file, wiring.backends())
-    changes = service.apply(wiring.current_database(), inventory, wiring.now(), dry_run=dry_run)
+    changes = service.apply(wiring.by_hand(), inventory, dry_run=dry_run)
     if not dry_run:
         warn_of_long_calls()
     rows = [{"what": c.what, "was": c.was, "becomes": c.becomes} for c in changes]
@@ -45,4 +45,4 @@ def export() -> None:
 
     'pilotage apply' reads this file, for this database or another. No file with a secret is read.
     """
-    click.echo(export_service.export(wiring.current_database()), nl=False)
+    click.echo(export_service.export(wiring.by_hand()), nl=False)

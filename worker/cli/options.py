@@ -121,6 +121,23 @@ class Duration(click.ParamType[timedelta | str]):
         return read
 
 
+class Age(click.ParamType[timedelta]):
+    """A length of time."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the length. An option that was not given is `None`."""
+        if isinstance(value, timedelta):
+            return value
+        read = length(value)
+        if read is None:
+            self.fail(f"{value!r} is not a length of time like 2h", param, ctx)
+        return read
+
+
 def _timeout(name: str, sentence: str) -> Callable[[Command], Command]:
     return click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")
 

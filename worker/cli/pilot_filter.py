@@ -1,12 +1,11 @@
 """Options that choose pilots."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import click
 
-from worker.cli.options import Choice, Duration, with_options
+from worker.cli.options import Age, Choice, with_options
 from worker.domain.errors import Invalid, UnknownPilot
 from worker.domain.pilot import Cause, Status, Use
 from worker.domain.pilot_filter import PilotFilter
@@ -34,21 +33,6 @@ def _printable(ctx: click.Context, param: click.Parameter, value: str | None) ->
     if value is not None and not (value.isprintable() and len(value) <= LONGEST):
         raise Invalid(param.name or "", "use printable characters")
     return value
-
-
-class Age(Duration):
-    """A length of time."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Return the length. 'none' is refused."""
-        age = super().convert(value, param, ctx)
-        if isinstance(age, str):
-            self.fail(f"{value!r} is not a length of time like 2h", param, ctx)
-        return age
 
 
 filter_options = with_options(

@@ -11,11 +11,10 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import Choice, as_json, paged, show_page, yes_option
+from worker.cli.options import Age, Choice, as_json, paged, show_page, yes_option
 from worker.cli.perform import perform
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
-from worker.domain.lengths import length
 from worker.domain.pages import PageRequest
 from worker.domain.token import Token
 from worker.services import private_files
@@ -46,9 +45,7 @@ def token() -> None:
 @click.argument("name")
 @_role(required=True)
 @_vo
-@click.option(
-    "--for", "life", metavar="DURATION", help="How long the token is valid; 90d by default."
-)
+@click.option("--for", "life", type=Age(), help="How long the token is valid; 90d by default.")
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -56,12 +53,12 @@ def token() -> None:
 )
 @as_json
 def create(
-    name: str, role: str, vo: str | None, life: str | None, to: Path | None, as_json: bool
+    name: str, role: str, vo: str | None, life: timedelta | None, to: Path | None, as_json: bool
 ) -> None:
     """Make a token for a program, and show its secret once."""
 
     def make() -> NewToken:
-        return perform(tokens.create, name, Role(role), vo, _length(life))
+        return perform(tokens.create, name, Role(role), vo, life)
 
     new = make() if to is None else _make_into(to, make)
     if as_json:
@@ -108,15 +105,6 @@ def link(role: str, vo: str | None) -> None:
     new = tokens.make_link(runtime, runtime.database.actor.who, Role(role), vo)
     # A browser does not send the part of an address after a #, so no server logs the secret.
     show.verbatim(f"{wiring.settings().address_of_web}/sign-in#{new.secret}")
-
-
-def _length(text: str | None) -> timedelta | None:
-    if text is None:
-        return None
-    read = length(text)
-    if read is None:
-        raise Invalid("duration", f"{text!r} is not like 12h or 90d")
-    return read
 
 
 def _make_into(path: Path, make: Callable[[], NewToken]) -> NewToken:

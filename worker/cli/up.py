@@ -1,13 +1,13 @@
 """`pilotage up`: all needed processes, as children of one parent."""
 
 import os
-import re
 import shlex
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
+from worker.cli.options import Age
 from worker.cli.view import counts
 from worker.cli.watch import Lines, Screen
 from worker.domain.access import Role
@@ -32,17 +33,16 @@ LOOK = 0.5
 
 
 @click.command(epilog=example("pilotage up --demo --for 30s"))
-@click.option("--for", "duration", metavar="DURATION", help="Stop after this time: 30s, 5m or 2h.")
+@click.option("--for", "duration", type=Age(), help="Stop after this time: 30s, 5m or 2h.")
 @click.option(
     "--demo", is_flag=True, help="Add three CEs for a demonstration, and fire the tasks often."
 )
-def up(duration: str | None, demo: bool) -> None:
+def up(duration: timedelta | None, demo: bool) -> None:
     """Start workers, beat and the server of the API, and show what they do, until Ctrl-C.
 
     Without a configured database and broker, both are in the state folder. The demonstration has
     its own state folder, 'demo' in the usual one.
     """
-    seconds = None if duration is None else _seconds(duration)
     if demo:
         _use_a_folder_of_its_own()
     home = wiring.state_folder()
@@ -58,7 +58,7 @@ def up(duration: str | None, demo: bool) -> None:
             with Children(home / "log", wiring.settings().log_size) as children:
                 with screen:
                     screen.note(_how_to_sign_in(home, is_terminal=console.is_terminal))
-                    _watch(children, screen, stopped, seconds)
+                    _watch(children, screen, stopped, duration)
                 show.say(f"stopping; this takes {LONGEST:.0f} s at the most")
             if demo:
                 demo_service.end(wiring.runtime(by_hand=True))
@@ -85,7 +85,7 @@ def _prepare(*, demo: bool) -> None:
     else:
         database_service.require_current(database)
     if demo:
-        demo_service.prepare(database, wiring.backends(), wiring.now())
+        demo_service.prepare(wiring.runtime(by_hand=True))
 
 
 def _choose_a_port() -> None:
@@ -122,10 +122,10 @@ def _how_to_sign_in(home: Path, *, is_terminal: bool) -> str:
 
 
 def _watch(
-    children: Children, watcher: Screen | Lines, stopped: list[int], seconds: float | None
+    children: Children, watcher: Screen | Lines, stopped: list[int], duration: timedelta | None
 ) -> None:
     """Show what happens and restart children that ended, until a signal or the end of the time."""
-    ends = None if seconds is None else time.monotonic() + seconds
+    ends = None if duration is None else time.monotonic() + duration.total_seconds()
     while not stopped and (ends is None or time.monotonic() < ends):
         for sentence in children.revive():
             watcher.note(sentence)
@@ -156,10 +156,3 @@ def _stopped_by_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if match is None:
-        raise Invalid("duration", f"{text!r} is not like 30s, 5m or 2h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

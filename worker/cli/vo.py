@@ -125,10 +125,11 @@ def show_(name: str, as_json: bool) -> None:
 @vo.command("set", epilog=example("pilotage vo set lhcb --limit none"))
 @click.argument("name")
 @_values
+@reason_option
 @as_json
-def set_(name: str, as_json: bool, **values: Any) -> None:
+def set_(name: str, reason: str | None, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _change(name, require_change(_read(values)), as_json)
+    _change(name, require_change(_read(values)), as_json, reason)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))

@@ -1,6 +1,8 @@
 """What Pilotage does: actions on the data, and reading of it.
 
-A service opens units of work and calls the layers below. Its first argument is the runtime.
+A service opens units of work and calls the layers below. Its first argument is the runtime. There
+are two exceptions: what makes, migrates, backs up or checks a whole database takes this database,
+which may not exist yet, and what the scheduler calls takes the database and a moment.
 
     tasks/      the periodic tasks                 operate/    actions of people
     observe/    read-only, for people and programs

@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from worker.db import mover, pilots
-from worker.db.database import Database
 from worker.db.driver_errors import first_line, is_of_data
 from worker.db.mover import Moved
 from worker.db.uow import Transaction
 from worker.domain.lines import short_line
 from worker.domain.pilot import Check, Move
 from worker.services.ce_calls import CECall
+from worker.services.runtime import Runtime
 from worker.tracing import span
 
 log = logging.getLogger(__name__)
@@ -79,17 +79,17 @@ class Recording:
         return [part for some in halves for part in self._halved(tx, some, write)]
 
 
-def record(database: Database, write: Callable[[Transaction, Recording], Value]) -> Value:
+def record(runtime: Runtime, write: Callable[[Transaction, Recording], Value]) -> Value:
     """Make a record in a transaction of its own; in halves if it cannot be stored as a whole."""
     try:
-        with span("record"), database.uow() as tx:
+        with span("record"), runtime.database.uow() as tx:
             return write(tx, Recording())
     except Exception as error:
         if not is_of_data(error):
             raise
         log.warning("a record cannot be stored; it is tried again in halves: %s", _why(error))
     recording = Recording(in_halves=True)
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         value = write(tx, recording)
     for line in recording.lines():
         log.warning("%s", line)
@@ -104,7 +104,7 @@ def record_receipts(call: CECall, moves: Sequence[Move]) -> tuple[Moved, Recordi
         call.answered(tx)
         return moved, recording
 
-    return record(call.runtime.database, write)
+    return record(call.runtime, write)
 
 
 def _sum(parts: Sequence[Moved]) -> Moved:

@@ -11,45 +11,20 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from shlex import join, quote
-from typing import NamedTuple
 
 from worker.backends import grace
+from worker.backends.alike import Alike, alike
 from worker.backends.htcondor.answers import WALLTIME
 from worker.backends.htcondor.client import HTCondorClient
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.output import SECRET_END, OutputFolder
 from worker.backends.identities import gravest, not_sent, nothing_sent_yet, refused, refused_by
-from worker.backends.option_types import FILE_VARIABLE, URL_VARIABLE, argv, check_text
+from worker.backends.option_types import FILE_VARIABLE, URL_VARIABLE, argv
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, NotSent, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 PAYLOAD = "./pilotage-payload"
-
-
-class Alike(NamedTuple):
-    """What orders of one submission have in common: they differ only in their stamps."""
-
-    vo: str
-    script: str | None
-    arguments: tuple[str, ...]
-    url: str | None = None
-    grace: float | None = None
-
-
-def alike(order: Order) -> Alike:
-    """Return what an order has in common with others of its submission."""
-    return Alike(order.vo, order.script, tuple(order.arguments), order.url, order.grace)
-
-
-def problem(what: Alike) -> str | None:
-    """Return why no program can be written for these orders; `None` if it can."""
-    try:
-        for word in (what.script or "", *what.arguments):
-            check_text(word)
-    except ValueError as error:
-        return f"the script or an argument: {error}"
-    return None
 
 
 def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
@@ -205,9 +180,8 @@ class BatchSender:
 
     def _send_batch(self, what: Alike, stamps: Sequence[str], client: HTCondorClient) -> bool:
         """Send the orders of one submission; return whether to go on with the next one."""
-        wrong = problem(what)
-        if wrong is not None:
-            self.receipts += refused(stamps, Cause.REFUSED, wrong)
+        if what.problem is not None:
+            self.receipts += refused(stamps, Cause.REFUSED, what.problem)
             return True
         try:
             handles = self._submit(what, stamps, client)

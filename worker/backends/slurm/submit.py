@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import NamedTuple
 
+from worker.backends.alike import Alike, alike
 from worker.backends.identities import gravest, not_sent, refused, refused_by
 from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import LONGEST_TEXT, Names, comment, spans
@@ -21,23 +21,6 @@ LARGEST_OFFSET = 999_999_999
 """The largest offset: a job's name has nine digits for it."""
 
 
-class What(NamedTuple):
-    """What orders have in common that differ only in their stamps; `OPEN` replaces the stamp."""
-
-    vo: str
-    script: str | None
-    arguments: Sequence[str]
-    url: str | None = None
-    grace: float | None = None
-
-    @property
-    def problem(self) -> str | None:
-        """Why these orders can never be sent; `None` if they can."""
-        if "\0" in "".join([self.script or "", *self.arguments]):
-            return "the script or an argument holds a character that no shell accepts"
-        return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Orders that differ only in their number: their stamps, and those numbers.
@@ -47,7 +30,8 @@ class Batch:
 
     group: str
     offset: int | None
-    what: What
+    what: Alike
+    """What the pilots run; `OPEN` stands in place of the stamp."""
     pilots: Sequence[tuple[str, int]]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The secret of each stamp that has one."""
@@ -117,14 +101,14 @@ def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
     size = max(1, array_size)
     ordered = list(orders)
     secrets = {order.stamp: order.secret for order in ordered if order.secret is not None}
-    alike: dict[tuple[str, int, What], list[tuple[str, int]]] = defaultdict(list)
-    what: What | None = None
+    arrays: dict[tuple[str, int, Alike], list[tuple[str, int]]] = defaultdict(list)
+    what: Alike | None = None
     for order in ordered:
-        if what is None or _in_common(order) != what:
-            what = _what(order)
+        if what is None or alike(order) != what:
+            what = _with_open_stamp(order)
         group, number = group_and_number(order.stamp)
-        alike[group, number // size, what].append((order.stamp, number))
-    for (group, block, common), pilots in alike.items():
+        arrays[group, number // size, what].append((order.stamp, number))
+    for (group, block, common), pilots in arrays.items():
         offset = block * size
         if size > 1 and offset <= LARGEST_OFFSET:
             yield Batch(group=group, offset=offset, what=common, pilots=pilots, secrets=secrets)
@@ -133,19 +117,12 @@ def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
                 yield Batch(group=group, offset=None, what=common, pilots=[pilot], secrets=secrets)
 
 
-def _in_common(order: Order) -> tuple[object, ...]:
-    return order.vo, order.script, order.arguments, order.url, order.grace
-
-
-def _what(order: Order) -> What:
-    """Return what an order runs, with `OPEN` in place of its stamp."""
-    stamp, script = order.stamp, order.script
-    return What(
-        order.vo,
-        None if script is None else script.replace(stamp, OPEN),
-        tuple(word.replace(stamp, OPEN) for word in order.arguments),
-        order.url,
-        order.grace,
+def _with_open_stamp(order: Order) -> Alike:
+    """Return what orders have in common with this one if `OPEN` replaces the stamp of each."""
+    stamp, common = order.stamp, alike(order)
+    return common._replace(
+        script=None if common.script is None else common.script.replace(stamp, OPEN),
+        arguments=tuple(word.replace(stamp, OPEN) for word in common.arguments),
     )
 
 

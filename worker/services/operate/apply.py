@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from worker.db import ces, credentials, payloads, pilot_reads, schedules, vos
-from worker.db.database import Database
 from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
@@ -24,6 +23,7 @@ from worker.domain.validation import naming_place
 from worker.domain.vo import DEFAULT_VO, VO
 from worker.services.operate.inventory_file import Wanted
 from worker.services.payloads import put
+from worker.services.runtime import Runtime
 from worker.services.tasks import ticks
 
 
@@ -37,13 +37,13 @@ class Change:
     make: Callable[[Transaction], object] = field(repr=False, compare=False)
 
 
-def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -> list[Change]:
+def apply(runtime: Runtime, wanted: Wanted, *, dry_run: bool) -> list[Change]:
     """Return the differences; unless it is a dry run, also make the changes."""
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         changes = [
             *_vo_changes(tx, wanted),
             *_ce_changes(tx, wanted),
-            *_schedule_changes(tx, wanted, now),
+            *_schedule_changes(tx, wanted, runtime.now()),
             *_credential_changes(tx, wanted),
             *_payload_changes(tx, wanted),
         ]

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from worker.backends import credentials as files
+from worker.backends import credentials
 from worker.backends.contract import Options
 from worker.backends.guard import Guard
-from worker.db import ces, credentials, health, pilot_reads, pilots, vos
+from worker.db import ces, health, pilot_reads, pilots, vos
 from worker.db.changes import note
 from worker.db.health import Health
 from worker.domain.ce import CE
@@ -124,9 +124,7 @@ def _credentials(
     if kind is None:
         yield CETestStep(name="credential", finding="the CE needs none"), names[0]
         return
-    with runtime.database.uow() as tx:
-        by_vo = credentials.of_each_vo(tx, ce.backend, kind)
-    answers = files.usable({vo: by_vo[vo] for vo in names}, ce.backend, kind, runtime.now())
+    answers = credentials.of_each_vo(runtime.database.uow, ce.backend, runtime.now, kind, names)
     for vo, answer in answers.items():
         if isinstance(answer, Path):
             yield (
@@ -136,13 +134,9 @@ def _credentials(
                 vo,
             )
             continue
-        do = f"renew it, or see: pilotage credential show {vo} {ce.backend}"
-        yield (
-            CETestStep(
-                name="credential", finding=plain(answer), ok=False, do=do if by_vo[vo] else None
-            ),
-            vo,
-        )
+        is_stored = answer.details != credentials.missing(vo, ce.backend, kind).details
+        do = f"renew it, or see: pilotage credential show {vo} {ce.backend}" if is_stored else None
+        yield CETestStep(name="credential", finding=plain(answer), ok=False, do=do), vo
 
 
 def _hello(runtime: Runtime, ce: CE, driver: Guard, request: CETestRequest) -> CETestStep:

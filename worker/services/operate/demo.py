@@ -1,13 +1,8 @@
 """The demonstration: a reliable CE, a flaky one and this host, and tasks that fire often."""
 
 import time
-from collections.abc import Mapping
-from datetime import datetime
 
-from worker.backends import registry
-from worker.backends.contract import Backend
 from worker.db import ces
-from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.domain.ce import CE
 from worker.domain.pilot import Status
@@ -55,12 +50,12 @@ def _at_ce(runtime: Runtime, ce: str) -> list[ShownPilot]:
     return pilots.list_pilots(runtime, chosen).items
 
 
-def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:
+def prepare(runtime: Runtime) -> None:
     """Add the missing parts of the demonstration; present ones stay as they are."""
-    ticks.seed(database, now, SCHEDULES)
+    ticks.seed(runtime.database, runtime.now(), SCHEDULES)
     for ce in CES:
-        registry.check_options(backends, ce.backend, ce.options)
-    with database.uow() as tx:
+        runtime.options(ce)
+    with runtime.database.uow() as tx:
         present = set(ces.names(tx))
         for ce in CES:
             if ce.name not in present:

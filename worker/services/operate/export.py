@@ -8,13 +8,13 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from worker.db import ces, credentials, payloads, schedules, vos
-from worker.db.database import Database
 from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.vo import VO
 from worker.services.operate.toml_text import document
+from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue
 
 Path = tuple[str, ...]
@@ -28,9 +28,9 @@ ELSEWHERE = ("name", "id", "open_to_all", "options", "source")
 """Fields that are not written as values, but as the name of a table, as a table, or not at all."""
 
 
-def export(database: Database) -> str:
+def export(runtime: Runtime) -> str:
     """Return the text of the file."""
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         tables = [*_vos(tx), *_ces(tx), *_credentials(tx), *_schedules(tx)]
     return HEADING + document(dict(tables))
 

@@ -109,7 +109,7 @@ def _record(
         _note_left_out(tx, call, due, recording)
         return valid, moved, recording.lines()
 
-    valid, moved, left_out = records.record(call.runtime.database, write)
+    valid, moved, left_out = records.record(call.runtime, write)
     missing = len(due) - len(answers)
     failed = {move.pilot_id for move in valid.moves if move.to is Status.FAILED} & moved.moved
     return TaskResult(

@@ -76,7 +76,7 @@ def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
             unwanted = []
         return unwanted, result
 
-    unwanted, result = records.record(call.runtime.database, write)
+    unwanted, result = records.record(call.runtime, write)
     if cancels:
         result = _cancel(call, [] if call.is_over else unwanted, result)
     may_tidy = is_tidied and result.outcome is Outcome.OK and not call.is_over
