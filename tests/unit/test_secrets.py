@@ -24,6 +24,7 @@ SHOWN = {
     "api_key: 'ab cd' used": "api_key: '***' used",
     "run --password hunter2 --fast": "run --password *** --fast",
     "run --pin 1234 --db-pass x9 --pwd 'a b'": "run --pin *** --db-pass *** --pwd '***'",
+    "run --token PATH-x9 --secret path": "run --token *** --secret ***",
     "run --pin=1234 --pwd=hunter2": "run --pin=*** --pwd=***",
     "https://u:pw@host/x": "https://u:***@host/x",
     "https://u:p@ss@host/x": "https://u:***@host/x",
@@ -51,6 +52,7 @@ SHOWN = {
 
 ORDINARY = [
     "the bearer of a secret password",
+    "add one with 'pilotage credential add lhcb arc --token PATH'",
     "bearer token expired",
     "the token: expired",
     "cp: cannot stat '/home/me/.condor/worker.token': No such file or directory",

@@ -28,6 +28,8 @@ _NO_PROSE = r"""(?!(?<=token:\ )[a-z]{1,15}(?![^\s.,;:!?)\]]) | (?<=:\ )No\ such
 """What follows the name of a secret and is plain text, not a secret: a plain word after "token: ",
 as in "token: expired"; and "No such file" after any name, which is then the name of a file.
 """
+_PLACEHOLDER = r"""(?-i:PATH|FILE)(?=['"\s]|\Z)"""
+"""A word of our own advice, as in "add one with --token PATH"."""
 _VALUE = r"""(?:
     \\{0,3}"(?:[^"\\\r\n]|\\[^\r\n])*"?
   | \\{0,3}'(?:[^'\\\r\n]|\\[^\r\n])*'?
@@ -124,7 +126,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], str, _Instead], ...] = (
         ("--",),
         rf"""((?<![\w-])--[\w-]{{0,40}}?
               (?:{_NAME}(?:[_-]?key)? | (?<=[_-])(?:pass|pin|pwd)) [ \t]{{1,20}})
-            (?!-)(?P<value>{_VALUE})""",
+            (?!- | {_PLACEHOLDER})(?P<value>{_VALUE})""",
         _hidden,
     ),
     (
