@@ -32,7 +32,7 @@ test: $(VENV)/ready ## Run the tests, on SQLite and on a real PostgreSQL that th
 
 quick: lint types imports test-quick ## Check style, types and imports, and run the tests that take moments
 
-# The stages of the tests: each test is in one of them, and the first red one is the last.
+# The stages of the tests: each test but the long ones is in one of them. The first red one is the last.
 test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a batch system, those that take moments
 	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,quick,$(QUICK) and not slow,3)
 

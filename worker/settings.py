@@ -226,6 +226,9 @@ class Settings(BaseModel):
     """The secret that signs events, 32 random characters or more. Name its file:
     PILOTAGE_WEBHOOK_SECRET_FILE."""
 
+    schedules: Mapping[str, ScheduleSetting] = {}
+    """When each task fires: [schedules.submit_pilots] every = 30."""
+
     @field_validator("webhook_url")
     @classmethod
     def _is_private(cls, value: SecretStr | None) -> SecretStr | None:
@@ -324,9 +327,6 @@ class Settings(BaseModel):
     def is_embedded(self) -> bool:
         """Return whether the database is the one in the state folder."""
         return self.database_url.get_secret_value() == embedded_url(self.home)
-
-    schedules: Mapping[str, ScheduleSetting] = {}
-    """When each task fires: [schedules.submit_pilots] every = 30."""
 
 
 def embedded_url(home: Path) -> str:

@@ -164,7 +164,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
         private_files.make_folder(made)
     return (
         "filesystem://localhost//",
-        "worker.messaging.messages:Transport",
+        "worker.messaging.folder_broker:Transport",
         {
             "data_folder_in": str(folder / "messages"),
             "data_folder_out": str(folder / "messages"),
@@ -270,7 +270,7 @@ def runtime(*, nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
         batch=chosen.batch,
         keep_failed_output=chosen.keep_failed_output,
         lease=timedelta(seconds=chosen.time_limit * 1.2),
-        longest_call=timedelta(seconds=chosen.soft_time_limit),
+        soft_limit=timedelta(seconds=chosen.soft_time_limit),
         keep_final=timedelta(days=chosen.keep_final_days),
         keep_decisions=timedelta(days=chosen.keep_decisions_days),
         keep_reports=timedelta(days=chosen.keep_reports_days),

@@ -13,7 +13,7 @@ from kombu.transport.filesystem import exchange_queue_t as Binding  # noqa: N812
 
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
 from tests.patience import LONGEST, until
-from worker.messaging.messages import Transport
+from worker.messaging.folder_broker import Transport
 
 WRITERS, EACH = 3, 100
 SIZE = 50_000

@@ -185,8 +185,8 @@ def test_a_script_ends_with_the_code_of_a_pilot_that_nobody_asked(
 def test_pilots_with_and_without_a_grace_are_sent_apart() -> None:
     some = [order("true"), Order(numbered("a" * GROUP_LENGTH, 2), "lhcb", "true")]
     may_finish, others = batches(some, 1001)
-    assert f"--signal=B:TERM@{LONG}" in may_finish.words("hpc", Names("p"), SlurmOptions())
-    assert not [w for w in others.words("hpc", Names("p"), SlurmOptions()) if "--signal" in w]
+    assert f"--signal=B:TERM@{LONG}" in may_finish.arguments("hpc", Names("p"), SlurmOptions())
+    assert not [w for w in others.arguments("hpc", Names("p"), SlurmOptions()) if "--signal" in w]
     assert alike(some[0]) != alike(some[1])
 
 

@@ -72,7 +72,7 @@ def test_local(tmp_path: Path, sqlite_database: Database) -> None:
 def slurm(some: list[Order], number: int, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run one element of an array as Slurm does: its script from a file, with its index."""
     [batch] = batches(some, 1001)
-    words = batch.words("hpc", Names("pilotage"), SlurmOptions())
+    words = batch.arguments("hpc", Names("pilotage"), SlurmOptions())
     assert not [word for word in words for one in some if str(one.secret)[-43:] in word]
     script = folder / "slurm_script"
     script.write_text(batch.script("hpc", Names("pilotage"), SlurmOptions(output_folder=None)))

@@ -19,7 +19,7 @@ NAMES = Names("pilotage")
 
 def words(options: SlurmOptions, some: list[Order] | None = None) -> list[str]:
     [batch] = batches(some or orders(3), 1001)
-    return batch.words("hpc", NAMES, options)
+    return batch.arguments("hpc", NAMES, options)
 
 
 def test_each_option_is_one_word() -> None:

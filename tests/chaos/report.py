@@ -149,6 +149,8 @@ This page is written by a program from [the report of one run](../chaos/{facts["
 {facts["kills"]} kills in {facts["tormented"] / 60:.0f} minutes, seed {facts["seed"]},
 on {facts["machine"]}, while
 {pilots} pilots passed through the CEs of the back-end `{facts["ce"]}`: {_listing(facts["pilots"])}.
+These are statuses. In the table below, [*lost* has another
+meaning](../how-to/run-chaos.md#what-it-finds-out).
 {facts["starts"]} of them were started there, each once, by what they wrote themselves.
 {_liars(facts["lies"])}{_middle(facts.get("upgrade"))}
 | wrong | |

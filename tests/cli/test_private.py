@@ -10,7 +10,7 @@ import pytest
 from tests.cli.command import Cli
 from worker import wiring
 from worker.embedded.children import alone
-from worker.messaging.messages import locked, replace
+from worker.messaging.folder_broker import locked, replace
 
 OF_OTHERS = 0o077
 

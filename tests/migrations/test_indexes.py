@@ -425,7 +425,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             pilot_reads.in_doubt(tx, ce.name)
             pilot_reads.unsent(tx, ce.name)
             pilot_reads.left_by_drains(tx, NOW)
-            pilot_reads.at_ce(tx, ce.name)
+            pilot_reads.may_be_at_ce(tx, ce.name)
             pilots.claim(tx, ce.name, 10, NOW)
             pilot_reads.due(tx, ce.name, NOW, 10)
             pilot_reads.waiting_of(tx, DEFAULT_VO, 10)

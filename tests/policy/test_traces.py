@@ -101,7 +101,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
     assert by_step == {
         "demand": "90; told an hour ago",
         "waiting here": "5 of this VO, 7 of all VOs",
-        "free": "58 slots; 40 are occupied, 20 by this VO",
+        "free": "58 slots; 40 occupied, 20 by this VO",
         "chances": "accept 1.00 x start 0.90 x finish 0.80 = 0.72",
         "pause": "none",
         "value": "a pilot of one hour is worth 0.63 h",

@@ -26,7 +26,7 @@ def test_a_call_that_may_outlast_its_task_is_named(world: World) -> None:
 @pytest.mark.parametrize(("limit", "is_warned"), [(600, False), (599.9, True)])
 def test_the_limit_is_that_of_the_settings(world: World, limit: float, is_warned: bool) -> None:
     world.ce(a_ce().named("slow"), call_timeout=600)
-    runtime = replace(world.runtime(), longest_call=timedelta(seconds=limit))
+    runtime = replace(world.runtime(), soft_limit=timedelta(seconds=limit))
 
     assert bool(warnings(runtime)) is is_warned
 

@@ -258,7 +258,7 @@ def test_a_lease_follows_the_time_limit_of_the_settings(
     wiring.settings.cache_clear()
 
     assert wiring.runtime().lease == timedelta(seconds=float(limit) * 1.2)
-    assert wiring.runtime().longest_call == timedelta(seconds=float(limit) * 14 / 15)
+    assert wiring.runtime().soft_limit == timedelta(seconds=float(limit) * 14 / 15)
 
 
 @callers

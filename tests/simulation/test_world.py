@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 
 def test_a_ce_that_lies_runs_no_more_pilots_than_it_has_slots() -> None:
     result = ours(a_scenario(sites=(CEModel(name="liar", capacity=30, slots=4),)))
-    assert max(sample.running + sample.lost for sample in result.samples) == 4
+    assert max(sample.running + sample.doomed for sample in result.samples) == 4
     assert sum(1 for pilot in result.world.pilots if pilot.ended is None) <= 30
 
 

@@ -39,10 +39,10 @@ def test_bars_stay_within_the_drawing_and_all_show(steps: int) -> None:
 def test_words_and_labels_say_the_same_of_the_same_length() -> None:
     chart = drawn(course([0] * 177 + [1, 2, 4]))
     assert chart.failures == ["7 failed", "in 3 min", "most 7"]
-    assert chart.words.endswith("7 failed; most in the 3 min to 15:00, 7.")
+    assert chart.description.endswith("7 failed; most in the 3 min to 15:00, 7.")
 
 
 def test_where_none_failed_there_is_no_bar() -> None:
     chart = drawn(course([0] * 180))
     assert not chart.bars
-    assert chart.words.endswith("None failed.")
+    assert chart.description.endswith("None failed.")

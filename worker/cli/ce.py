@@ -217,7 +217,7 @@ for _command in (pause, resume, pauses, maintenance, calls, diff):
 @click.argument("name")
 @yes_option
 def remove(name: str, yes: bool) -> None:
-    """Remove a CE that never had a pilot."""
+    """Remove a CE that has no pilots, not even in the history."""
     perform(inventory.remove_ce, name, yes=yes)
     show.say(f"CE {name} removed")
 

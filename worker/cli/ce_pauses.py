@@ -23,7 +23,7 @@ MAINTENANCES = ["id", "ce", "begins_at", "ends_at", "reason"]
     "--until", type=Moment(), help="When the pause ends by itself: 2h, or a moment in UTC."
 )
 def pause(name: str, reason: str, until: datetime | None) -> None:
-    """Send nothing to a CE, not even a probe, for a time."""
+    """Hold a CE: send it nothing, not even a probe, for a time. Its sending state is then held."""
     perform(pausing.pause, name, reason, until)
     show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
 

@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +67,16 @@ def up(duration: timedelta | None, demo: bool) -> None:
     situation = overview(wiring.runtime())
     show.say(f"stopped; {counts(situation.pilots)}; state is kept in {home}")
     if demo:
-        show.say(f"look at it: PILOTAGE_HOME={shlex.quote(str(home))} pilotage status")
+        show.say(f"look at it: PILOTAGE_HOME={shlex.quote(str(home))} {_program()} status")
+
+
+def _program() -> str:
+    """Return what starts this program again in a shell: it need not be on the PATH."""
+    if shutil.which("pilotage"):
+        return "pilotage"
+    if os.access(sys.argv[0], os.X_OK):
+        return shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m pilotage"
 
 
 def _use_a_folder_of_its_own() -> None:
@@ -115,7 +126,7 @@ def _how_to_sign_in(home: Path, *, is_terminal: bool) -> str:
     address = wiring.settings().address_of_web
     if not is_terminal:
         where = f"PILOTAGE_HOME={shlex.quote(str(home))} PILOTAGE_WEB_URL={address}"
-        return f"console and API: {address}; sign in: {where} pilotage token link"
+        return f"console and API: {address}; sign in: {where} {_program()} token link"
     runtime = wiring.runtime(by_hand=True)
     new = tokens.make_link(runtime, runtime.database.actor.who, Role.ADMIN)
     return f"sign in, once and within 10 min: {address}/sign-in#{new.secret}"

@@ -182,7 +182,7 @@ def capacity_(name: str, as_json: bool) -> None:
 @click.argument("name")
 @yes_option
 def remove(name: str, yes: bool) -> None:
-    """Remove a VO that never had a pilot."""
+    """Remove a VO that has no pilots, not even in the history."""
     perform(inventory.remove_vo, name, yes=yes)
     show.say(f"VO {name} removed")
 

@@ -1,4 +1,6 @@
-"""The one place that changes the status of pilots, and writes their history with it.
+"""The one place that changes the status of pilots after their birth, which `pilots.py` writes.
+
+It writes of their history what the row of the pilot does not say itself (`history.py`).
 
 A move that `MOVES` forbids changes no row: the statement checks the status again while it holds the
 lock of the pilot. Triggers count the moves (`tally_triggers`).

@@ -52,7 +52,7 @@ from worker.domain.pilot import (
 from worker.domain.pilot_filter import PilotFilter
 
 
-def at_ce(tx: Transaction, ce: str) -> list[Pilot]:
+def may_be_at_ce(tx: Transaction, ce: str) -> list[Pilot]:
     """Return a CE's pilots that were claimed and are not over."""
     # Sorted in Python: to sort by id, SQLite would read the whole history of the CE.
     query = PILOTS.where(ces.c.name == ce, has_status(OCCUPYING - {Status.RESERVED}))
@@ -121,7 +121,7 @@ def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[in
 
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
-    """Return the CEs that have a pilot in an occupying status."""
+    """Return the CEs that have a pilot in this status, which must be an active one."""
     has_pilot = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
     return list(tx.execute(select(ces.c.name).where(has_pilot).order_by(ces.c.name)).scalars())
 
@@ -307,7 +307,6 @@ _ATTRIBUTES = [
 PILOTS: Select[Any] = select(*_ATTRIBUTES).select_from(
     pilots.outerjoin(vos, pilots.c.vo_id == vos.c.id).outerjoin(ces, pilots.c.ce_id == ces.c.id)
 )
-
 """Pilots with the names of their VO and CE.
 
 Every pilot has both. The outer join makes the planner find the pilots first, and never by way of a

@@ -93,7 +93,10 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
 
 
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
-    """Return the CEs that are enabled, do not drain and have free slots, with the free slots."""
+    """Return the CEs that are enabled, do not drain and have free slots, with the free slots.
+
+    A CE that is paused or held is among them, and one that does not answer.
+    """
     return tx.execute(_AVAILABLE).mappings().all()
 
 
@@ -114,7 +117,7 @@ class CESlots:
     waiting: int
     vo_occupying: int
     vo_waiting: int
-    last_sent_at: datetime | None
+    last_reserved_at: datetime | None
     sending: Sending
     sending_reason: str | None
     sending_since: datetime | None
@@ -326,7 +329,7 @@ def _slots() -> Select[Any]:
     by_ce = _occupation(vo_id=vo_id)
     permitted = exists().where(ce_vos.c.ce_id == ces.c.id, ce_vos.c.vo_id == vo_id)
     counts = ("occupying", "waiting", "vo_occupying", "vo_waiting")
-    last_sent = (
+    last_reserved = (
         select(pilots.c.reserved_at)
         .where(pilots.c.ce_id == ces.c.id)
         .order_by(pilots.c.id.desc())
@@ -338,7 +341,7 @@ def _slots() -> Select[Any]:
             *(ces.c[name] for name in _CE_COLUMNS),
             or_(ces.c.open_to_all, permitted).label("allowed"),
             *(func.coalesce(by_ce.c[name], 0).label(name) for name in counts),
-            last_sent.label("last_sent_at"),
+            last_reserved.label("last_reserved_at"),
             *(ce_health.c[name] for name in _HEALTH_COLUMNS),
         )
         .select_from(

@@ -3,9 +3,9 @@
 All sources, ours and those of plug-ins, are registered in the entry-point group
 `pilotage.demand_sources`, each with one `Source`.
 
-A source answers one question: how many pilots does this VO want? Its option `counts` says whether
-the number means more pilots, all pilots, or all pilots ever. A source is never asked while a unit
-of work is open, and the only error that it may raise is `DemandUnknown`.
+A source answers one question: how many pilots does this VO want? Its option `counts` says what
+the number means: more pilots, all pilots, open jobs, or all pilots ever. A source is never asked
+while a unit of work is open, and the only error that it may raise is `DemandUnknown`.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,10 @@ class Role(Described):
     READ = "read", "Look at everything, and change nothing."
     OPERATE = (
         "operate",
-        "Send and end pilots, drain VOs, for one VO or all; hold and drain CEs, for all VOs only.",
+        (
+            "Send and end pilots, drain VOs, for one VO or all; "
+            "hold, resume and drain CEs, for all VOs only."
+        ),
     )
     ADMIN = "admin", "Change VOs, CEs, credentials, schedules and tokens."
 

@@ -1,8 +1,9 @@
 """The demand of a VO: the answer of its source, the pilots that are subtracted, and the bounds.
 
 A source may count how many pilots are wanted altogether; or how many more, those that wait
-included; or how many are wanted ever, those that are done included. Bounds and delays need one
-measure: pilots altogether, that is the running ones and those that are wanted in addition.
+included; or the open jobs, one pilot for each; or how many are wanted ever, those that are done
+included. Bounds and delays need one measure: pilots altogether, that is the running ones and those
+that are wanted in addition.
 """
 
 from dataclasses import dataclass

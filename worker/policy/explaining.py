@@ -23,7 +23,8 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield "closed because", str(vo.closed or ce.closed)
     yield "demand", _demand(vo.demand, vo.note)
     yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
-    yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
+    slots = "slot" if ce.free == 1 else "slots"
+    yield "free", f"{ce.free} {slots}; {ce.occupying} occupied, {ce.vo_occupying} by this VO"
     if ce.chances is not None:
         yield "chances", chances_in_words(ce.chances)
     else:

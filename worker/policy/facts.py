@@ -94,7 +94,10 @@ class CEFacts:
     """How many pilots began to run here in the last hour."""
 
     last_sent_at: datetime | None = None
-    """When a pilot was last reserved here; the next probe is due one interval later."""
+    """When a pilot last got a slot here; the next probe is due one interval later.
+
+    The name says *sent* because stored traces and policies of others have it.
+    """
 
     vos: frozenset[str] | None = None
     """The VOs that may use it; `None` is all VOs."""

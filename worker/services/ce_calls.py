@@ -1,4 +1,4 @@
-"""Calls to a CE: claim, ask, record. Every task calls a CE like this.
+"""Calls to a CE: claim, ask, record. Every task but `dispatch` calls a CE like this.
 
     with runtime.database.uow() as tx:
         call = ce_calls.begin(tx, runtime, ce)        # the claim, or why the CE is not called now
@@ -14,9 +14,11 @@
             ...
             call.answered(tx)
 
-The claim takes the turn at the CE (`turns.py`), the record gives it back. Only reading the output
-of a pilot takes no turn: a person waits for it, it changes nothing, and it is not counted as a
-call.
+`dispatch` uses `CECall.claim`, which claims its pilots in the same unit of work.
+
+The claim takes the turn at the CE (`turns.py`), the record gives it back. Only a person who reads
+the output of a pilot takes no turn: somebody waits for it, it changes nothing, and it is not
+counted as a call.
 
 The back-off after failed calls and the rate of calls are kept in the database, so that they hold
 for every process.
@@ -52,7 +54,10 @@ class CECall(Turn):
         self.options = self.driver.options
 
     def start(self, tx: Transaction) -> TaskResult | None:
-        """Take the right to call the CE once; return why not, or `None`. By hand no rate counts."""
+        """Take the turn and one call of the allowance; return why not, or `None`.
+
+        By hand no rate counts.
+        """
         if not self.begin(tx):
             return busy(f"another execution is calling CE {self.ce.name}")
         refusal = None if self.runtime.by_hand else self.use_call(tx)
@@ -74,7 +79,7 @@ class CECall(Turn):
         now, limit = self.runtime.now(), self.options.calls_per_minute
         calls, rate = health.get(tx, self.ce.name), f"calls:{self.ce.name}"
         if is_backing_off(calls, now):
-            return f"the last calls failed; next try at {calls.retry_at:%H:%M:%S}"
+            return f"the last calls failed; next try at {calls.retry_at:%H:%M:%S}Z"
         if limit is not None and not locks.use_allowance(tx, rate, 1, limit, now):
             return f"no more than {limit:g} calls a minute"
         return None
@@ -82,7 +87,7 @@ class CECall(Turn):
     def claim(
         self, tx: Transaction, most: int, *, not_of: Collection[str]
     ) -> list[Reserved] | TaskResult:
-        """Take the right to call the CE and claim up to `most` pilots; or return why not."""
+        """Take the turn (`start`) and claim up to `most` pilots; or return why not."""
         refusal = self.start(tx)
         if refusal is not None:
             return refusal
@@ -93,6 +98,8 @@ class CECall(Turn):
         if claimed:
             return claimed
         self.give_back(tx)
+        if most:
+            return skipped("its reserved pilots were claimed or cancelled by others meanwhile")
         return skipped("its submissions for this minute are used up")
 
     def note_answer(self, tx: Transaction) -> None:

@@ -1,4 +1,7 @@
-"""The reasons why a VO gets no pilots at all, or a CE gets none of a VO."""
+"""What closes a VO, or a CE to a VO, whatever the policy would decide.
+
+The reasons of the policy itself are in `policy/allocation.py`.
+"""
 
 from datetime import datetime
 

@@ -67,22 +67,22 @@ def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts
 
 def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     vo = situation.vo
-    worth = _worth_asking_for(vo, situation, parameters)
+    demand = _demand_or_trickle(vo, situation, parameters)
     occupying = sum(ce.vo_occupying for ce in situation.ces)
     answer, closing = situation.demands.answer_of(vo), closed_vo(vo)
     return VOFacts(
         name=vo.name,
-        demand=worth.demand,
-        answered=worth.answered,
-        wanted=worth.wanted,
-        has=worth.has,
+        demand=demand.demand,
+        answered=demand.answered,
+        wanted=demand.wanted,
+        has=demand.has,
         room=None if vo.limit is None else vo.limit - occupying,
         limit=vo.limit,
         has_budget=vo.budget is not None,
         share=vo.share,
         closed=closing.sentence if closing else None,
         closed_by=closing.by if closing else None,
-        note=worth.note,
+        note=demand.note,
         asked_at=answer.asked_at if vo.source is not None else None,
         answered_at=answer.answered_at if vo.source is not None else None,
         rivals=tuple(
@@ -93,7 +93,7 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     )
 
 
-def _worth_asking_for(vo: VO, situation: Situation, parameters: Parameters) -> CurrentDemand:
+def _demand_or_trickle(vo: VO, situation: Situation, parameters: Parameters) -> CurrentDemand:
     """Return the demand of a VO and how it was computed; a trickle if its pilots find no work."""
     current = situation.demand_of(vo)
     missing = situation.without_work.get(vo.name)
@@ -110,7 +110,7 @@ def _rival(vo: VO, situation: Situation, parameters: Parameters) -> Rival:
     return Rival(
         name=vo.name,
         share=vo.share,
-        demand=_worth_asking_for(vo, situation, parameters).demand,
+        demand=_demand_or_trickle(vo, situation, parameters).demand,
         occupying=occupying,
         waiting=waiting,
         room=None if vo.limit is None else vo.limit - occupying,
@@ -144,7 +144,7 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
         vo_waiting=ce.vo_waiting,
         oldest_waiting_since=ce.oldest_waiting_since,
         drained=ce.queue_drained,
-        last_sent_at=ce.last_sent_at,
+        last_sent_at=ce.last_reserved_at,
         vos=_open_to(ce.name, situation),
     )
 

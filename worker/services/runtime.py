@@ -44,8 +44,8 @@ class Runtime:
     policy: Policy = three_chances
     parameters: Parameters = DEFAULTS
     lease: timedelta = timedelta(seconds=180)
-    longest_call: timedelta = timedelta(seconds=140)
-    """How long one call to a CE may take; after that, the task that makes it is ended."""
+    soft_limit: timedelta = timedelta(seconds=140)
+    """How long an execution may take, with all its calls; after that it is asked to end."""
     keep_final: timedelta = timedelta(days=30)
     keep_decisions: timedelta = timedelta(days=7)
     keep_reports: timedelta = timedelta(days=365)

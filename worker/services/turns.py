@@ -4,7 +4,8 @@ Examples are a call to a CE and a question for the demand of a VO. A turn is a l
 database: it is taken with the claim and given back with the record. It is also given back at the
 end of its `with` block, also after an error; after a crash it runs out by itself. Two rules depend
 on it. If a process stood still until its lease ran out, it sends nothing, because after a listing
-its pilots may have been given up; and it declares no pilot lost.
+its pilots may have been given up; and a check counts no pilot as missing. `reconcile` may give
+pilots up without the lease: it compares the moment of its listing with that of each claim.
 """
 
 from contextlib import suppress
@@ -33,12 +34,15 @@ class Turn:
     def take(
         cls, tx: Transaction, runtime: Runtime, name: str, length: timedelta | None = None
     ) -> Self | None:
-        """Take a turn for this time, or as long as a task may last, unless it is taken."""
+        """Make a turn and take its lease, for this time or as long as a task may last.
+
+        Return `None` if another execution has the lease.
+        """
         turn = cls(runtime, name)
         return turn if turn.begin(tx, length) else None
 
     def begin(self, tx: Transaction, length: timedelta | None = None) -> bool:
-        """Take the lease; return whether it was free."""
+        """Take the lease of a turn that was made before; return whether it was free."""
         now, length = self.runtime.now(), length or self.runtime.lease
         is_free = locks.take_lease(tx, self.name, self.runtime.holder, now, length)
         self._ends = now + length if is_free else None
@@ -74,7 +78,8 @@ class Turn:
         traceback: TracebackType | None,
     ) -> None:
         """Give the lease back if this was not done; if that fails, it runs out by itself."""
-        if self._ends is None or not (error is None or isinstance(error, _ENDINGS)):
+        was_killed = error is not None and not isinstance(error, _ENDINGS)
+        if self._ends is None or was_killed:
             return
         with suppress(PilotageError), self.runtime.database.uow() as tx:
             self.give_back(tx)

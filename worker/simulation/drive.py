@@ -24,7 +24,7 @@ class Sample:
     hours: float
     running: int
     """Pilots that run, have work, and will end well."""
-    lost: int
+    doomed: int
     """Pilots that run and will fail."""
     waiting: int
     granted: int
@@ -142,7 +142,7 @@ def _sample(world: World, books: Books, now: float, granted: int) -> Sample:
     return Sample(
         hours=now / HOUR,
         running=good,
-        lost=sum(1 for pilot in running if pilot.cause is not None),
+        doomed=sum(1 for pilot in running if pilot.cause is not None),
         waiting=sum(book.waiting.total() for book in books.ces.values()),
         granted=granted,
     )

@@ -1,4 +1,7 @@
-"""Reading the output of squeue and sacct. Nothing is guessed: incomplete output is unreadable.
+"""Reading the output of squeue and sacct. Output that ends within a record is unreadable.
+
+A list that ends between two records looks whole. So no single answer decides that a job is gone
+(`policy/polling.py`, `policy/judgement.py`).
 
 The fields are separated by control characters that no printable text holds. Both programs print a
 header, so a valid answer is never empty: output without a header is not an answer.

@@ -54,7 +54,7 @@ class Batch:
         """Return a batch of some of the pilots, from one position to another."""
         return replace(self, pilots=self.pilots[begin:end])
 
-    def words(self, ce: str, names: Names, options: SlurmOptions) -> list[str]:
+    def arguments(self, ce: str, names: Names, options: SlurmOptions) -> list[str]:
         """Return the arguments of sbatch for this batch."""
         if self.offset is None:
             which = [f"--job-name={names.single(self.group, self.pilots[0][1])}"]
@@ -205,7 +205,7 @@ class ArraySender:
 
     def _send_whole(self, batch: Batch) -> list[Receipt]:
         job = self.client.submit(
-            batch.words(self.ce, self.names, self.options),
+            batch.arguments(self.ce, self.names, self.options),
             batch.script(self.ce, self.names, self.options),
         )
         return batch.receipts(job)

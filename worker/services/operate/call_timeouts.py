@@ -25,7 +25,7 @@ def _warning(runtime: Runtime, ce: CE) -> str | None:
         timeout = getattr(runtime.options(ce), "call_timeout", None)
     except Invalid:  # the options are of another version: each call of the CE reports that
         return None
-    most = runtime.longest_call.total_seconds()
+    most = runtime.soft_limit.total_seconds()
     if not isinstance(timeout, int | float) or timeout <= most:
         return None
     return (

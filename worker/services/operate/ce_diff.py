@@ -160,7 +160,7 @@ def _differences(
     delay = timedelta(seconds=call.options.visibility_delay)
     ours = [
         pilot
-        for pilot in pilot_reads.at_ce(tx, ce.name)
+        for pilot in pilot_reads.may_be_at_ce(tx, ce.name)
         if pilot.stamp in listed or not _is_too_new(pilot, listing, delay)
     ]
     return comparison, [

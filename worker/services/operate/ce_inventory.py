@@ -121,7 +121,7 @@ def change_ce(
 
 @allowed_to(Role.ADMIN)
 def remove_ce(runtime: Runtime, name: str, *, yes: bool = True) -> None:
-    """Remove a CE that never had a pilot."""
+    """Remove a CE that has no pilots, not even in the history."""
     if not yes:
         raise ConfirmationNeeded(f"this would remove CE {name}")
     with runtime.database.uow() as tx:

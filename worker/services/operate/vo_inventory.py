@@ -98,7 +98,7 @@ def above_limit(runtime: Runtime, name: str) -> str | None:
 
 @allowed_to(Role.ADMIN)
 def remove_vo(runtime: Runtime, name: str, *, yes: bool = True) -> None:
-    """Remove a VO that never had a pilot."""
+    """Remove a VO that has no pilots, not even in the history."""
     if not yes:
         raise ConfirmationNeeded(f"this would remove VO {name}")
     if name == DEFAULT_VO:

@@ -119,7 +119,8 @@ BUILT_IN = (
     ),
     _built_in(
         "sweep",
-        "End the drains, the pauses made by hand and the pilots whose time is over.",
+        "End the pauses made by hand whose time is over, and the pilots that are past a time-out, "
+        "idle for too long, or left when a drain ends.",
         scope=Scope.GLOBAL,
         queue=PLAN,
         every=60,

@@ -70,7 +70,10 @@ def decide(runtime: Runtime, situation: Situation) -> list[Decision]:
 
 
 def _corrected(decision: Decision, count: int) -> Decision:
-    """Correct a decision if fewer slots were free: another VO took some first."""
+    """Correct a decision if less room was left when the slots were locked.
+
+    Another VO took some first, or meanwhile the CE or the VO was closed, or a limit was lowered.
+    """
     if count == decision.granted:
         return decision
     reason = f"{decision.reason}; only {count} of {decision.granted} were still free"

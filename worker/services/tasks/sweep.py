@@ -1,4 +1,4 @@
-"""sweep: end holds and drains whose time is over, and pilots that are late or idle for too long.
+"""sweep: end holds whose time is over, and pilots that are late, idle or drained.
 
 No CE is called. For a pilot that was sent, the cancellation is requested with its reason; the next
 check, which is due at once, asks the CE to end it.
@@ -36,7 +36,7 @@ class _Ends:
 
 
 def sweep(runtime: Runtime) -> TaskResult:
-    """End holds, drains, and pilots whose time is over."""
+    """End holds whose time is over, and the pilots that are to end."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")

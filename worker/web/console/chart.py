@@ -71,7 +71,7 @@ class Chart:
     """The texts at the ends of the two lines, and their heights."""
     failures: list[str]
     """The texts beside the bars."""
-    words: str
+    description: str
     """A description of the chart in words."""
 
 
@@ -98,7 +98,7 @@ def drawn(trend: Trend) -> Chart:
             (f"{words.number(last.running)} running", y(last.running)),
         ),
         failures=_labels(failures, length),
-        words=_words(trend, failures, length),
+        description=_words(trend, failures, length),
     )
 
 

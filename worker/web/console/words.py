@@ -1,4 +1,4 @@
-"""The format of numbers, times and lists on a page. All other text is in the templates."""
+"""The format of numbers, times and lists on every page."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -55,7 +55,7 @@ def _conditions(case: DecisionFacts) -> Iterator[Checked]:
         yield (
             "the slots are still free when they are reserved",
             False,
-            "another VO took them first",
+            "others were taken, or closed, meanwhile",
             (),
         )
     elif is_three_chances(case):

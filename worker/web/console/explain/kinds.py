@@ -14,7 +14,7 @@ class ReasonKind(StrEnum):
     """The reason that decided."""
 
     QUICKER = "quicker"
-    """Others took slots before these were reserved, so fewer were left."""
+    """Less room was left when the slots were reserved."""
     VO_CLOSED = "vo closed"
     CE_CLOSED = "ce closed"
     NO_RATE = "no rate"
@@ -87,7 +87,7 @@ def room(case: DecisionFacts) -> int:
 
 
 def were_free(case: DecisionFacts) -> tuple[int, int] | None:
-    """Return how many slots were still free, and how many were granted, if others were quicker."""
+    """Return how many slots were still free, and how many were granted, if fewer were left."""
     match = _QUICKER.search(case.decision.reason)
     return (int(match[1]), int(match[2])) if match else None
 

@@ -136,8 +136,8 @@ def probes(case: DecisionFacts) -> Iterator[LedgerRow]:
         text="between two probes",
         source="parameters probe_part, probe_soonest and probe_latest",
     )
-    sent = case.ce.last_sent_at
-    last = f"the last pilot was sent at {sent:%H:%M:%S}" if sent else "none was sent yet"
+    got = case.ce.last_sent_at
+    last = f"the last pilot got its slot at {got:%H:%M:%S}" if got else "none got a slot yet"
     if case.decision.granted:
         yield LedgerRow(key="probe", number="1", text="probe is sent now", sign="=", source=last)
     else:
