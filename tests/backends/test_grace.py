@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -29,7 +30,8 @@ from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import FINAL, GROUP_LENGTH, Cause, Status, numbered
 
 LONG = 600
-STAMP = numbered("a" * GROUP_LENGTH, 1)
+STAMP = numbered(uuid4().hex[:GROUP_LENGTH], 1)
+"""Unlike that of other processes: a world kills what has a stamp of its own when it ends."""
 FINISHES = (
     "count=0; trap 'count=$((count + 1))' TERM; echo ready >>{mark}\n"
     'until [ -e "$PILOTAGE_END_FILE" ] && [ $count -gt 0 ]; do sleep 0.05; done\n'

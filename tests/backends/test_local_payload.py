@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +14,10 @@ from worker.domain.pilot import Cause, Status
 HOSTILE = ["$(echo broken)", "`id`", "'; exit 9; '", '"', "a b", "", "-n", "*", "é", "\\"]
 
 
+STAMP = uuid4().hex
+"""Unlike that of other processes: a world kills what has a stamp of its own when it ends."""
+
+
 @pytest.fixture
 def world(tmp_path: Path, sqlite_database: Database) -> Iterator[World]:
     world = World(tmp_path / "with a space", sqlite_database.uow)
@@ -22,7 +27,7 @@ def world(tmp_path: Path, sqlite_database: Database) -> Iterator[World]:
 
 def run_pilot(world: World, **order: object) -> tuple[str, int | None, str]:
     """Run one pilot to its end; return its status, exit code and output."""
-    one = Order(stamp="a" * 32, vo="lhcb", **order)  # type: ignore[arg-type]
+    one = Order(stamp=STAMP, vo="lhcb", **order)  # type: ignore[arg-type]
     [receipt] = world.connect().submit([one])
     job = Job(stamp=receipt.stamp, handle=str(receipt.handle))
     observation = world.until_final(job)
@@ -47,7 +52,7 @@ def test_a_pilot_is_told_who_it_is(world: World) -> None:
     assert run_pilot(world, script=script) == (
         "done",
         0,
-        f"{'a' * 32} lhcb\n0\n-rwx------\n",
+        f"{STAMP} lhcb\n0\n-rwx------\n",
     )
 
 
@@ -75,8 +80,8 @@ def test_pilots_of_several_vos_run_what_is_theirs(world: World) -> None:
 
 @pytest.mark.parametrize("order", [{"arguments": ("a\0b",)}, {"script": "\ud800"}])
 def test_what_no_process_can_be_given_is_refused(world: World, order: dict[str, object]) -> None:
-    bad = Order(stamp="a" * 32, vo="lhcb", **order)  # type: ignore[arg-type]
-    good = Order(stamp="b" * 32, vo="lhcb")
+    bad = Order(stamp=uuid4().hex, vo="lhcb", **order)  # type: ignore[arg-type]
+    good = Order(stamp=uuid4().hex, vo="lhcb")
     receipts = {one.stamp: one for one in world.connect().submit([bad, good])}
 
     assert receipts[bad.stamp].refused is Cause.REFUSED

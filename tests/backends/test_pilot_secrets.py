@@ -6,6 +6,7 @@ import stat
 import subprocess
 from base64 import b64encode
 from pathlib import Path
+from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -28,7 +29,7 @@ from worker.domain.pilot_secret import PilotKeys
 
 KEYS = PilotKeys(("k" * 40,))
 URL = "https://pilotage.example.org/a'b"
-GROUP = "a" * GROUP_LENGTH
+GROUP = uuid4().hex[:GROUP_LENGTH]
 SHOW = (
     'printf "%s\\n" "$PILOTAGE_URL"; cat "$PILOTAGE_SECRET_FILE"; '
     'ls -l "$PILOTAGE_SECRET_FILE" | cut -c 1-10'
