@@ -122,7 +122,7 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
     last_but_one, last = output.splitlines()[-2:]
     assert last_but_one.startswith("stopped; ")
     assert last.startswith(f"look at it: PILOTAGE_HOME={home / 'demo'} ")
-    looked = processes.run(["sh", "-c", last.removeprefix("look at it: ")], {})
+    looked = processes.run(["/bin/sh", "-c", last.removeprefix("look at it: ")], {})
     assert (looked.returncode, "reliable" in looked.stdout) == (0, True), looked
     assert [path.name for path in home.iterdir()] == ["demo"], "nothing is outside its folder"
     assert "Traceback" not in output
