@@ -119,6 +119,16 @@ def test_a_vo_that_may_have_no_pilots_is_named_as_the_reason(world: World) -> No
     assert "--vo NAME" in step.do
 
 
+@pytest.mark.parametrize("of", ["vo", "ce"])
+def test_what_is_closed_is_named_as_the_reason(world: World, of: str) -> None:
+    ce = world.ce(a_ce().with_capacity(1))
+    name, table = (DEFAULT_VO, vos) if of == "vo" else (ce.name, ces)
+    world.change(lambda tx: table.change(tx, name, draining=True))
+    step = run(world, ce, pilot=True)[-1]
+
+    assert (step.ok, step.finding) == (False, f"the {of.upper()} is draining")
+
+
 def test_a_lost_reply_is_found_out_by_the_listing(world: World) -> None:
     ce = world.ce(**SHORT)
     world.fault(ce, Fault.LOSES_REPLY)

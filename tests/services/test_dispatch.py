@@ -103,7 +103,8 @@ def test_a_vo_that_gets_no_more_is_sent_nothing_and_its_slots_are_freed(
     world.reserve(ce, 2)
     [kept] = world.reserve(ce, 1, other.name)
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, **change))
-    sentence = "the VO is draining" if "draining" in change else "the VO is disabled"
+    word = "draining" if "draining" in change else "disabled"
+    sentence = f"VO {DEFAULT_VO}: the VO is {word}"
 
     would = plan(world.runtime(), ce.name)
     assert (would.counts, would.lines) == ({"would cancel": 2}, (sentence,))

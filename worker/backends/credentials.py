@@ -11,7 +11,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,7 +79,7 @@ def usable(
     files: dict[str, Path | CredentialProblem] = {}
     for vo, credential in by_vo.items():
         if credential is None:
-            files[vo] = missing(vo, backend, kind)
+            files[vo] = CredentialProblem(unknown(vo, backend, kind))
             continue
         problem = problem_of(looks[credential.path], now, vo)
         files[vo] = Path(credential.path) if problem is None else CredentialProblem(problem)
@@ -87,20 +87,14 @@ def usable(
 
 
 def of_each_vo(
-    uow: UnitOfWork,
-    backend: str,
-    now: Callable[[], datetime],
-    kind: CredentialKind,
-    vos: Collection[str] | None = None,
+    uow: UnitOfWork, backend: str, now: Callable[[], datetime], kind: CredentialKind
 ) -> dict[str, Path | CredentialProblem]:
-    """Return what `usable` returns, for the stored credentials of all VOs, or of these.
+    """Return what `usable` returns, for the stored credentials.
 
     No file is read in the unit of work.
     """
     with uow() as tx:
         by_vo = credentials.of_each_vo(tx, backend, kind)
-    if vos is not None:
-        by_vo = {vo: credential for vo, credential in by_vo.items() if vo in vos}
     return usable(by_vo, backend, kind, now())
 
 
@@ -110,11 +104,6 @@ def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
         f"VO {vo} has no {kind} for {backend}: "
         f"add one with 'pilotage credential add {vo} {backend} --{kind} PATH'"
     )
-
-
-def missing(vo: str, backend: str, kind: CredentialKind) -> CredentialProblem:
-    """Return the problem of a VO that has no credential of a kind."""
-    return CredentialProblem(unknown(vo, backend, kind))
 
 
 def _read(path: Path) -> tuple[bytes, datetime]:

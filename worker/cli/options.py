@@ -102,7 +102,7 @@ class Amount(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a whole number nor 'none'", param, ctx)
 
 
-class Duration(click.ParamType[timedelta | str]):
+class TimeLengthOrNone(click.ParamType[timedelta | str]):
     """A length of time, or 'none' for no limit."""
 
     name = "duration|none"
@@ -121,7 +121,7 @@ class Duration(click.ParamType[timedelta | str]):
         return read
 
 
-class Age(click.ParamType[timedelta]):
+class TimeLength(click.ParamType[timedelta]):
     """A length of time."""
 
     name = "duration"
@@ -139,7 +139,7 @@ class Age(click.ParamType[timedelta]):
 
 
 def _timeout(name: str, sentence: str) -> Callable[[Command], Command]:
-    return click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")
+    return click.option(name, type=TimeLengthOrNone(), help=f"{sentence}: 2h; 'none': never.")
 
 
 timeouts = with_options(

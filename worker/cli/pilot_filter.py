@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from worker.cli.options import Age, Choice, with_options
+from worker.cli.options import Choice, TimeLength, with_options
 from worker.domain.errors import Invalid, UnknownPilot
 from worker.domain.pilot import Cause, Status, Use
 from worker.domain.pilot_filter import PilotFilter
@@ -52,7 +52,7 @@ filter_options = with_options(
     click.option("--tag", help="Only pilots of CEs with this tag."),
     click.option("--vo", help="Only pilots of this VO."),
     click.option(
-        "--older-than", type=Age(),
+        "--older-than", type=TimeLength(),
         help="Only active pilots whose slot was reserved longer ago: 2h.",
     ),
     click.option(

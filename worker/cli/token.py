@@ -11,7 +11,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import Age, Choice, as_json, paged, show_page, yes_option
+from worker.cli.options import Choice, TimeLength, as_json, paged, show_page, yes_option
 from worker.cli.perform import perform
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
@@ -45,7 +45,9 @@ def token() -> None:
 @click.argument("name")
 @_role(required=True)
 @_vo
-@click.option("--for", "life", type=Age(), help="How long the token is valid; 90d by default.")
+@click.option(
+    "--for", "life", type=TimeLength(), help="How long the token is valid; 90d by default."
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -19,7 +19,7 @@ from rich.console import Console
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
-from worker.cli.options import Age
+from worker.cli.options import TimeLength
 from worker.cli.view import counts
 from worker.cli.watch import Lines, Screen
 from worker.domain.access import Role
@@ -35,7 +35,7 @@ LOOK = 0.5
 
 
 @click.command(epilog=example("pilotage up --demo --for 30s"))
-@click.option("--for", "duration", type=Age(), help="Stop after this time: 30s, 5m or 2h.")
+@click.option("--for", "duration", type=TimeLength(), help="Stop after this time: 30s, 5m or 2h.")
 @click.option(
     "--demo", is_flag=True, help="Add three CEs for a demonstration, and fire the tasks often."
 )
@@ -72,10 +72,11 @@ def up(duration: timedelta | None, demo: bool) -> None:
 
 def _program() -> str:
     """Return what starts this program again in a shell: it need not be on the PATH."""
-    if shutil.which("pilotage"):
+    program, on_path = sys.argv[0], shutil.which("pilotage")
+    if on_path and Path(program).exists() and Path(program).samefile(on_path):
         return "pilotage"
-    if os.access(sys.argv[0], os.X_OK):
-        return shlex.quote(sys.argv[0])
+    if os.access(program, os.X_OK):
+        return shlex.quote(program)
     return f"{shlex.quote(sys.executable)} -m pilotage"
 
 

@@ -12,7 +12,7 @@ from worker.cli.groups import Group, example
 from worker.cli.options import (
     NO_LIMIT,
     Amount,
-    Duration,
+    TimeLengthOrNone,
     as_json,
     paged,
     reason_option,
@@ -48,14 +48,14 @@ _values = with_options(
     click.option("--cancel-surplus/--keep-surplus", default=None,
                  help="Whether waiting pilots above the demand are cancelled."),
     timeouts,
-    click.option("--idle-at-most", type=Duration(),
+    click.option("--idle-at-most", type=TimeLengthOrNone(),
                  help="End pilots that report idle for longer while none is needed: 30m; "
                       "'none': never."),
     click.option("--demand-min", type=Amount(),
                  help="The smallest number of pilots in all, also if fewer are wanted; 'none': 0."),
     click.option("--demand-max", type=Amount(),
                  help="The largest number of pilots in all, also if more are wanted; 'none': any."),
-    click.option("--scale-down-delay", type=Duration(),
+    click.option("--scale-down-delay", type=TimeLengthOrNone(),
                  help="How long a lower answer of its source is ignored: 10m; "
                       "'none': not at all."),
     click.option("--source", multiple=True, metavar="KEY=VALUE",

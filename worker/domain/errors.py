@@ -54,7 +54,7 @@
     ├── CalledElsewhere               try again
     ├── DemandUnknown                 correct the source, or set the demand by hand
     ├── TaskFailed                    see its reason; the next tick tries again
-    ├── CETestFailed                   see the advice of each step that failed
+    ├── CETestFailed                  see the advice of each step that failed
     ├── Differs                       compare them, then adopt or cancel the jobs
     ├── AlreadyUp                     stop the other, or use another state folder
     ├── NestedUnitOfWork              report this mistake in Pilotage

@@ -14,20 +14,9 @@ from worker.services.files import read_toml
 from worker.services.policies import find
 from worker.simulation.drive import MakePolicy, Run, Sample, drive
 from worker.simulation.oracle import oracle
-from worker.simulation.scenario import CETrouble, Scenario, parse
+from worker.simulation.scenario import CETrouble as CETrouble
+from worker.simulation.scenario import Scenario, parse
 from worker.simulation.score import Score, score
-
-__all__ = [
-    "COMPARED",
-    "ORACLE",
-    "SUFFIX",
-    "CETrouble",
-    "PolicyComparison",
-    "PolicyResult",
-    "compare",
-    "load",
-    "scenarios",
-]
 
 ORACLE = "oracle"
 """The policy that knows the truth; its result is the measure for the others."""

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from worker.backends import credentials
+from worker.backends import credentials as files
 from worker.backends.contract import Options
 from worker.backends.guard import Guard
-from worker.db import ces, health, pilot_reads, pilots, vos
+from worker.db import ces, credentials, health, pilot_reads, pilots, vos
 from worker.db.changes import note
 from worker.db.health import Health
 from worker.domain.ce import CE
@@ -35,6 +35,7 @@ from worker.domain.pilot import FINAL, Grant, Pilot, Status, Use
 from worker.domain.sending import Sending
 from worker.domain.why import why
 from worker.services import ce_calls
+from worker.services.closings import closed_without_policy
 from worker.services.credentials import plain
 from worker.services.operate import pilots as care
 from worker.services.runtime import Runtime
@@ -124,7 +125,9 @@ def _credentials(
     if kind is None:
         yield CETestStep(name="credential", finding="the CE needs none"), names[0]
         return
-    answers = credentials.of_each_vo(runtime.database.uow, ce.backend, runtime.now, kind, names)
+    with runtime.database.uow() as tx:
+        stored = credentials.of_each_vo(tx, ce.backend, kind)
+    answers = files.usable({vo: stored[vo] for vo in names}, ce.backend, kind, runtime.now())
     for vo, answer in answers.items():
         if isinstance(answer, Path):
             yield (
@@ -134,8 +137,7 @@ def _credentials(
                 vo,
             )
             continue
-        is_stored = answer.details != credentials.missing(vo, ce.backend, kind).details
-        do = f"renew it, or see: pilotage credential show {vo} {ce.backend}" if is_stored else None
+        do = f"renew it, or see: pilotage credential show {vo} {ce.backend}" if stored[vo] else None
         yield CETestStep(name="credential", finding=plain(answer), ok=False, do=do), vo
 
 
@@ -207,6 +209,10 @@ def _pilot(runtime: Runtime, ce: CE, vo: str, request: CETestRequest) -> Iterato
         for pilot in made:
             note(tx, "ce", ce.name, "test", after={"pilot": pilot.pilot_id, "vo": vo})
         is_shut = vos.get(tx, vo).limit == 0
+        closing = closed_without_policy(tx, vo, ce.name, runtime.now())
+    if not made and closing is not None:
+        yield CETestStep(name="pilot", finding=closing.sentence, ok=False)
+        return
     if not made and is_shut:
         do = f"test for a VO that may have pilots: pilotage ce test {ce.name} --pilot --vo NAME"
         yield CETestStep(name="pilot", finding=f"the limit of VO {vo} is 0", ok=False, do=do)

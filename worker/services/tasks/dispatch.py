@@ -85,8 +85,8 @@ def _unwanted(tx: Transaction, ce: CE, unsent: Mapping[int, str], now: datetime)
     closing = closed_ce(tx, ce, now)
     if closing is not None:
         return dict.fromkeys(unsent, closing.sentence)
-    closed = closed_vos(tx)
-    return {pilot: closed[vo].sentence for pilot, vo in unsent.items() if vo in closed}
+    closed = {vo: f"VO {vo}: {closing.sentence}" for vo, closing in closed_vos(tx).items()}
+    return {pilot: closed[vo] for pilot, vo in unsent.items() if vo in closed}
 
 
 def _reasons(unwanted: Mapping[int, str]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def _conditions(case: DecisionFacts) -> Iterator[Checked]:
         yield (
             "the slots are still free when they are reserved",
             False,
-            "others were taken, or closed, meanwhile",
+            "others took slots, or the CE or VO was closed",
             (),
         )
     elif is_three_chances(case):

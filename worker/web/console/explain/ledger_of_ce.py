@@ -136,8 +136,8 @@ def probes(case: DecisionFacts) -> Iterator[LedgerRow]:
         text="between two probes",
         source="parameters probe_part, probe_soonest and probe_latest",
     )
-    got = case.ce.last_sent_at
-    last = f"the last pilot got its slot at {got:%H:%M:%S}" if got else "none got a slot yet"
+    at = case.ce.last_sent_at
+    last = f"the last pilot got its slot at {at:%H:%M:%S}" if at else "none got a slot yet"
     if case.decision.granted:
         yield LedgerRow(key="probe", number="1", text="probe is sent now", sign="=", source=last)
     else:

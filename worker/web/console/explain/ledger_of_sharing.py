@@ -36,7 +36,7 @@ def shared(
     free = were_free(case)
     if free is not None:
         text = f"of {words.number(free[1])} slots were still free when they were reserved"
-        source = "others were taken, or closed, meanwhile"
+        source = "others took slots, or the CE or VO was closed"
         yield count("still free", free[0], text, most, sign="≤", source=source)
 
 
