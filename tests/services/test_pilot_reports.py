@@ -230,15 +230,16 @@ def test_a_pilot_that_has_ended_says_nothing_more(world: World) -> None:
     assert pilots.show_pilot(world.runtime(), str(one.id)).report is None
 
 
-def test_a_reason_is_one_line_without_a_secret(world: World) -> None:
+def test_a_reason_is_one_line_without_a_secret_or_orders_to_a_terminal(world: World) -> None:
     _, [one] = running_pilots(world)
     secret = KEYS.secret_of(one.stamp)
-    note(world.runtime(), one.stamp, reason=f"a\nb \x1b[31m {secret} \0")
+    note(world.runtime(), one.stamp, reason=f"a\nb \x1b[31m\x9b2J\u202e {secret} \0")
     report = pilots.show_pilot(world.runtime(), str(one.id)).report
     assert report is not None
     assert report.reason is not None
-    assert "\n" not in report.reason
     assert secret not in report.reason
+    assert report.reason.isprintable()
+    assert report.reason.startswith("a b ")
 
 
 def idle(world: World, *, demand: int | None = 0, most: timedelta | None = 30 * MINUTE) -> str:

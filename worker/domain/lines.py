@@ -2,15 +2,19 @@
 
 from worker.domain.errors import PilotageError, Unavailable
 from worker.domain.secrets import without_secrets
+from worker.domain.texts import one_line
 
 LONGEST = 300
 """The longest stored line, in characters."""
 
 
 def short_line(text: str, longest: int = LONGEST) -> str:
-    """Write a text in one line, cut if it is too long, without whatever looks like a secret."""
-    storable = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-    line = " ".join(without_secrets(storable).split())
+    """Write a text in one line, cut if it is too long, without whatever looks like a secret.
+
+    Characters that cannot be shown are replaced: the text may be a pilot's, and a terminal obeys
+    some of them.
+    """
+    line = " ".join(one_line(without_secrets(text)).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
