@@ -5,8 +5,8 @@ An allowance is what a rate, such as the calls of a CE in a minute, still permit
 at the moment `filled_at`. These are not the tokens of the API, which `tokens.py` keeps.
 
 A busy lock is no error. That limits hold, that statuses are right and that a pilot is sent once
-does not depend on locks and leases: they only keep executions from doing the same work, and
-allowances keep a CE from being called too often. Two things do depend on the lease of a CE: an
+does not depend on this module: its locks and leases only keep executions from doing the same work,
+and allowances keep a CE from being called too often. Two things do depend on the lease of a CE: an
 execution that has lost it sends nothing more, and a check that has lost it counts no pilot as
 missing. A listing needs no lease: it is compared with the moment of each claim.
 """

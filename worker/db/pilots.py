@@ -62,8 +62,8 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     """Make new pilots, each holding a slot; never more than all limits allow.
 
     The rows of the VOs and then those of the CEs are locked, in the order of their keys, before
-    anything is counted. So concurrent reservations wait for each other and never deadlock, and the
-    counts cannot grow before the commit.
+    anything is counted. So concurrent reservations wait for each other and never deadlock, and no
+    other reservation adds a pilot before the commit.
     """
     room = lock_rooms(tx, grants)
     made = [
