@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from worker.domain.lines import short_line
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.trial import Trial
 
@@ -39,7 +40,7 @@ def attempts(moves: Iterable[Move], vo_of: Mapping[int, str]) -> dict[str, Attem
         if move.to is Status.SUBMITTED:
             counts[vo] = before._replace(accepted=before.accepted + 1)
         elif move.cause in OF_THE_VO:
-            reason = before.reason or move.reason or str(move.cause)
+            reason = before.reason or short_line(move.reason or str(move.cause))
             counts[vo] = before._replace(refused=before.refused + 1, reason=reason)
     return counts
 
