@@ -32,6 +32,7 @@ TESTS = {
     "sending_changes": ("sending", "test_sending"),
     "maintenances": ("maintenances", "test_maintenances"),
     "vo_demands": ("demands", "test_demands"),
+    "trials": ("trials", "test_trials"),
     "credentials": ("credentials", "test_credentials"),
     "schedules": ("schedules", "test_schedules"),
     "leases": ("locks", "test_leases"),

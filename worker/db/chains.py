@@ -96,6 +96,7 @@ CORE_CHAIN = Chain(
         "sending_changes",
         "maintenances",
         "vo_demands",
+        "trials",
         "credentials",
         "schedules",
         "leases",

@@ -250,7 +250,8 @@ def _reason(line: Line, need: Need) -> str:
         return line.barred
     if line.probes is not None:
         return _reason_of_probes(line, need)
-    text = f"free {line.ce.free}{_doubt(line.chances)}"
+    trial = " on trial, as it refused pilots of the VO" if line.ce.trial else ""
+    text = f"free {line.ce.free}{trial}{_doubt(line.chances)}"
     if "better" in line.numbers:
         return f"{text}; better CEs have slots for the whole demand"
     if line.granted == line.ce.free:

@@ -24,6 +24,8 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
     yield "demand", _demand(vo.demand, vo.note)
     yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
     slots = "slot" if ce.free == 1 else "slots"
+    if ce.trial:
+        slots += ", because the CE refused pilots of the VO lately"
     yield "free", f"{ce.free} {slots}; {ce.occupying} occupied, {ce.vo_occupying} by this VO"
     if ce.chances is not None:
         yield "chances", chances_in_words(ce.chances)

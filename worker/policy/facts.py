@@ -54,7 +54,11 @@ class CEFacts:
 
     name: str
     free: int
-    """How many more pilots fit: the free slots, at most what the waiting limit still allows."""
+    """How many more pilots fit: the free slots, at most what the waiting limit still allows, and
+    at most the number of a trial."""
+
+    trial: bool = False
+    """Whether `free` is the number of a trial: the CE refused pilots of the VO lately."""
 
     capacity: int | None = None
     """How many pilots may occupy the CE; `None` in old decisions, which did not store it."""

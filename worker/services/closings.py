@@ -13,6 +13,7 @@ from worker.db.uow import Transaction
 from worker.domain.calls import is_backing_off, reason_not_to_send
 from worker.domain.ce import CE
 from worker.domain.closing import ClosedBy, Closing
+from worker.domain.trial import Trial
 from worker.domain.vo import VO
 
 
@@ -57,7 +58,11 @@ def closed_without_policy(tx: Transaction, vo: str, ce: str, now: datetime) -> C
 
 
 def closed_to_vo(
-    ce: CESlots, away: Maintenance | None, no_credential: str | None, now: datetime
+    ce: CESlots,
+    away: Maintenance | None,
+    no_credential: str | None,
+    trial: Trial | None,
+    now: datetime,
 ) -> Closing | None:
     """Return the first reason why a CE gets no pilots of a VO at all, or `None`."""
     closing = closed_to_all(ce, ce, away, now)
@@ -67,6 +72,8 @@ def closed_to_vo(
         return Closing(ClosedBy.OTHER_VOS, "the CE is for other VOs")
     if no_credential is not None:
         return Closing(ClosedBy.CREDENTIAL, no_credential)
+    if trial is not None and now < trial.retry_at:
+        return Closing(ClosedBy.REFUSES, trial.sentence)
     # A full CE is sent nothing, so no submission tests whether it answers again. Its slots are
     # those that it had at the last answer.
     is_not_asked = is_backing_off(ce, now) or ce.available == 0

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, maintenances, slots, vos, work
+from worker.db import ces, maintenances, slots, trials, vos, work
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
+from worker.domain.trial import Trial
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import evaluate
@@ -17,6 +18,7 @@ from worker.policy.traces import Facts
 from worker.policy.work import NoWork, demand_without
 from worker.services.closings import closed_to_vo, closed_vo
 from worker.services.current_demand import CurrentDemand, DemandFacts
+from worker.services.trials import by_ce
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class Situation:
     without_work: Mapping[str, NoWork] = field(default_factory=dict)
     unusable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """For each VO, the CEs for which it has no usable credential now, each with the reason."""
+    trials: Mapping[str, Mapping[str, Trial]] = field(default_factory=dict)
+    """For each CE, the VOs of which it refused pilots lately, each with the trial."""
 
     def demand_of(self, vo: VO) -> CurrentDemand:
         """Return the demand of a VO that counts now."""
@@ -51,6 +55,7 @@ def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
         only_for=ces.allowed_by_ce(tx),
         maintenances=maintenances.current(tx, now),
         without_work=work.without_work(tx),
+        trials=by_ce(trials.find(tx), now),
     )
 
 
@@ -121,15 +126,19 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
     evaluation = evaluate(
         ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters
     )
+    trial = situation.trials.get(ce.name, {}).get(situation.vo.name)
     closing = closed_to_vo(
         ce,
         situation.maintenances.get(ce.name),
         situation.unusable.get(situation.vo.name, {}).get(ce.name),
+        trial,
         situation.now,
     )
+    free = ce.available if trial is None else min(ce.available, trial.most)
     return CEFacts(
         name=ce.name,
-        free=ce.available,
+        free=free,
+        trial=free < ce.available,
         capacity=ce.capacity,
         waiting_limit=ce.waiting_limit,
         success_rate=ce.success_rate,
@@ -150,14 +159,13 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
 
 
 def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
-    """Return the VOs that may use a CE and have a credential for it; `None` means all."""
+    """Return the VOs that may use a CE and whose pilots it takes; `None` means all."""
     allowed = situation.only_for.get(ce)
-    if not situation.unusable:
-        return allowed
-    without_credential = {vo for vo, names in situation.unusable.items() if ce in names}
-    if allowed is None and without_credential:
+    kept_away = {vo for vo, names in situation.unusable.items() if ce in names}
+    kept_away |= {vo for vo, trial in situation.trials.get(ce, {}).items() if trial.is_refused}
+    if allowed is None and kept_away:
         allowed = frozenset(vo.name for vo in situation.vos)
-    return allowed and allowed - without_credential
+    return allowed and allowed - kept_away
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:

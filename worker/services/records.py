@@ -14,9 +14,11 @@ from typing import TypeVar
 from worker.db import mover, pilots
 from worker.db.driver_errors import first_line, is_of_data
 from worker.db.mover import Moved
+from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.lines import short_line
 from worker.domain.pilot import Check, Move
+from worker.services import trials
 from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime
 from worker.tracing import span
@@ -96,11 +98,14 @@ def record(runtime: Runtime, write: Callable[[Transaction, Recording], Value]) -
     return value
 
 
-def record_receipts(call: CECall, moves: Sequence[Move]) -> tuple[Moved, Recording]:
+def record_receipts(
+    call: CECall, claimed: Sequence[Reserved], moves: Sequence[Move]
+) -> tuple[Moved, Recording]:
     """Record the results in the receipts of a call, and give its turn back."""
 
     def write(tx: Transaction, recording: Recording) -> tuple[Moved, Recording]:
         moved = recording.move(tx, moves, call.runtime.now())
+        trials.note(tx, call.ce.name, claimed, moves, call.runtime.now())
         call.answered(tx)
         return moved, recording
 

@@ -6,6 +6,7 @@
      ├─── vo_demands    │
      ├─── vo_work       │
      ├──< vo_cohorts >──┤
+     ├──< trials >──────┤
      ├──< credentials   │
      ├──< tokens        │
      ├──< decisions     ├──< ce_list_places >── ce_lists ──< decision_bases ──< decisions
@@ -56,6 +57,7 @@ from worker.db.tables.places import (
     credentials,
     maintenances,
     sending_changes,
+    trials,
     vo_demands,
     vos,
 )
@@ -97,6 +99,7 @@ __all__ = [
     "tallies",
     "tokens",
     "transitions",
+    "trials",
     "vo_cohorts",
     "vo_demands",
     "vo_totals",

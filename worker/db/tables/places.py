@@ -177,6 +177,22 @@ vo_demands = Table(
     comment="What the source of a VO's demand answered last, and what went wrong since.",
 )
 
+trials = Table(
+    "trials",
+    metadata,
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("most", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", UtcDateTime(), nullable=False),
+    Column("refused_at", UtcDateTime(), nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("most > 0", name="most"),
+    CheckConstraint("failures >= 0", name="failures"),
+    Index("ix_trials_ce_id", "ce_id"),
+    comment="The CEs that refused pilots of a VO, and how they are tried again.",
+)
+
 credentials = Table(
     "credentials",
     metadata,

@@ -1,4 +1,4 @@
-"""Notices for the operator: full disks, standstills, silent CEs, expiring credentials."""
+"""Notices for the operator: full disks, standstills, silent CEs, refusals, expiring credentials."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +15,8 @@ from worker.services.observe.failing import Ends
 from worker.services.observe.overview import Overview
 
 SILENT = 5
-"""Up to this number, each CE that does not answer has its own notice; VOs without work likewise."""
+"""Up to this number, each CE that does not answer has its own notice; VOs without work and trials
+of CEs likewise."""
 
 
 class Notice(NamedTuple):
@@ -27,7 +28,7 @@ class Notice(NamedTuple):
 
 
 def notices(situation: Overview) -> list[Notice]:
-    """List the notices on disks, standstills, silent CEs, VOs without work and credentials."""
+    """List the notices on disks, queues, silent and refusing CEs, VOs and credentials."""
     silence = standstill.silence(situation.fired_at, situation.at)
     still = [Notice("beat", silence)] if silence else []
     queues = [
@@ -44,7 +45,15 @@ def notices(situation: Overview) -> list[Notice]:
         for one in situation.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
-    return [*_of_disk(situation), *still, *queues, *calls, *_of_work(situation), *credentials]
+    return [
+        *_of_disk(situation),
+        *still,
+        *queues,
+        *calls,
+        *_of_trials(situation),
+        *_of_work(situation),
+        *credentials,
+    ]
 
 
 def _of_disk(situation: Overview) -> list[Notice]:
@@ -52,6 +61,18 @@ def _of_disk(situation: Overview) -> list[Notice]:
         return []
     line = f"the disk of the state folder {situation.full_disk} is full: make room on it"
     return [Notice("disk", line)]
+
+
+def _of_trials(situation: Overview) -> list[Notice]:
+    refusing = [trial for trial in situation.trials if trial.is_refused]
+    notices = [
+        Notice(f"pilots of VO {one.vo} at CE {one.ce}", f"CE {one.ce}: {one.sentence}")
+        for one in refusing[:SILENT]
+    ]
+    if refusing[SILENT:]:
+        line = f"{len(refusing) - SILENT} more times, a CE refused the pilots of a VO"
+        notices.append(Notice("refused pilots", line))
+    return notices
 
 
 def _of_work(situation: Overview) -> list[Notice]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from worker.db import ces, decisions, demands, failures, pilot_reads, schedules, vos, work
+from worker.db import ces, decisions, demands, failures, pilot_reads, schedules, trials, vos, work
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.decision import Decision
 from worker.domain.demand import NONE_ENDED, BatchProgress
 from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.pilot import Status, Transition
+from worker.domain.trial import Trial
 from worker.policy import explaining
 from worker.services.allowed import allowed_to
 from worker.services.ce_lines import CELine, lines_of
@@ -21,6 +22,7 @@ from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.use import WithoutWork, listed
 from worker.services.runtime import Runtime
 from worker.services.standstill import Standstill, are_ces_asked, standstills
+from worker.services.trials import going_on
 
 LEAST_FREE = 16 << 20
 """A disk with fewer free bytes counts as full."""
@@ -44,6 +46,8 @@ class Overview:
     without_work: list[WithoutWork]
     batches: dict[str, BatchProgress]
     """The progress of each VO that wants a fixed number of pilots in all."""
+    trials: list[Trial]
+    """The CEs that refused pilots of a VO, and how they are tried again."""
     full_disk: str | None
     """The state folder of this host if its disk is full, else null."""
 
@@ -66,6 +70,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             standstills=standing,
             without_work=listed(work.without_work(tx), runtime.parameters.trickle),
             batches=_batches(tx),
+            trials=going_on(trials.find(tx), now),
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
         )

@@ -22,7 +22,7 @@ from worker.domain.errors import BackendError
 from worker.domain.pilot import Move, Status
 from worker.domain.schedule import Outcome
 from worker.policy.judgement import judge_failed_submission, judge_receipts
-from worker.services import credentials, payloads, records
+from worker.services import credentials, payloads, records, trials
 from worker.services.ce_calls import CECall
 from worker.services.closings import closed_ce, closed_vos
 from worker.services.payloads import Ready
@@ -106,7 +106,7 @@ def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult
     ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
     soonest = timedelta(seconds=call.options.check_soonest)
     moves = judge_receipts(ids, receipts, call.runtime.now() + soonest)
-    moved, recording = records.record_receipts(call, moves)
+    moved, recording = records.record_receipts(call, claimed, moves)
     in_doubt = len(claimed) - len(moves) + len(recording.left_out)
     lines = (*ready.left_out.values(), *ready.notes, *recording.lines())
     return TaskResult(counts=_counts(moves, moved, in_doubt), lines=lines)
@@ -132,6 +132,7 @@ def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendErr
     what = _DECIDED[moves[0].to] if moves else "in doubt"
     with call.runtime.database.uow() as tx:
         mover.move(tx, moves, call.runtime.now())
+        trials.note(tx, call.ce.name, claimed, moves, call.runtime.now())
         return call.failed(tx, error, {what: len(claimed)})
 
 
