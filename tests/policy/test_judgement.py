@@ -107,6 +107,7 @@ def a_pilot(status: Status = Status.RUNNING, **values: Any) -> PilotToCheck:
         missing_since=None,
         cancel_requested_at=None,
         cancel_reason=None,
+        cancel_if_waiting=None,
     )
     return usual._replace(**values)
 

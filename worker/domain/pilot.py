@@ -211,6 +211,7 @@ class PilotToCheck(NamedTuple):
     missing_since: datetime | None
     cancel_requested_at: datetime | None
     cancel_reason: str | None
+    cancel_if_waiting: bool | None
 
 
 AnyPilot = Pilot | PilotToCheck
