@@ -147,12 +147,11 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """
     if not checks:
         return
-    names = ("pilot_id", "next_check_at", "answered", "missing", "raw", "reason", "node")
     data = (
-        (c.pilot_id, c.next_check_at, int(c.answered), int(c.missing), c.raw, c.reason, c.node)
-        for c in checks
+        (number, again, int(answered), int(missing), *rest)
+        for number, again, answered, missing, *rest in checks
     )
-    tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
+    tx.execute(_checked(tx.dialect), {**encode(Check._fields, data), "now": now})
 
 
 def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> int:
@@ -270,9 +269,12 @@ def _checked(dialect: str) -> Executable:
         raw=Text,
         reason=Text,
         node=Text,
+        was=Text,
     )
-    new = _locked(checks, has_status(CE_MAY_HAVE_IT))
     old = pilots.c
+    # A receipt may have come since a pilot in doubt was judged: its next check stays.
+    is_as_judged = func.coalesce(checks.c.was, old.status) == old.status
+    new = _locked(checks, has_status(CE_MAY_HAVE_IT) & is_as_judged)
     return (
         update(pilots)
         .where(old.id == new.c.pilot_id)
