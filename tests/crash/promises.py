@@ -35,6 +35,7 @@ class Promises:
         self.engine = engine
         self.evidence = evidence
         self._use, self._size = NOTHING, object()
+        self._wishes: set[str] = set()
         self._cancellations = 0
         self._step_keys: set[tuple[int, int]] = set()  # a number may be given again after a prune
         self._last: dict[int, Step] = {}
@@ -45,19 +46,19 @@ class Promises:
         self._last = {}
         self._step_keys = set()
         self._cancellations = len(self.evidence.cancellations) if self.evidence else 0
-        self._use, self._size = self._glance()
+        self._use, self._size, self._wishes = self._glance()
         self._remember(self._new_steps())
 
     def look(self) -> list[str]:
         """Judge the last commit; return what does not hold."""
-        use, size = self._glance()
+        use, size, wishes = self._glance()
         new = self._new_steps() if size != self._size else []
-        problems = [*self._unwished_ends(), *exceeded(self._use, use, new)]
+        problems = [*self._unwished_ends(self._wishes | wishes), *exceeded(self._use, use, new)]
         delays = self._delays() if new else {}
         for step in new:
             problems += self._judge(step, delays[step.ce])
             self._remember([step])
-        self._use, self._size = use, size
+        self._use, self._size, self._wishes = use, size, wishes
         return problems
 
     def at_rest(self, now: datetime, strangers: frozenset[str] = frozenset()) -> list[str]:
@@ -84,18 +85,17 @@ class Promises:
             return [f"not known: {step}, and no answer of the CE says so"]
         return []
 
-    def _unwished_ends(self) -> list[str]:
+    def _unwished_ends(self, wishes: set[str]) -> list[str]:
         """Name the living pilots that a CE was asked to end although nobody wished it.
 
-        Only the calls since the last commit count: a wish is committed before its call.
+        Only the calls since the last commit count: a wish is committed before its call. This commit
+        may withdraw it: a pilot that was to end if it waits has begun.
         """
         if self.evidence is None or len(self.evidence.cancellations) == self._cancellations:
             return []
         new = self.evidence.cancellations[self._cancellations :]
         self._cancellations = len(self.evidence.cancellations)
         living = {step.stamp for step in self._last.values() if step.became not in FINAL}
-        with self.engine.connect() as connection:
-            wishes = set(connection.execute(_WISHES).scalars())
         return [
             f"wanted: pilot {stamp} is alive, nobody wished its end, and CE {ce} was asked for it"
             for ce, stamp in new
@@ -120,16 +120,20 @@ class Promises:
         number, span = evidence.denied(step.stamp, since)
         return number >= ABSENCES and span >= ABSENT_FOR
 
-    def _glance(self) -> tuple[Use, object]:
-        """Return what is occupied, and a value that changes when the history grows."""
+    def _glance(self) -> tuple[Use, object, set[str]]:
+        """Return what is occupied, a value that changes when the history grows, and the stamps of
+        the active pilots that are to end.
+        """
         raw = self.engine.raw_connection()
         try:
             cursor = raw.cursor()
             cursor.execute(_SIZE)
             size = cursor.fetchone()
             use = read_use(cursor)
+            cursor.execute(_WISHES)
+            wishes = {stamp for (stamp,) in cursor.fetchall()}
             cursor.close()
-            return use, size
+            return use, size, wishes
         finally:
             raw.close()
 
@@ -158,7 +162,7 @@ class Promises:
 _SIZE = """
 SELECT count(*), max(id), (SELECT max(id) FROM pilots), (SELECT count(claimed_at) FROM pilots)
   FROM transitions"""
-_WISHES = select(pilots.c.stamp).where(pilots.c.cancel_requested_at.is_not(None))
+_WISHES = "SELECT stamp FROM pilots WHERE cancel_requested_at IS NOT NULL AND ended_at IS NULL"
 _OPTIONS = select(ces.c.name, ces.c.options)
 _ALL = steps().subquery("steps")
 _STEPS = (

@@ -107,6 +107,7 @@ def a_pilot(status: Status = Status.RUNNING, **values: Any) -> PilotToCheck:
         missing_since=None,
         cancel_requested_at=None,
         cancel_reason=None,
+        cancel_if_waiting=None,
     )
     return usual._replace(**values)
 
@@ -138,7 +139,7 @@ def test_a_pilot_that_an_answer_leaves_out_is_not_missing_and_is_asked_about_lat
 
     for pilot in (a_pilot(status), often):
         assert verdict_on(pilot, other) == Check(
-            pilot_id=7, next_check_at=NOW + LATEST, answered=False
+            pilot_id=7, next_check_at=NOW + LATEST, answered=False, was=status
         )
 
 
@@ -161,7 +162,7 @@ def test_a_pilot_that_was_not_absent_often_and_long_enough_is_only_noted(
     pilot = a_pilot(status, misses=misses, missing_since=since)
 
     assert verdict_on(pilot, observed(absent=True)) == Check(
-        pilot_id=7, next_check_at=NOW + SOONEST, missing=True
+        pilot_id=7, next_check_at=NOW + SOONEST, missing=True, was=status
     )
 
 
@@ -189,7 +190,7 @@ def test_the_present_status_and_a_word_without_a_meaning_move_nothing(
     answer = observed(status=status if is_known else None, raw="??", reason="busy", node="n1")
 
     assert verdict_on(a_pilot(status), answer) == Check(
-        pilot_id=7, next_check_at=NOW + LATEST, raw="??", reason="busy", node="n1"
+        pilot_id=7, next_check_at=NOW + LATEST, raw="??", reason="busy", node="n1", was=status
     )
 
 
@@ -224,7 +225,7 @@ def test_a_pilot_that_a_first_listing_lacks_is_noted_and_one_that_a_second_lacks
     first = only(in_doubt({}, misses=0))
     second = only(in_doubt({}, misses=1))
 
-    assert first == Check(pilot_id=7, next_check_at=None, missing=True)
+    assert first == Check(pilot_id=7, next_check_at=None, missing=True, was=Status.SUBMITTING)
     assert isinstance(second, Move)
     assert (second.pilot_id, second.was, second.to) == (7, Status.SUBMITTING, Status.LOST)
     assert "2 complete listings" in str(second.reason)
@@ -275,7 +276,7 @@ def test_a_listing_that_would_show_a_pilot_counts(
     listing: dict[str, Any], values: dict[str, Any]
 ) -> None:
     assert only(in_doubt(listing, misses=0, **values)) == Check(
-        pilot_id=7, next_check_at=None, missing=True
+        pilot_id=7, next_check_at=None, missing=True, was=Status.SUBMITTING
     )
     verdict = only(in_doubt(listing, misses=1, **values))
     assert isinstance(verdict, Move)

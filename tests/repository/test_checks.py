@@ -162,3 +162,14 @@ def test_what_the_ce_says_of_a_pilot_that_waits_stands_beside_its_status(uow: Un
         pilots.checked(tx, [next_check], LATER)
         after = pilot_reads.get(tx, pilot.id)
         assert (after.raw, after.reason) == ("CONFIGURING", None)
+
+
+def test_a_check_that_was_judged_by_another_status_changes_nothing(uow: UnitOfWork) -> None:
+    """A listing lacked a pilot in doubt, and meanwhile its receipt came."""
+    with uow() as tx:
+        pilot = a_pilot().on(a_ce().create(tx)).submitted().create(tx)
+        doubt = Check(pilot_id=pilot.id, next_check_at=None, missing=True, was=Status.SUBMITTING)
+        pilots.checked(tx, [doubt], LATER)
+        assert pilot_reads.get(tx, pilot.id) == pilot
+        pilots.checked(tx, [doubt._replace(was=Status.SUBMITTED)], LATER)
+        assert pilot_reads.get(tx, pilot.id).misses == 1

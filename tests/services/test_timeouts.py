@@ -249,7 +249,7 @@ def test_an_end_is_asked_for_once_and_the_first_reason_stays(world: World) -> No
     before = world.pilots()
     world.wait(hours=1)
     allow_waiting(world, ce, HOUR)
-    drain(world, ce, world.clock)
+    drain(world, ce, world.clock, end_running=False)
 
     assert sweep(world.runtime()).counts["cancelled"] == 0
     assert world.pilots() == before

@@ -238,6 +238,8 @@ def _changes(new: Any) -> dict[str, Any]:
     )
     began = func.coalesce(new.started_at, old.started_at)
     requeued = _is(old.status, Status.RUNNING) & _is(to, Status.SUBMITTED)
+    # An end that was asked for because the pilot waits is not asked for any longer.
+    withdrawn = _is(to, Status.RUNNING) & old.cancel_if_waiting.is_not(None)
     return {
         "status": to,
         "cause": new.cause,
@@ -264,5 +266,9 @@ def _changes(new: Any) -> dict[str, Any]:
         "next_check_at": case(
             (has_status(AT_CE, to), func.coalesce(new.next_check_at, _NOW)), else_=null()
         ),
+        **{
+            name: case((withdrawn, null()), else_=old[name])
+            for name in ("cancel_requested_at", "cancel_reason", "cancel_if_waiting")
+        },
         "updated_at": _NOW,
     }

@@ -35,7 +35,7 @@ from worker.db.pilot_search import (
     stamp_begins_with,
 )
 from worker.db.rows import encode, rows
-from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.tables import ces, has_status, may_go_on, pilots, transitions, vos
 from worker.db.tallies import counted
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -87,14 +87,15 @@ def count_ending(tx: Transaction) -> dict[str, int]:
     return {row.name: row.ending for row in tx.execute(query)}
 
 
-def left_by_drains(tx: Transaction, now: datetime) -> list[tuple[int, Status]]:
-    """Return the pilots to be cancelled at CEs whose time to drain is over, each with its status.
+def left_by_drains(tx: Transaction, now: datetime) -> list[tuple[int, Status, bool]]:
+    """Return the pilots to be cancelled at CEs whose time to drain is over.
 
-    These are the waiting pilots, and at CEs with `end_running` the running ones, too. Pilots whose
-    end was already asked for are left out.
+    These are the waiting pilots, and at CEs with `end_running` the running ones, too. Each is
+    returned with its status, and whether it is also to end if it runs. Pilots whose end was already
+    asked for in the same way are left out.
     """
     left = tx.execute(_LEFT_BY_DRAINS, {"now": now})
-    return sorted((row.id, row.status) for row in left)
+    return sorted((row.id, row.status, row.end_running) for row in left)
 
 
 def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[int]]:
@@ -282,14 +283,14 @@ _IS_DUE = (pilots.c.next_check_at <= _NOW) & pilots.c.ended_at.is_(None)
 _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
 
 _LEFT_BY_DRAINS = (
-    select(pilots.c.id, pilots.c.status)
+    select(pilots.c.id, pilots.c.status, ces.c.end_running)
     .join_from(ces, pilots, pilots.c.ce_id == ces.c.id)
     .where(
         ces.c.draining,
         ces.c.drain_by <= _NOW,
         has_status(OCCUPYING - {Status.SUBMITTING}),
         ces.c.end_running | has_status([Status.RESERVED, Status.SUBMITTED]),
-        pilots.c.cancel_requested_at.is_(None),
+        pilots.c.cancel_requested_at.is_(None) | (ces.c.end_running & may_go_on()),
     )
 )
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, Text, bindparam, select
 
 from worker.db.rows import is_among, keys_of, put
-from worker.db.tables import has_status, pilot_reports, pilots, vos
+from worker.db.tables import has_status, may_go_on, pilot_reports, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.pilot import AT_CE
 from worker.domain.pilot_report import PilotReport, PilotState
@@ -35,11 +35,14 @@ class IdlePilot(NamedTuple):
 
 
 def speaker(tx: Transaction, stamp: str) -> Speaker | None:
-    """Return the active pilot of a stamp; `None` if there is none."""
+    """Return the active pilot of a stamp; `None` if there is none.
+
+    A pilot that speaks runs, so an end that was asked for because it waits does not concern it.
+    """
     row = tx.execute(_SPEAKER, {"stamp": stamp}).one_or_none()
     if row is None:
         return None
-    return Speaker(row.id, row.vo, _report(row), row.cancel_requested_at is not None)
+    return Speaker(row.id, row.vo, _report(row), not row.may_go_on)
 
 
 def save(tx: Transaction, pilot_id: int, report: PilotReport) -> None:
@@ -76,7 +79,7 @@ def _report(row: Any) -> PilotReport | None:
 
 _REPORT = [pilot_reports.c[field.name] for field in fields(PilotReport)]
 _SPEAKER = (
-    select(pilots.c.id, vos.c.name.label("vo"), pilots.c.cancel_requested_at, *_REPORT)
+    select(pilots.c.id, vos.c.name.label("vo"), may_go_on().label("may_go_on"), *_REPORT)
     .select_from(pilots.join(vos).outerjoin(pilot_reports, pilot_reports.c.pilot_id == pilots.c.id))
     .where(pilots.c.stamp == bindparam("stamp", type_=Text), pilots.c.ended_at.is_(None))
 )
@@ -96,7 +99,7 @@ def _idle(dialect: str) -> Select[Any]:
         .join_from(pilots, pilot_reports, pilot_reports.c.pilot_id == pilots.c.id)
         .where(
             has_status(AT_CE),
-            pilots.c.cancel_requested_at.is_(None),
+            may_go_on(),
             is_among(dialect, pilots.c.vo_id, "vos"),
             pilot_reports.c.state == PilotState.IDLE,
         )

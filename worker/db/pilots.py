@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Executable,
     Integer,
     Select,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
     update,
 )
 
@@ -30,7 +32,7 @@ from worker.db.mover import Moved, claiming, move
 from worker.db.names import key_of
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
-from worker.db.tables import ces, has_status, pilots, vos
+from worker.db.tables import ces, has_status, may_go_on, pilots, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import (
@@ -145,12 +147,11 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """
     if not checks:
         return
-    names = ("pilot_id", "next_check_at", "answered", "missing", "raw", "reason", "node")
     data = (
-        (c.pilot_id, c.next_check_at, int(c.answered), int(c.missing), c.raw, c.reason, c.node)
-        for c in checks
+        (number, again, int(answered), int(missing), *rest)
+        for number, again, answered, missing, *rest in checks
     )
-    tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
+    tx.execute(_checked(tx.dialect), {**encode(Check._fields, data), "now": now})
 
 
 def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> int:
@@ -159,26 +160,40 @@ def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datet
 
 
 def cancel(
-    tx: Transaction, unsent: Mapping[int, str], sent: Mapping[int, str], now: datetime
+    tx: Transaction,
+    unsent: Mapping[int, str],
+    sent: Mapping[int, str],
+    now: datetime,
+    *,
+    if_waiting: Collection[int] = (),
 ) -> int:
     """Cancel pilots, each for its reason. Pilots at a CE are cancelled by their next check, which
-    is made due now.
+    is made due now; those in `if_waiting` only if it says that they wait.
 
     Return how many were or will be cancelled.
     """
     if sent:
-        request_cancel(tx, sent, now)
+        request_cancel(tx, sent, now, if_waiting=if_waiting)
         check_soon(tx, sent, now)
     return _cancel_unsent(tx, unsent, now) + len(sent)
 
 
-def request_cancel(tx: Transaction, reasons: Mapping[int, str], now: datetime) -> None:
+def request_cancel(
+    tx: Transaction,
+    reasons: Mapping[int, str],
+    now: datetime,
+    *,
+    if_waiting: Collection[int] = (),
+) -> None:
     """Note that the end of pilots was asked for, and why; an earlier request stays.
 
-    The status of the pilots changes only by later answers of their CE.
+    The end of pilots in `if_waiting` is asked for because they wait. Such a request is not noted
+    for a pilot that runs, is dropped when the pilot begins, and is replaced by a request of the
+    other kind. The status of the pilots changes only by later answers of their CE.
     """
-    parameters = {**encode(("pilot_id", "reason"), reasons.items()), "now": now}
-    tx.execute(_request_cancel(tx.dialect), parameters)
+    names, waiting = ("pilot_id", "reason", "if_waiting"), frozenset(if_waiting)
+    data = ((number, why, 1 if number in waiting else None) for number, why in reasons.items())
+    tx.execute(_request_cancel(tx.dialect), {**encode(names, data), "now": now})
 
 
 def check_soon(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
@@ -254,9 +269,12 @@ def _checked(dialect: str) -> Executable:
         raw=Text,
         reason=Text,
         node=Text,
+        was=Text,
     )
-    new = _locked(checks, CE_MAY_HAVE_IT)
     old = pilots.c
+    # A receipt may have come since a pilot in doubt was judged: its next check stays.
+    is_as_judged = func.coalesce(checks.c.was, old.status) == old.status
+    new = _locked(checks, has_status(CE_MAY_HAVE_IT) & is_as_judged)
     return (
         update(pilots)
         .where(old.id == new.c.pilot_id)
@@ -282,8 +300,8 @@ def _checked(dialect: str) -> Executable:
     )
 
 
-def _locked(targets: Subquery, statuses: Collection[Status]) -> CTE:
-    """Lock those of some pilots that have one of these statuses, in the order of their keys.
+def _locked(targets: Subquery, condition: ColumnElement[bool]) -> CTE:
+    """Lock those of some pilots whose status meets a condition, in the order of their keys.
 
     Because of the order two statements never deadlock. The condition on the status is hidden in a
     CASE, so that each pilot is looked up by its key: with a plain condition and a new table without
@@ -293,7 +311,7 @@ def _locked(targets: Subquery, statuses: Collection[Status]) -> CTE:
     return (
         select(*targets.c)
         .join_from(targets, pilots, pilots.c.id == targets.c.pilot_id)
-        .where(case((has_status(statuses), 1), else_=0) == 1)
+        .where(case((condition, 1), else_=0) == 1)
         .order_by(pilots.c.id)
         .with_for_update(of=pilots, key_share=True)
         .cte("locked")
@@ -302,21 +320,28 @@ def _locked(targets: Subquery, statuses: Collection[Status]) -> CTE:
 
 @cache
 def _request_cancel(dialect: str) -> Executable:
-    targets = _locked(rows(dialect, pilot_id=Integer, reason=Text), CE_MAY_HAVE_IT)
+    requests = rows(dialect, pilot_id=Integer, reason=Text, if_waiting=Integer)
+    # The status is looked at again under the lock: a check may have seen the pilot begin.
+    may_wait = requests.c.if_waiting.is_(None) | has_status([Status.SUBMITTED])
+    new = _locked(requests, has_status(CE_MAY_HAVE_IT) & may_wait).c
     old = pilots.c
-    requested_at = func.coalesce(old.cancel_requested_at, _NOW)
-    is_first = old.cancel_requested_at.is_(None)
-    reason = case((is_first, targets.c.reason), else_=old.cancel_reason)
+    counts = case((new.if_waiting.is_(None), may_go_on()), else_=old.cancel_requested_at.is_(None))
+    values = {
+        "cancel_requested_at": _NOW,
+        "cancel_reason": new.reason,
+        "cancel_if_waiting": case((new.if_waiting == 1, true())),
+    }
     return (
         update(pilots)
-        .where(pilots.c.id == targets.c.pilot_id)
-        .values(cancel_requested_at=requested_at, cancel_reason=reason, updated_at=_NOW)
+        .where(old.id == new.pilot_id)
+        .values({name: case((counts, value), else_=old[name]) for name, value in values.items()})
+        .values(updated_at=_NOW)
     )
 
 
 @cache
 def _check_soon(dialect: str) -> Executable:
-    targets = _locked(rows(dialect, pilot_id=Integer), AT_CE)
+    targets = _locked(rows(dialect, pilot_id=Integer), has_status(AT_CE))
     return (
         update(pilots)
         .where(pilots.c.id == targets.c.pilot_id)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from worker.db.rows import is_among, keys_of
-from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.tables import ces, has_status, may_go_on, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import AT_CE, Status
@@ -51,7 +51,8 @@ def get_all(tx: Transaction) -> TimeoutsSet:
 def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilot]:
     """Return the pilots at CEs that may be past a time-out and whose end was not asked for.
 
-    They belong to a CE or VO with a time-out, and are past the shortest time-out of all.
+    They belong to a CE or VO with a time-out, and are past the shortest time-out of all. A pilot
+    that is to end if it waits has no `since`: only the silence of its CE counts.
     """
     if not (timeouts.of_ces or timeouts.of_vos):
         return []
@@ -61,7 +62,9 @@ def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilo
         "vos": keys_of(tx.dialect, timeouts.of_vos),
     }
     rows = tx.execute(_late(tx.dialect), parameters).all()
-    waits_again = [row.id for row in rows if row.requeues and row.status is Status.SUBMITTED]
+    waits_again = [
+        row.id for row in rows if row.requeues and row.since and row.status is Status.SUBMITTED
+    ]
     put_back = _put_back_at(tx, waits_again) if waits_again else {}
     # Sorted in Python: to sort by id, SQLite would read the whole history.
     return sorted(
@@ -116,21 +119,22 @@ _SILENT_SINCE = case(
 def _late(dialect: str) -> Select[Any]:
     before = {name: bindparam(name, type_=UtcDateTime()) for name in NAMES}
     waits, runs = has_status([Status.SUBMITTED]), has_status([Status.RUNNING])
+    is_asked = _OLD.cancel_requested_at.is_not(None)
     return select(
         _OLD.id,
         _OLD.ce_id,
         _OLD.vo_id,
         _OLD.status,
         _OLD.requeues,
-        case((runs, _OLD.started_at), else_=_OLD.submitted_at).label("since"),
+        case((is_asked, None), (runs, _OLD.started_at), else_=_OLD.submitted_at).label("since"),
         _ANSWERED_AT.label("answered_at"),
         _SILENT_SINCE.label("silent_since"),
     ).where(
         has_status(AT_CE),
-        _OLD.cancel_requested_at.is_(None),
+        may_go_on(),
         is_among(dialect, _OLD.ce_id, "ces") | is_among(dialect, _OLD.vo_id, "vos"),
         or_(
-            waits & (_OLD.submitted_at < before["wait_at_most"]),
+            ~is_asked & waits & (_OLD.submitted_at < before["wait_at_most"]),
             runs & (_OLD.started_at < before["run_at_most"]),
             before["silent_at_most"] > _SILENT_SINCE,
         ),

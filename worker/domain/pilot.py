@@ -211,6 +211,7 @@ class PilotToCheck(NamedTuple):
     missing_since: datetime | None
     cancel_requested_at: datetime | None
     cancel_reason: str | None
+    cancel_if_waiting: bool | None
 
 
 AnyPilot = Pilot | PilotToCheck
@@ -312,7 +313,10 @@ def is_stamp(word: str) -> bool:
 
 
 class Check(NamedTuple):
-    """The result of a check of a pilot whose status does not change."""
+    """The result of a check of a pilot whose status does not change.
+
+    With `was`, it is noted only if the pilot still has this status.
+    """
 
     pilot_id: int
     next_check_at: datetime | None
@@ -321,3 +325,4 @@ class Check(NamedTuple):
     raw: str | None = None
     reason: str | None = None
     node: str | None = None
+    was: Status | None = None

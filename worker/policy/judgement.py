@@ -133,6 +133,7 @@ def judge_failed_call(
             pilot_id=pilot.id,
             next_check_at=after_failures(now, pilot.attempts + 1, soonest=soonest),
             answered=False,
+            was=pilot.status,
         )
         for pilot in pilots
     ]
@@ -247,7 +248,7 @@ def _verdict(
 ) -> Move | Check:
     again = next_check(now, _since(pilot), soonest=soonest, latest=latest)
     if answer is None:
-        return Check(pilot_id=pilot.id, next_check_at=again, answered=False)
+        return Check(pilot_id=pilot.id, next_check_at=again, answered=False, was=pilot.status)
     if answer.absent:
         return _absent(pilot, now, now + soonest)
     if answer.status is None or answer.status is pilot.status:
@@ -257,6 +258,7 @@ def _verdict(
             raw=answer.raw,
             reason=answer.reason,
             node=answer.node,
+            was=pilot.status,
         )
     return move_to(pilot, answer, now, now + soonest, rules.get(pilot.vo, NO_RULES))
 
@@ -264,7 +266,7 @@ def _verdict(
 def _absent(pilot: AnyPilot, now: datetime, again: datetime) -> Move | Check:
     missing_since = pilot.missing_since or now
     if not is_lost(pilot.misses + 1, missing_since, now):
-        return Check(pilot_id=pilot.id, next_check_at=again, missing=True)
+        return Check(pilot_id=pilot.id, next_check_at=again, missing=True, was=pilot.status)
     reason = f"the CE has not known the pilot since {missing_since:%Y-%m-%d %H:%M:%S}Z"
     return Move(pilot_id=pilot.id, was=pilot.status, to=Status.LOST, reason=reason)
 
@@ -273,7 +275,7 @@ def _given_up_or_missed(pilot: AnyPilot) -> Move | Check:
     if pilot.misses + 1 >= DOUBT_MISSES:
         reason = f"{DOUBT_MISSES} complete listings of the CE lacked its stamp"
         return Move(pilot_id=pilot.id, was=Status.SUBMITTING, to=Status.LOST, reason=reason)
-    return Check(pilot_id=pilot.id, next_check_at=None, missing=True)
+    return Check(pilot_id=pilot.id, next_check_at=None, missing=True, was=Status.SUBMITTING)
 
 
 def _would_show(listing: Listing, pilot: AnyPilot, visibility_delay: timedelta) -> bool:

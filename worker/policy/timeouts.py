@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from worker.domain.lengths import as_option
 from worker.domain.pilot import AnyPilot, Status
@@ -14,8 +15,15 @@ _SENTENCES = {
 }
 
 
-def reason(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> str | None:
-    """Return the time-out that a pilot is past, in a sentence; `None` if it is past none.
+class TimeOut(NamedTuple):
+    """The time-out that a pilot is past, in a sentence, and whether it is one of waiting."""
+
+    reason: str
+    of_waiting: bool
+
+
+def past(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> TimeOut | None:
+    """Return the time-out that a pilot is past; `None` if it is past none.
 
     Of two time-outs the shorter counts.
     """
@@ -23,7 +31,8 @@ def reason(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> str |
         timeouts = [(most, owner.owner) for owner in owners if (most := getattr(owner, name))]
         most, owner = min(timeouts, key=lambda pair: pair[0], default=(None, ""))
         if most is not None and length > most:
-            return f"{_SENTENCES[name]} {as_option(most)}, the most that {owner} allows"
+            why = f"{_SENTENCES[name]} {as_option(most)}, the most that {owner} allows"
+            return TimeOut(why, of_waiting=name == "wait_at_most")
     return None
 
 

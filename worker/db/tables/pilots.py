@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -73,6 +74,8 @@ pilots = Table(
     Column("next_check_at", UtcDateTime()),
     Column("cancel_requested_at", UtcDateTime()),
     Column("cancel_reason", Text),
+    # True for an end that was asked for because the pilot waits, NULL for all others.
+    Column("cancel_if_waiting", Boolean),
     updated_at(),
     CheckConstraint(f"length(stamp) = {STAMP_LENGTH} AND lower(stamp) = stamp", name="stamp"),
     CheckConstraint("(status = 'failed') = (cause IS NOT NULL)", name="cause_of_failure"),
@@ -259,6 +262,11 @@ def has_status(
     if members <= WAITING:
         condition &= pilots.c.started_at.is_(None)
     return condition & pilots.c.submitted_at.is_(None) if members <= NOT_ACCEPTED else condition
+
+
+def may_go_on() -> ColumnElement[bool]:
+    """Match pilots whose end was not asked for, or only if they wait: these may still run."""
+    return pilots.c.cancel_requested_at.is_(None) | pilots.c.cancel_if_waiting.is_not(None)
 
 
 def waits_at_ce() -> ColumnElement[bool]:

@@ -153,16 +153,25 @@ def _unwanted(
     graces: Mapping[str, timedelta],
     now: datetime,
 ) -> list[Job]:
-    """Return the jobs that are, or may be, alive though their cancellation was requested.
-
-    A job that the answer leaves out may be alive, and the CE may still be able to end it.
-    """
-    over = {answer.stamp for answer in answers if answer.status not in AT_CE}
+    """Return the jobs that are, or may be, alive though their cancellation was requested."""
+    by_stamp = {answer.stamp: answer for answer in answers}
     return [
         Job.of(pilot, may_finish_until(pilot, graces.get(pilot.vo), now))
         for pilot in due
-        if pilot.cancel_requested_at is not None and pilot.stamp not in over
+        if pilot.cancel_requested_at is not None and _is_to_end(pilot, by_stamp.get(pilot.stamp))
     ]
+
+
+def _is_to_end(pilot: PilotToCheck, answer: Observed | None) -> bool:
+    """Return whether a pilot that was asked to end is still to be ended.
+
+    A job that the answer leaves out may be alive, and the CE may still be able to end it. But it
+    may also have begun: a pilot that is to end because it waits is ended only if the answer says
+    that it waits.
+    """
+    if pilot.cancel_if_waiting:
+        return answer is not None and answer.status is Status.SUBMITTED
+    return answer is None or answer.status in AT_CE
 
 
 def _words_without_meaning(answers: Sequence[Observed]) -> tuple[str, ...]:

@@ -104,9 +104,15 @@ def _settle_surplus(tx: Transaction, situation: Situation) -> int:
 
 
 def _cancel_surplus(tx: Transaction, situation: Situation, count: int) -> int:
-    """Cancel waiting pilots of a VO, unsent ones first; sent ones end at their next check."""
+    """Cancel waiting pilots of a VO, unsent ones first; sent ones end at their next check, if they
+    still wait.
+    """
     unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
     reason = "surplus: the demand went down"
     return pilots.cancel(
-        tx, dict.fromkeys(unsent, reason), dict.fromkeys(sent, reason), situation.now
+        tx,
+        dict.fromkeys(unsent, reason),
+        dict.fromkeys(sent, reason),
+        situation.now,
+        if_waiting=sent,
     )
