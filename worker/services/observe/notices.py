@@ -1,4 +1,4 @@
-"""Notices for the operator: full disks, standstills, silent CEs, expiring credentials."""
+"""Notices for the operator: full disks, standstills, silent CEs, demand, expiring credentials."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ from worker.services.observe.failing import Ends
 from worker.services.observe.overview import Overview
 
 SILENT = 5
-"""Up to this number, each CE that does not answer has its own notice; VOs without work likewise."""
+"""Up to this number, each CE that does not answer has its own notice; VOs likewise."""
 
 
 class Notice(NamedTuple):
@@ -27,7 +27,7 @@ class Notice(NamedTuple):
 
 
 def notices(situation: Overview) -> list[Notice]:
-    """List the notices on disks, standstills, silent CEs, VOs without work and credentials."""
+    """List the notices on disks, standstills, silent CEs, demand, work and credentials."""
     silence = standstill.silence(situation.fired_at, situation.at)
     still = [Notice("beat", silence)] if silence else []
     queues = [
@@ -44,7 +44,8 @@ def notices(situation: Overview) -> list[Notice]:
         for one in situation.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
-    return [*_of_disk(situation), *still, *queues, *calls, *_of_work(situation), *credentials]
+    demand = [*_of_sources(situation), *_of_work(situation)]
+    return [*_of_disk(situation), *still, *queues, *calls, *demand, *credentials]
 
 
 def _of_disk(situation: Overview) -> list[Notice]:
@@ -52,6 +53,18 @@ def _of_disk(situation: Overview) -> list[Notice]:
         return []
     line = f"the disk of the state folder {situation.full_disk} is full: make room on it"
     return [Notice("disk", line)]
+
+
+def _of_sources(situation: Overview) -> list[Notice]:
+    unusable = sorted(situation.unusable_sources.items())
+    notices = [
+        Notice(f"source of VO {vo}", f"the demand source of VO {vo} cannot be used: {why}")
+        for vo, why in unusable[:SILENT]
+    ]
+    if unusable[SILENT:]:
+        line = f"{len(unusable) - SILENT} more VOs have a demand source that cannot be used"
+        notices.append(Notice("sources of VOs", f"{line}: pilotage plan --vo NAME"))
+    return notices
 
 
 def _of_work(situation: Overview) -> list[Notice]:
