@@ -26,6 +26,7 @@ def test_status_of_a_site(cli: Cli, site: Database) -> None:
     assert set(data) == {
         *("at", "pilots", "ces", "credentials", "decisions", "transitions"),
         *("fired_at", "full_disk", "standstills", "ends", "without_work", "batches", "trials"),
+        "unusable_sources",
     }
     assert list(data["pilots"]) == [str(status) for status in Status]
     assert data["pilots"]["running"] == 1

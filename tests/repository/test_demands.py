@@ -70,6 +70,21 @@ def test_an_answer_is_forgotten_by_itself_or_with_its_vo(uow: UnitOfWork) -> Non
         assert list(demands.get_all(tx)) == [three.name]
 
 
+def test_an_answer_is_forgotten_with_its_source(uow: UnitOfWork) -> None:
+    first, second = ({"kind": "http", "url": f"https://{host}"} for host in ("a", "b"))
+    with uow() as tx:
+        vo = a_vo().create(tx)
+        vos.change(tx, vo.name, source=first)
+        demands.answered(tx, vo.name, 7, NOW)
+        vos.change(tx, vo.name, source=dict(first), share=2.0)
+        assert list(demands.get_all(tx)) == [vo.name]
+        vos.change(tx, vo.name, source=second)
+        assert demands.get_all(tx) == {}
+        demands.answered(tx, vo.name, 7, NOW)
+        vos.change(tx, vo.name, source=None)
+        assert demands.get_all(tx) == {}
+
+
 def test_an_unknown_vo_is_named(uow: UnitOfWork) -> None:
     with refused(UnknownVO, "nobody"), uow() as tx:
         demands.answered(tx, "nobody", 1, NOW)

@@ -1,5 +1,6 @@
 """Demand from a source: its own task asks and stores it, and a rule holds while it is unknown."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,18 @@ import pytest
 from tests.expectations import PASSWORD, refused
 from tests.factories import a_ce
 from tests.services.test_demand_http import endpoint
-from tests.services.test_demand_totals import reserve
+from tests.services.test_demand_totals import from_file, reserve, says
 from tests.services.world import World
-from worker.db import vos
+from worker.db import ces, vos
 from worker.demand import registry
 from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
+from worker.domain.values import ChangedVO
 from worker.domain.vo import DEFAULT_VO
-from worker.services.observe import overview
+from worker.services.observe import answers, overview
+from worker.services.operate import apply, vo_inventory
+from worker.services.operate.inventory_file import Wanted
 from worker.services.tasks import ask_demand, ticks
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.submit_pilots import submit_pilots
@@ -55,22 +59,92 @@ def test_while_it_is_not_known_the_rule_of_the_vo_holds_and_is_told(
 
 def test_an_answer_counts_until_it_is_too_old(world: World) -> None:
     world.ce(a_ce().with_capacity(50))
-    from_source(world, **echo("2", keep=300))
+    from_source(world, **echo("2", keep=300, unknown="trickle", trickle=5))
     ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
     world.wait(299)
     assert reserve(world) == 2
     world.wait(2)
-    from_source(world, **echo("9", keep=300))
-    assert reserve(world) == 0
+    assert reserve(world) == 3
 
 
 def test_a_source_that_fails_leaves_the_last_answer_and_never_fails_the_tick(world: World) -> None:
     world.ce(a_ce().with_capacity(50))
-    from_source(world, **echo("4"))
+    says(world, 4)
+    from_source(world, **from_file(world))
     ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
-    from_source(world, kind="command", command=["/no/such/program"])
+    says(world, None)
     assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.FAILED
     assert reserve(world) == 4
+
+
+CHANGES = {
+    "another source": {"source": {"kind": "command", "command": ["echo", "2"]}},
+    "another meaning": {"source": {"kind": "command", "command": ["echo", "9"], "counts": "total"}},
+    "no source": {"source": None, "demand": 0},
+}
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("by", ["vo set", "apply"])
+def test_the_answer_of_a_source_that_was_replaced_counts_no_longer(
+    world: World, changes: dict[str, Any], by: str
+) -> None:
+    world.ce(a_ce().with_capacity(50))
+    from_source(world, **echo("9"))
+    ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+    if by == "vo set":
+        vo_inventory.change_vo(world.runtime(), DEFAULT_VO, ChangedVO(**changes))  # type: ignore[typeddict-item]
+    else:
+        apply_to_vo(world, **changes)
+    assert reserve(world) == 0
+    assert answers.answer_of(world.runtime(), DEFAULT_VO).source_answer is None
+
+
+def test_an_answer_stays_when_its_vo_is_changed_in_another_way(world: World) -> None:
+    world.ce(a_ce().with_capacity(50))
+    from_source(world, **echo("9"))
+    ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+    apply_to_vo(world, share=2.0, source=echo("9"))
+    assert reserve(world) == 9
+
+
+def apply_to_vo(world: World, **changes: Any) -> None:
+    """Apply a file in which the VO has other values, and all else is as it is."""
+    with world.database.uow() as tx:
+        vo = replace(vos.get(tx, DEFAULT_VO), **changes)
+        present = {ce.name: ce for ce in ces.find(tx).items}
+    wanted = Wanted(
+        vos={vo.name: vo},
+        ces=present,
+        only_for=dict.fromkeys(present),
+        schedules=[],
+        credentials=[],
+        payloads={},
+    )
+    apply.apply(world.runtime(), wanted, dry_run=False)
+
+
+@pytest.mark.parametrize("error", [None, DemandUnknown("http", "no route")])
+def test_an_answer_of_a_source_that_was_replaced_meanwhile_is_dropped(
+    world: World, error: DemandUnknown | None
+) -> None:
+    world.ce(a_ce().with_capacity(50))
+    from_source(world, **echo("1000"))
+
+    def answer_late(vo: str, source: object) -> int:
+        vo_inventory.change_vo(world.runtime(), vo, ChangedVO(source=echo("2")))
+        if error is not None:
+            raise error
+        return 1000
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "ask", answer_late)
+        result = ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+    assert result.outcome is Outcome.SKIPPED
+    assert result.lines == (f"the source of VO {DEFAULT_VO} was changed meanwhile",)
+    assert (world.nudges, reserve(world)) == ([], 0)
+    assert answers.answer_of(world.runtime(), DEFAULT_VO).source_problem is None
+    assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).counts == {"demand": 2}
 
 
 def test_a_question_that_was_killed_holds_up_the_next_for_no_longer_than_one_may_take(
@@ -202,11 +276,12 @@ def test_a_dip_cancels_nothing_and_neither_does_an_unknown_demand(world: World) 
 
 def test_an_answer_that_rose_nudges_the_allocation_at_once(world: World) -> None:
     def nudges_after(number: int) -> list[tuple[str, str]]:
-        from_source(world, **echo(str(number)))
+        says(world, number)
         world.nudges.clear()
         ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
         return world.nudges
 
+    from_source(world, **from_file(world))
     nudge = ("submit_pilots", DEFAULT_VO)
 
     assert nudges_after(0) == []
@@ -219,8 +294,9 @@ def test_an_answer_that_rose_nudges_the_allocation_at_once(world: World) -> None
 def test_a_source_that_answers_again_nudges_the_allocation_though_it_wants_no_more(
     world: World,
 ) -> None:
-    for answer in (echo("3"), {"kind": "command", "command": ["false"]}, echo("3")):
-        from_source(world, **answer)
+    from_source(world, **from_file(world))
+    for number in (3, None, 3):
+        says(world, number)
         world.nudges.clear()
         ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
 

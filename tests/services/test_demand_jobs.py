@@ -6,12 +6,8 @@ from tests.factories import a_ce
 from tests.services.test_demand_ever import end
 from tests.services.test_demand_totals import answer, reserve
 from tests.services.world import World
-from worker.db import vos
-from worker.domain.demand import DemandCounts
 from worker.domain.pilot import Cause, Status, Use
-from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
-from worker.services.tasks import ask_demand
 
 
 def test_none_takes_the_place_of_one_that_ended_since(world: World) -> None:
@@ -38,11 +34,6 @@ def test_nor_after_a_question_without_an_answer(world: World, minutes: int) -> N
     world.wait(5)
     end(world, 3, Status.DONE, use=Use.USEFUL)
     world.wait(60 * minutes)
-    source = {"kind": "command", "command": ["false"], "counts": str(DemandCounts.JOBS)}
-    with world.database.uow() as tx:
-        before = vos.get(tx, DEFAULT_VO).source
-    assert before is not None
     # The same answer holds, though the next question failed.
-    world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=source))
-    ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+    answer(world, None, "jobs")
     assert reserve(world) == 0

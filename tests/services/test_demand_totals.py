@@ -12,10 +12,26 @@ from worker.services.tasks import ask_demand
 from worker.services.tasks.submit_pilots import submit_pilots
 
 
-def answer(world: World, number: int, counts: str = "total") -> None:
-    source = {"kind": "command", "command": ["echo", str(number)], "counts": counts}
-    world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=source))
+def answer(world: World, number: int | None, counts: str = "total") -> None:
+    """Ask a source that answers this number, or fails; it stays the same source."""
+    says(world, number)
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=from_file(world, counts=counts)))
     ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+
+
+def says(world: World, number: int | None) -> None:
+    """Let the source of `from_file` answer this number, or fail."""
+    path = world.home / "wanted"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if number is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(str(number))
+
+
+def from_file(world: World, **more: Any) -> dict[str, Any]:
+    """Return a source that answers what `says` has written."""
+    return {"kind": "command", "command": ["cat", str(world.home / "wanted")], **more}
 
 
 def set_bounds(world: World, **bounds: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, select, update
 
+from worker.db import demands
 from worker.db.changes import note, why
 from worker.db.names import unknown
 from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
@@ -41,13 +42,18 @@ def get(tx: Transaction, name: str, *, locked: bool = False) -> VO:
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
-    """Change some of a VO's values; the others stay. The audit keeps the reason."""
+    """Change some of a VO's values; the others stay. The audit keeps the reason.
+
+    With another source, the answer of the old one is forgotten.
+    """
     before, reason = get(tx, name, locked=True), changes.pop("reason", None)
     vo = replace(before, **changes)
     if name == DEFAULT_VO != vo.name:
         raise InUse("VO", name, "it is used wherever no VO is named")
     if vo.name != name and tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
         raise AlreadyExists("VO", vo.name)
+    if vo.source != before.source:
+        demands.forget(tx, name)
     tx.execute(update(vos).where(vos.c.id == vo.id).values(_values(vo)))
     note(tx, "vo", name, "set", _values(before), {**_values(vo), **why(reason)})
     return vo

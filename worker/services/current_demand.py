@@ -9,7 +9,7 @@ from worker.db import demands, pilot_reads, slots, totals
 from worker.db.demands import Answer
 from worker.db.uow import Transaction
 from worker.demand import registry
-from worker.demand.contract import Unknown
+from worker.demand.contract import Source, SourceOptions, Unknown
 from worker.domain.demand import (
     NONE_ENDED,
     NOTHING_HELD,
@@ -20,6 +20,7 @@ from worker.domain.demand import (
     count,
     total_of,
 )
+from worker.domain.errors import Invalid
 from worker.domain.vo import VO
 
 
@@ -101,8 +102,33 @@ def _asked_at(vo: VO, answer: Answer) -> datetime:
     if asked_at <= answered_at:
         return asked_at
     # The source was asked again since that answer, and gave none.
-    options = registry.check(vo.source or {})[1]
-    return answered_at - timedelta(seconds=options.timeout)
+    options = _options_of(vo)
+    # Without options nothing is sent, whatever this moment is.
+    return answered_at - timedelta(seconds=options.timeout if options else 0)
+
+
+def unusable_source(vo: VO) -> str | None:
+    """Return why the source of a VO cannot be used, or `None`.
+
+    Its kind may not be installed on this host, or may no longer accept an option. This is a problem
+    of this VO alone: whatever reads the demands of several VOs goes on.
+    """
+    read = _read(vo.source) if vo.source is not None else None
+    return read if isinstance(read, str) else None
+
+
+def _read(source: Mapping[str, Any]) -> tuple[Source, SourceOptions] | str:
+    """Return a source and its options, or why it cannot be used."""
+    try:
+        return registry.check(source)
+    except Invalid as error:
+        return ": ".join(map(str, error.details))
+
+
+def _options_of(vo: VO) -> SourceOptions | None:
+    """Return the options of the source of a VO; `None` if there is none that can be used."""
+    read = _read(vo.source) if vo.source is not None else ""
+    return None if isinstance(read, str) else read[1]
 
 
 def _counts_jobs(vo: VO) -> bool:
@@ -123,8 +149,10 @@ def batch_of(vo: VO, answer: Answer, ended: EndedPilots) -> BatchProgress | None
     """Return how far a VO is with its total number of pilots; `None` if its source gives none."""
     if vo.source is None or answer.demand is None or not counts_ever(vo):
         return None
-    most_failed = registry.check(vo.source)[1].most_failed
-    return BatchProgress(number=answer.demand, ended=ended, most_failed=most_failed)
+    options = _options_of(vo)
+    if options is None:
+        return None
+    return BatchProgress(number=answer.demand, ended=ended, most_failed=options.most_failed)
 
 
 def current_demand(
@@ -133,7 +161,11 @@ def current_demand(
     """Return the demand that counts now: that of the VO itself, or the answer of its source."""
     if vo.source is None:
         return _counted(vo, vo.demand, DemandCounts.MORE, pilots)
-    source, options = registry.check(vo.source)
+    read = _read(vo.source)
+    if isinstance(read, str):
+        why = f"the source of VO {vo.name} cannot be used: {read}"
+        return _not_known(vo, why, pilots, Unknown.HOLD, 0)
+    source, options = read
     age = None if answer.answered_at is None else now - answer.answered_at
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
         batch = batch_of(vo, answer, ended)
@@ -150,12 +182,18 @@ def current_demand(
         held = None if delay is None else answer.held_total.at(now, delay).held
         return _counted(vo, answer.demand, options.counts, pilots, note=line, held=held)
     since = "never" if answer.answered_at is None else f"last at {answer.answered_at:%H:%M:%S}Z"
-    why = f"demand unknown: {source.name} answered {since}"
+    why = f"{source.name} answered {since}"
     if answer.problem:
         why += f" ({answer.problem})"
     demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
-    note = f"{why}; the rule is {options.unknown}"
-    counted = _counted(vo, demand[options.unknown], DemandCounts.MORE, pilots, note=note)
+    return _not_known(vo, why, pilots, options.unknown, demand[options.unknown])
+
+
+def _not_known(
+    vo: VO, why: str, pilots: Pilots, rule: Unknown, number: int | None
+) -> CurrentDemand:
+    note = f"demand unknown: {why}; the rule is {rule}"
+    counted = _counted(vo, number, DemandCounts.MORE, pilots, note=note)
     return replace(counted, certain=False)
 
 

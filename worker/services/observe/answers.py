@@ -8,6 +8,7 @@ from worker.demand import registry
 from worker.domain.access import Role
 from worker.domain.demand import DemandCounts
 from worker.services.allowed import allowed_to
+from worker.services.current_demand import unusable_source
 from worker.services.runtime import Runtime
 
 
@@ -35,9 +36,10 @@ def answer_of(runtime: Runtime, name: str) -> SourceAnswer:
     with runtime.database.uow() as tx:
         vo = vos.get(tx, name)
         answer = demands.get_all(tx).get(name, demands.NONE) if vo.source else demands.NONE
+    problem = unusable_source(vo) or answer.problem
     return SourceAnswer(
         source_answer=answer.demand,
         source_counts=registry.counts(vo.source) if vo.source else None,
         source_answered_at=answer.answered_at,
-        source_problem=answer.problem,
+        source_problem=problem,
     )

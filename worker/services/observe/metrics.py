@@ -24,7 +24,6 @@ from worker.db.uow import Transaction
 from worker.db.work import NOTHING_KNOWN, WorkRecord
 from worker.domain.access import Role
 from worker.domain.credential import State
-from worker.domain.errors import PilotageError
 from worker.domain.vo import ALL_VOS, VO
 from worker.policy.work import demand_without
 from worker.services.allowed import allowed_to
@@ -249,11 +248,8 @@ def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sa
 
 
 def _demand(runtime: Runtime, vo: VO, record: WorkRecord, facts: DemandFacts) -> int | None:
-    """Return the demand of a VO that counts now; `None` if its source is not installed."""
-    try:
-        current = facts.of(vo, runtime.now())
-    except PilotageError:
-        return None
+    """Return the demand of a VO that counts now; `None` if it is unlimited."""
+    current = facts.of(vo, runtime.now())
     return demand_without(record.without_work, current.demand, runtime.parameters)
 
 

@@ -14,9 +14,8 @@ from worker.services.observe import use
 from worker.services.observe.failing import Ends
 from worker.services.observe.overview import Overview
 
-SILENT = 5
-"""Up to this number, each CE that does not answer has its own notice; VOs without work and trials
-of CEs likewise."""
+MOST = 5
+"""Up to this number, each CE or VO with the same kind of problem has a notice of its own."""
 
 
 class Notice(NamedTuple):
@@ -28,18 +27,12 @@ class Notice(NamedTuple):
 
 
 def notices(situation: Overview) -> list[Notice]:
-    """List the notices on disks, queues, silent and refusing CEs, VOs and credentials."""
+    """List the notices on what an operator should look at, the widest problem first."""
     silence = standstill.silence(situation.fired_at, situation.at)
     still = [Notice("beat", silence)] if silence else []
     queues = [
         Notice(one.queue, standstill.sentence(one, situation.at)) for one in situation.standstills
     ]
-    silent_ces = [one for one in situation.ces if one.trouble is not None and one.state != DISABLED]
-    calls = [
-        Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent_ces[:SILENT]
-    ]
-    if silent_ces[SILENT:]:
-        calls.append(Notice("CEs", f"{len(silent_ces) - SILENT} more CEs do not answer"))
     credentials = [
         _of_credential(one)
         for one in situation.credentials
@@ -49,11 +42,21 @@ def notices(situation: Overview) -> list[Notice]:
         *_of_disk(situation),
         *still,
         *queues,
-        *calls,
+        *_of_calls(situation),
         *_of_trials(situation),
+        *_of_sources(situation),
         *_of_work(situation),
         *credentials,
     ]
+
+
+def _few(every: list[Notice], subject: str, others: str) -> list[Notice]:
+    """Keep the first notices of a kind, and write in another how many others there are."""
+    more = len(every) - MOST
+    if more <= 0:
+        return every
+    rest = Notice(subject, others.format(more), is_urgent=every[0].is_urgent)
+    return [*every[:MOST], rest]
 
 
 def _of_disk(situation: Overview) -> list[Notice]:
@@ -63,28 +66,41 @@ def _of_disk(situation: Overview) -> list[Notice]:
     return [Notice("disk", line)]
 
 
-def _of_trials(situation: Overview) -> list[Notice]:
-    refusing = [trial for trial in situation.trials if trial.is_refused]
-    notices = [
-        Notice(f"pilots of VO {one.vo} at CE {one.ce}", f"CE {one.ce}: {one.sentence}")
-        for one in refusing[:SILENT]
+def _of_calls(situation: Overview) -> list[Notice]:
+    silent = [
+        Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}")
+        for one in situation.ces
+        if one.trouble is not None and one.state != DISABLED
     ]
-    if refusing[SILENT:]:
-        line = f"{len(refusing) - SILENT} more times, a CE refused the pilots of a VO"
-        notices.append(Notice("refused pilots", line))
-    return notices
+    return _few(silent, "CEs", "{} more CEs do not answer")
+
+
+def _of_trials(situation: Overview) -> list[Notice]:
+    refusing = [
+        Notice(f"pilots of VO {one.vo} at CE {one.ce}", f"CE {one.ce}: {one.sentence}")
+        for one in situation.trials
+        if one.is_refused
+    ]
+    others = "pilots of VOs are refused by CEs {} more times: pilotage explain CE"
+    return _few(refusing, "refused pilots", others)
+
+
+def _of_sources(situation: Overview) -> list[Notice]:
+    unusable = [
+        Notice(f"source of VO {vo}", f"the demand source of VO {vo} cannot be used: {why}")
+        for vo, why in sorted(situation.unusable_sources.items())
+    ]
+    others = "{} more VOs have a demand source that cannot be used: pilotage plan --vo NAME"
+    return _few(unusable, "sources of VOs", others)
 
 
 def _of_work(situation: Overview) -> list[Notice]:
-    without = situation.without_work
-    notices = [
+    without = [
         Notice(f"work of VO {one.vo}", use.sentence(one, situation.at), is_urgent=False)
-        for one in without[:SILENT]
+        for one in situation.without_work
     ]
-    if without[SILENT:]:
-        line = f"the pilots of {len(without) - SILENT} more VOs find no work: pilotage vo list"
-        notices.append(Notice("work of VOs", line, is_urgent=False))
-    return notices
+    others = "the pilots of {} more VOs find no work: pilotage vo list"
+    return _few(without, "work of VOs", others)
 
 
 def _of_credential(standing: CredentialStanding) -> Notice:

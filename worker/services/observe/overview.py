@@ -48,6 +48,8 @@ class Overview:
     """The progress of each VO that wants a fixed number of pilots in all."""
     trials: list[Trial]
     """The CEs that refused pilots of a VO, and how they are tried again."""
+    unusable_sources: dict[str, str]
+    """The VOs whose demand source cannot be used, each with the reason."""
     full_disk: str | None
     """The state folder of this host if its disk is full, else null."""
 
@@ -59,6 +61,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
     with runtime.database.uow() as tx:
         fired = schedules.get_all(tx)
         standing = standstills(fired, now, runtime.lease)
+        batches, unusable = _of_sources(tx)
         return Overview(
             at=now,
             pilots=pilot_reads.count_by_status(tx),
@@ -69,8 +72,9 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             fired_at=max((one.last_at for one in fired if one.last_at), default=None),
             standstills=standing,
             without_work=listed(work.without_work(tx), runtime.parameters.trickle),
-            batches=_batches(tx),
             trials=going_on(trials.find(tx), now),
+            batches=batches,
+            unusable_sources=unusable,
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
         )
@@ -114,14 +118,21 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
     return explaining.steps(decision)
 
 
-def _batches(tx: Transaction) -> dict[str, BatchProgress]:
+def _of_sources(tx: Transaction) -> tuple[dict[str, BatchProgress], dict[str, str]]:
+    """Return the progress of VOs, and which VOs have a source that cannot be used."""
     with_source = [vo for vo in vos.get_all(tx) if vo.source is not None]
     if not with_source:
-        return {}
+        return {}, {}
     # Imported only here: the modules of the sources take long to load, and most installations have
     # no source.
-    from worker.services.current_demand import batch_of, counts_ever, ended_pilots
+    from worker.services.current_demand import (
+        batch_of,
+        counts_ever,
+        ended_pilots,
+        unusable_source,
+    )
 
+    problems = {vo.name: unusable_source(vo) for vo in with_source if vo.enabled}
     owners = [vo for vo in with_source if counts_ever(vo)]
     answers = demands.get_all(tx)
     ended = ended_pilots(tx, owners, answers)
@@ -129,7 +140,10 @@ def _batches(tx: Transaction) -> dict[str, BatchProgress]:
         vo.name: batch_of(vo, answers.get(vo.name, demands.NONE), ended.get(vo.name, NONE_ENDED))
         for vo in owners
     }
-    return {name: batch for name, batch in made.items() if batch is not None}
+    return (
+        {name: batch for name, batch in made.items() if batch is not None},
+        {name: problem for name, problem in problems.items() if problem is not None},
+    )
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:

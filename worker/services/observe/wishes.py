@@ -8,7 +8,7 @@ from worker.domain.access import Role
 from worker.domain.vo import VO
 from worker.services.allowed import allowed_to
 from worker.services.closings import closed_vo
-from worker.services.current_demand import DemandFacts
+from worker.services.current_demand import DemandFacts, unusable_source
 from worker.services.runtime import Runtime
 
 
@@ -21,7 +21,7 @@ class Wish:
     """The demand that counts now; `None` is unlimited."""
     occupying: int
     problem: str | None
-    """Why its demand source gave no answer at the last question; `None` if it answered."""
+    """Why its demand source cannot be used or gave no answer last; `None` if it answered."""
 
     @property
     def is_unmet(self) -> bool:
@@ -41,9 +41,10 @@ def wishes(runtime: Runtime) -> list[Wish]:
 
 def _wish(vo: VO, facts: DemandFacts, now: datetime) -> Wish:
     occupying, _ = facts.pilots_of(vo)
+    problem = unusable_source(vo) or facts.answer_of(vo).problem
     return Wish(
         vo=vo.name,
         demand=facts.of(vo, now).demand,
         occupying=occupying,
-        problem=facts.answer_of(vo).problem if vo.source is not None else None,
+        problem=problem if vo.source is not None else None,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from worker.db import demands, pilot_reads, vos, work
+from worker.db import pilot_reads, vos, work
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
 from worker.domain.access import Role
@@ -79,7 +79,6 @@ def change_vo(
             check_version(unless_changed, version(_shown(tx, name)), f"VO {name}")
         if "source" in values:
             values["source"] = _source(values["source"], stored.source)
-            demands.forget(tx, name)
         vos.change(tx, name, reason=reason, **values)
         return _shown(tx, name)
 

@@ -3,7 +3,8 @@
 Claim (the lease, committed), ask, record (committed). The answer is stored; the allocation reads
 the stored answer and never waits for a source. If the demand has grown, or a source answers again
 after a failure, the allocation is nudged: its own tick, which fires at the same time as this task,
-has read the previous answer. While no answer is recent enough, the rule of the VO decides.
+has read the previous answer. While no answer is recent enough, the rule of the VO decides. An
+answer of a source that the VO no longer has is dropped.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from worker.db import demands, schedules, vos
+from worker.db.uow import Transaction
 from worker.demand import registry
 from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.schedule import Outcome
@@ -56,10 +58,14 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
         demand = registry.ask(vo.name, source)
     except DemandUnknown as error:
         with uow() as tx:
+            if not _is_asked(tx, vo, source):
+                return _dropped(tx, turn, vo)
             demands.failed(tx, vo.name, ": ".join(map(str, error.details)), asked_at)
             turn.give_back(tx)
         return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
     with uow() as tx:
+        if not _is_asked(tx, vo, source):
+            return _dropped(tx, turn, vo)
         at, before = now(), demands.get_all(tx).get(vo.name, demands.NONE)
         held = held_total(tx, vo, source, demand, before.held_total, at)
         last_demand = 0 if before.problem else before.demand or 0
@@ -68,6 +74,16 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
         demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
+
+
+def _is_asked(tx: Transaction, vo: VO, source: Mapping[str, Any]) -> bool:
+    """Return whether a VO still has this source; it then stays until the end of the record."""
+    return vos.get(tx, vo.name, locked=True).source == source
+
+
+def _dropped(tx: Transaction, turn: Turn, vo: VO) -> TaskResult:
+    turn.give_back(tx)
+    return skipped(f"the source of VO {vo.name} was changed meanwhile")
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:

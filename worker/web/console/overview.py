@@ -60,7 +60,12 @@ def show(request: Request) -> Response:
         here="overview",
         headline=headline(situation),
         situation=situation,
-        notices=[one for one in notices(situation) if not one.subject.startswith("CE")],
+        # CEs, and VOs whose source fails, are in tables of their own.
+        notices=[
+            one
+            for one in notices(situation)
+            if not one.subject.startswith(("CE", "source of", "sources of"))
+        ],
         wanting=wanting(wishes(runtime), cycles, runtime.now()),
         most_wanting=MOST_WANTING,
         waiting=waiting(situation),
