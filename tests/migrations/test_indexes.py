@@ -189,6 +189,16 @@ def queues(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return outcomes.queues(tx, NOW)
 
 
+def requeue(tx: Transaction, waiting: list[Pilot]) -> None:
+    for status in (Status.RUNNING, Status.SUBMITTED):
+        mover.move(tx, [Move(pilot_id=p.id, to=status) for p in waiting], NOW)
+
+
+def queues_of_requeued(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    requeue(tx, active[:10])
+    return outcomes.queues(tx, NOW)
+
+
 def sort_by_end(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     first = pilot_reads.find(tx, asked=PageRequest(sort="ended_at", limit=10))
     return pilot_reads.find(
@@ -254,6 +264,7 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (list_lost, "ix_transitions_rare"),
     (list_newest, None),
     (queues, "ix_pilots_waiting"),
+    (queues_of_requeued, "ix_transitions_pilot_id_id"),
     (sort_by_end, "ix_pilots_ended_at"),
     (follow, "pk_transitions"),
     (ends, "ix_transitions_ends"),
@@ -418,7 +429,7 @@ def test_a_question_that_is_asked_often_goes_on_using_it(
 def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> None:
     with sqlite() as tx:
         ce = a_ce().create(tx)
-        a_pilot().on(ce).due_at(NOW).create_many(tx, 3)
+        requeue(tx, a_pilot().on(ce).due_at(NOW).create_many(tx, 3))
         ces.change(tx, ce.name, wait_at_most=MINUTE)
         set_timeouts = timeouts.get_all(tx)
         with plans_on_sqlite(sqlite.engine) as queries:
@@ -439,6 +450,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             pilot_reads.find(tx, causes=[Cause.NODE])
             pilot_reads.find(tx, asked=PageRequest(sort="run_time"))
             pilot_reads.find(tx, asked=PageRequest(sort="ended_at"))
+            outcomes.queues(tx, NOW)
             failures.count_ends(tx, NOW)
             failures.failures(tx, NOW, list(failures.By), 10)
 
@@ -455,6 +467,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_of_no_use", "ix_pilots_of_no_use"),
         "ix_pilots_cause_id",
         *("ix_pilots_occupying", "ix_pilots_ended_at"),
+        *("ix_pilots_waiting", "ix_transitions_pilot_id_id"),
         *("ix_transitions_ends", "ix_transitions_ends"),
     ]
     assert len(queries) == len(indexes)

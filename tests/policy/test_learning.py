@@ -418,6 +418,13 @@ def test_one_that_ended_to_nobodys_credit_runs_no_longer() -> None:
     assert history.chances.finish == pytest.approx(before.finish)
 
 
+def test_one_that_was_put_back_runs_no_longer() -> None:
+    history = History(0.25).tell(EventKind.STARTED, 20, 5 * MINUTE).tell(EventKind.ENDED, 20)
+    before = history.chances
+    history.wait(30).tell(EventKind.ENDED)
+    assert history.chances.finish == pytest.approx(before.finish)
+
+
 # -- by hand
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import MINUTE, NOW
 from worker.domain.pilot import CE_FAULTS, FINAL, LEGAL_MOVES, Cause, Status
-from worker.policy.outcomes import EventKind, PilotOutcome, events_of
+from worker.policy.outcomes import EventKind, PilotOutcome, events_of, of_unknown_runs
 
 A, R, S, FS, F, FL, E = (
     EventKind.ACCEPTED,
@@ -66,8 +66,10 @@ def test_an_end_teaches(
     assert kinds(end_of(was, became, cause, ran)) == taught
 
 
-@pytest.mark.parametrize(("was", "taught"), [(SUBMITTING, [A]), (RUNNING, []), (Status.LOST, [])])
-def test_a_submission_that_is_taken_teaches_once(was: Status, taught: list[EventKind]) -> None:
+@pytest.mark.parametrize(("was", "taught"), [(SUBMITTING, [A]), (RUNNING, [E]), (Status.LOST, [])])
+def test_a_submission_that_is_taken_teaches_once_and_a_requeue_is_an_end(
+    was: Status, taught: list[EventKind]
+) -> None:
     assert kinds(PilotOutcome(was, SUBMITTED, None, NOW, RUNNING, None, None, None)) == taught
 
 
@@ -103,6 +105,21 @@ def test_the_moment_of_a_good_start_is_the_same_whenever_it_is_asked() -> None:
     assert events_of(first) == events_of(later)
     [event] = events_of(first) or ()
     assert (event.at, event.began) == (NOW + 5 * MINUTE, NOW)
+
+
+def test_nothing_is_known_of_a_run_that_began_and_was_put_back_since_the_last_lesson() -> None:
+    steps = [(SUBMITTING, RUNNING), (RUNNING, SUBMITTED), (SUBMITTED, RUNNING)]
+    now = (RUNNING, NOW + MINUTE, None, NOW + 9 * MINUTE)
+    outcomes = [
+        PilotOutcome(was, became, None, NOW, *now, id=number, pilot_id=7)
+        for number, (was, became) in enumerate(steps)
+    ]
+    other = outcomes[1]._replace(id=9, pilot_id=8)
+    unknown = of_unknown_runs([*outcomes, other])
+    assert {number: [event.kind for event in events] for number, events in unknown.items()} == {
+        0: [A],
+        1: [],
+    }
 
 
 @pytest.mark.parametrize(("was", "became"), LEGAL_MOVES)

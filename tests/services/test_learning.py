@@ -201,16 +201,99 @@ def test_what_began_stays_in_the_queue_of_a_ce_when_it_was_folded(world: World) 
     assert (queue.last_began, queue.drained) == (began.started_at, 1)
 
 
+def move_to(world: World, pilot_id: int, status: Status) -> None:
+    moves = [Move(pilot_id=pilot_id, to=status)]
+    world.change(lambda tx: mover.move(tx, moves, world.clock))
+
+
 def test_what_a_ce_put_back_into_its_queue_has_not_begun(world: World) -> None:
     ce = world.ce(queue_time=100_000.0)
     [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
     world.wait(2 * 3600)
-    put_back = [Move(pilot_id=began.id, to=Status.SUBMITTED)]
-    world.change(lambda tx: mover.move(tx, put_back, world.clock))
+    move_to(world, began.id, Status.SUBMITTED)
     with world.database.uow() as tx:
         queue = outcomes.queues(tx, world.clock)[ce.name]
-    assert queue.oldest_waiting_since == began.submitted_at
+    assert queue.oldest_waiting_since == world.clock
     assert (queue.last_began, queue.drained) == (None, 0)
+
+
+def run_for_hours(world: World, ce: CE, hours: int) -> None:
+    """Let the pilots of a CE run, with a check and a lesson each half an hour."""
+    for _ in range(2 * hours):
+        world.wait(minutes=30)
+        world.check(ce, world.runtime(by_hand=True))
+        learn.learn(world.runtime())
+
+
+def running_lives(world: World, ce: CE) -> int:
+    number: int = world.health(ce).learned["lives"]["running"]
+    return number
+
+
+def test_a_pilot_that_ran_for_hours_and_was_put_back_waits_since_then(world: World) -> None:
+    ce = world.ce(run_time=1e6, check_latest=60.0)
+    world.sent(ce, 1)
+    run_for_hours(world, ce, 10)
+    assert running_lives(world, ce) == 1
+    world.fault(ce, Fault.REQUEUES, seconds=3 * 3600.0)
+    world.wait(60)
+    world.check(ce, world.runtime(by_hand=True))
+    put_back_at = world.clock
+    assert world.statuses() == {"submitted": 1}
+    world.wait(60)
+    world.check(ce, world.runtime(by_hand=True))
+    learn.learn(world.runtime())
+    assert world.health(ce).sending is Sending.NORMAL
+    assert world.health(ce).oldest_waiting_since == put_back_at
+    assert running_lives(world, ce) == 0
+    run_for_hours(world, ce, 2)
+    assert world.health(ce).sending_reason == "the oldest pilot waits for 31 min"
+
+
+@pytest.mark.parametrize("learns_meanwhile", [True, False])
+def test_a_requeue_ends_only_a_run_whose_start_was_counted(
+    world: World, learns_meanwhile: bool
+) -> None:
+    ce = world.ce(run_time=1e6, check_latest=60.0)
+    [pilot_id] = world.sent(ce, 1)
+    for status in (Status.SUBMITTED, Status.RUNNING):
+        world.wait(minutes=20)
+        world.check(ce, world.runtime(by_hand=True))
+        world.wait(minutes=20)
+        world.check(ce, world.runtime(by_hand=True))
+        assert world.statuses() == {"running": 1}
+        if learns_meanwhile or status is Status.RUNNING:
+            learn.learn(world.runtime())
+        if status is Status.SUBMITTED:
+            move_to(world, pilot_id, Status.SUBMITTED)
+    assert running_lives(world, ce) == 1
+    move_to(world, pilot_id, Status.DONE)
+    learn.learn(world.runtime())
+    assert running_lives(world, ce) == 0
+
+
+def test_the_pilot_that_waits_for_longest_may_be_one_that_was_put_back(world: World) -> None:
+    ce, other = world.ce(queue_time=1e6), world.ce(queue_time=1e6)
+    first, second = world.make(a_pilot().on(ce).running().pausing(MINUTE), 2)
+    world.wait(3600)
+
+    move_to(world, second.id, Status.SUBMITTED)
+    second_since = world.clock
+    world.wait(60)
+    world.sent(ce, 2)
+    world.wait(60)
+    move_to(world, first.id, Status.SUBMITTED)
+    [new, _] = world.make(a_pilot().on(other).submitted(), 2)
+    with world.database.uow() as tx, statements(world.database.engine) as sql:
+        queues = outcomes.queues(tx, world.clock)
+    assert queues[ce.name].oldest_waiting_since == second_since
+    assert queues[ce.name].answered_at == world.pilot(second.id).submitted_at
+    assert queues[other.name].oldest_waiting_since == new.submitted_at
+    assert len(sql) == 2
+    move_to(world, second.id, Status.CANCELLED)
+    with world.database.uow() as tx:
+        queue = outcomes.queues(tx, world.clock)[ce.name]
+    assert queue.oldest_waiting_since == second_since + MINUTE
 
 
 def test_a_ce_that_is_silent_is_not_stuck_and_one_that_says_so_is(world: World) -> None:

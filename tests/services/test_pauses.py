@@ -1,17 +1,23 @@
 """Pauses: automatic, by hand, by maintenance and by draining; and their history."""
 
+import threading
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
+from tests.databases import somebody_waits
 from tests.expectations import refused, statements
 from tests.factories import a_ce, a_pilot
+from tests.patience import until, wait_for
 from tests.services.world import World
-from worker.db import ces, health, maintenances, retention
+from worker.db import ces, health, maintenances, outcomes, retention, sending
 from worker.db.health import FailedCall
 from worker.db.maintenances import Maintenance
 from worker.db.sending import SendingChange
+from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid, NotFound, UnknownCE
 from worker.domain.pilot import Status
@@ -134,13 +140,13 @@ def test_a_pause_with_an_end_ends_with_what_the_ce_has_earned(
     world: World, fails: bool, then: Sending
 ) -> None:
     ce = world.ce()
-    until = world.clock + timedelta(hours=2)
-    pauses.pause(world.runtime(), ce.name, "new disks", until)
+    ends = world.clock + timedelta(hours=2)
+    pauses.pause(world.runtime(), ce.name, "new disks", ends)
     if fails:
         fail(world, ce)
     world.wait(minutes=50)
     assert sweep(world.runtime()).counts["resumed"] == 0
-    world.clock = until
+    world.clock = ends
     # The hold is over at that very moment, even if the task has not run since.
     assert "held by hand" not in reason(world, ce)
     assert sweep(world.runtime()).counts["resumed"] == 1
@@ -232,6 +238,62 @@ def test_a_drain_with_an_end_cancels_what_still_waits_then(world: World) -> None
         world.check(ce, world.runtime(by_hand=True))
         world.wait(400)
     assert {world.pilot(one).status for one in ids} == {Status.CANCELLED}
+
+
+def meanwhile(world: World, work: Callable[[], object]) -> threading.Thread:
+    """Let another process work until it is done, or waits for a lock."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: not thread.is_alive() or somebody_waits(world.database), "the other process")
+    return thread
+
+
+def test_a_ce_that_is_resumed_while_learn_runs_is_resumed(
+    postgresql_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = postgresql_world
+    ce = failing_ce(world)
+    world.make(a_pilot().on(ce).failed())
+    mark, threads = outcomes.mark, []
+
+    def mark_and_let_somebody_resume(tx: Transaction, ids: Collection[int], now: datetime) -> None:
+        resume = partial(pauses.resume, world.runtime(), ce.name)
+        threads.append(meanwhile(world, resume))
+        mark(tx, ids, now)
+
+    monkeypatch.setattr(outcomes, "mark", mark_and_let_somebody_resume)
+    before = world.health(ce).learned
+    learn.learn(world.runtime())
+    wait_for(*threads)
+
+    assert world.health(ce).sending is Sending.NORMAL
+    assert [one.became for one in changes(world, ce)] == [Sending.PAUSED, Sending.NORMAL]
+    assert world.health(ce).learned["starts"]["failed"] == before["starts"]["failed"] + 1
+
+
+def test_a_hold_that_is_renewed_at_its_end_goes_on(
+    postgresql_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = postgresql_world
+    ce = world.ce()
+    pauses.pause(world.runtime(), ce.name, "new disks", world.clock + timedelta(hours=1))
+    world.wait(hours=1)
+    later = world.clock + timedelta(hours=1)
+    holds_over = sending.holds_over
+
+    def and_then_somebody_renews_it(tx: Transaction, now: datetime) -> list[str]:
+        over = holds_over(tx, now)
+        renew = partial(pauses.pause, world.runtime(), ce.name, "more disks", later)
+        wait_for(meanwhile(world, renew))
+        return over
+
+    monkeypatch.setattr(sending, "holds_over", and_then_somebody_renews_it)
+    sweep(world.runtime())
+
+    health_now = world.health(ce)
+    assert (health_now.sending, health_now.held_until) == (Sending.HELD, later)
+    assert health_now.sending_reason == "more disks"
+    assert [one.reason for one in changes(world, ce)] == ["new disks", "more disks"]
 
 
 def test_the_history_of_pauses_is_written_in_one_statement(world: World) -> None:

@@ -7,14 +7,20 @@ transition of the same pilot.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
     Integer,
+    ScalarSelect,
+    Select,
+    Text,
     bindparam,
+    case,
     func,
     literal_column,
     select,
@@ -38,12 +44,15 @@ from worker.db.tables import (
 )
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
+from worker.domain.pilot import Status
 from worker.domain.tally import Grain, begin_of
 from worker.policy.learning import Queue
 from worker.policy.outcomes import PilotOutcome
 
 LATELY = timedelta(hours=1)
 """The time for which the starts at a CE are counted."""
+
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def unlearned(tx: Transaction, limit: int, now: datetime) -> list[PilotOutcome]:
@@ -79,18 +88,36 @@ def queues(
     """
     lately = begin_of(Grain.MINUTE, now - LATELY)
     since = begin_of(Grain.MINUTE, now - max(LATELY, stuck_after))
+    listing = tx.execute(_QUEUES, {"since": since, "lately": lately}).all()
+    of_requeued = _oldest(tx, {row.ce: row.never_requeued for row in listing if row.requeues})
+    oldest = {row.ce: row for row in listing} | of_requeued
     return {
         row.ce: Queue(
-            oldest_waiting_since=row.oldest_waiting_since,
-            answered_at=row.answered_at,
+            oldest_waiting_since=oldest[row.ce].oldest_waiting_since,
+            answered_at=oldest[row.ce].answered_at,
             last_began=row.last_began,
             # Requeued pilots count negative. A pilot may have begun before the hour and be requeued
             # within it, so the sum may be negative.
             drained=max(0, int(row.drained or 0)),
         )
-        for row in tx.execute(_QUEUES, {"since": since, "lately": lately})
+        for row in listing
         if row.oldest_waiting_since or row.last_began
     }
+
+
+def _oldest(tx: Transaction, never_requeued: Mapping[str, datetime | None]) -> dict[str, Any]:
+    """Return the pilot that waits for longest at each CE whose queue begins with requeued pilots.
+
+    A requeued pilot keeps the moment of its submission, but waits only since it was put back. What
+    was submitted after the first pilot that was never requeued has waited for less time than that
+    pilot, and is not read.
+    """
+    if not never_requeued:
+        return {}
+    first = encode(("ce", "up_to"), ((ce, at or _EVER) for ce, at in never_requeued.items()))
+    listing = tx.execute(_first_in_queue(tx.dialect), first).all()
+    latest_first = sorted(listing, key=attrgetter("oldest_waiting_since"), reverse=True)
+    return {row.ce: row for row in latest_first}
 
 
 _SINCE = bindparam("since", type_=UtcDateTime())
@@ -126,6 +153,7 @@ _UNLEARNED = (
         vos.c.name.label("vo"),
         pilots.c.use,
         pilots.c.exit_code,
+        transitions.c.pilot_id,
     )
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)
@@ -136,14 +164,18 @@ _UNLEARNED = (
 )
 
 _WAITS_HERE = (pilots.c.ce_id == ces.c.id) & waits_at_ce()
-_OLDEST = select(func.min(pilots.c.submitted_at)).where(_WAITS_HERE).scalar_subquery()
-_ANSWERED_AT = (
-    select(func.coalesce(pilots.c.checked_at, pilots.c.submitted_at))
-    .where(_WAITS_HERE)
-    .order_by(pilots.c.submitted_at)
-    .limit(1)
-    .scalar_subquery()
-)
+_ANSWERED_AT = func.coalesce(pilots.c.checked_at, pilots.c.submitted_at)
+
+
+def _of_the_first(
+    column: ColumnElement[Any], *conditions: ColumnElement[bool]
+) -> ScalarSelect[Any]:
+    """Select a value of the pilot that was submitted first of those that wait at a CE."""
+    query = select(column).where(_WAITS_HERE, *conditions)
+    first = query.order_by(pilots.c.submitted_at, pilots.c.id).limit(1)
+    return first.correlate(ces).scalar_subquery()
+
+
 _GRAINS: list[ColumnElement[str]] = [literal_column(f"'{grain}'") for grain in Grain]
 _STARTS = union_all(
     *(
@@ -167,11 +199,41 @@ _BEGAN = (
 )
 _QUEUES = select(
     ces.c.name.label("ce"),
-    _OLDEST.label("oldest_waiting_since"),
-    _ANSWERED_AT.label("answered_at"),
+    _of_the_first(pilots.c.submitted_at).label("oldest_waiting_since"),
+    _of_the_first(_ANSWERED_AT).label("answered_at"),
+    _of_the_first(pilots.c.requeues).label("requeues"),
+    _of_the_first(pilots.c.submitted_at, pilots.c.requeues == 0).label("never_requeued"),
     _BEGAN.c.last_began,
     _BEGAN.c.drained,
 ).join_from(ces, _BEGAN, _BEGAN.c.ce_id == ces.c.id, isouter=True)
+
+
+_PUT_BACK_AT = (
+    select(func.max(transitions.c.at))
+    .where(
+        transitions.c.pilot_id == pilots.c.id,
+        transitions.c.was == Status.RUNNING,
+        transitions.c.became == Status.SUBMITTED,
+    )
+    .correlate(pilots)
+    .scalar_subquery()
+)
+
+
+@cache
+def _first_in_queue(dialect: str) -> Select[Any]:
+    """Select the pilots that were submitted up to a moment, and since when they wait."""
+    first = rows(dialect, ce=Text, up_to=UtcDateTime)
+    put_back_at = case((pilots.c.requeues > 0, _PUT_BACK_AT))
+    return (
+        select(
+            first.c.ce,
+            func.coalesce(put_back_at, pilots.c.submitted_at).label("oldest_waiting_since"),
+            _ANSWERED_AT.label("answered_at"),
+        )
+        .join_from(first, ces, ces.c.name == first.c.ce)
+        .join(pilots, _WAITS_HERE & (pilots.c.submitted_at <= first.c.up_to))
+    )
 
 
 @cache

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Integer, Text, insert, select, update
+from sqlalchemy import Executable, Integer, Text, Update, insert, select, update
 
 from worker.db import webhook_events
 from worker.db.changes import note
@@ -67,14 +67,29 @@ def change(
 
     `reason` and `since` are given for a pause or a hold, and are `None` for its end.
     """
-    tx.execute(
+    tx.execute(_change(tx, new, reason, since))
+    add(tx, [new])
+
+
+def end_hold(
+    tx: Transaction, new: SendingChange, reason: str | None = None, since: datetime | None = None
+) -> None:
+    """Change the sending state of a CE whose hold is over. A hold that was renewed stays."""
+    is_over = (ce_health.c.sending == Sending.HELD) & (ce_health.c.held_until <= new.at)
+    if tx.execute(_change(tx, new, reason, since).where(is_over)).rowcount:
+        add(tx, [new])
+
+
+def _change(
+    tx: Transaction, new: SendingChange, reason: str | None, since: datetime | None
+) -> Update:
+    return (
         update(ce_health)
         .where(ce_health.c.ce_id == key_of(tx, ces, new.ce))
         .values(
             sending=new.became, sending_reason=reason, sending_since=since, held_until=new.until
         )
     )
-    add(tx, [new])
 
 
 def holds_over(tx: Transaction, now: datetime) -> list[str]:

@@ -92,7 +92,7 @@ class CEFacts:
     vo_waiting: int = 0
 
     oldest_waiting_since: datetime | None = None
-    """When the pilot that has been waiting for longest was submitted."""
+    """When the pilot that has been waiting for longest was submitted, or put back in the queue."""
 
     drained: int = 0
     """How many pilots began to run here in the last hour."""

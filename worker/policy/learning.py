@@ -30,7 +30,7 @@ class Queue:
     """
 
     oldest_waiting_since: datetime | None = None
-    """When the pilot that has been waiting for longest was submitted."""
+    """When the pilot that has been waiting for longest was submitted, or put back in the queue."""
 
     answered_at: datetime | None = None
     """When the CE last said that this pilot waits; until then nothing is known of the queue."""

@@ -4,6 +4,7 @@ An end that is neither merit nor fault of the CE (cancelled by us, preempted, a 
 the time limit) shows only that the pilot runs no longer.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -67,6 +68,8 @@ class PilotOutcome(NamedTuple):
     use: Use | None = None
     """The use of the pilot, if it has ended well by now."""
     exit_code: int | None = None
+    pilot_id: int = 0
+    """The key of the pilot in the database; 0 if it is not stored."""
 
 
 def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
@@ -81,7 +84,7 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
     if outcome.became is Status.RUNNING:
         return _began(outcome, survival)
     if outcome.became is Status.SUBMITTED:
-        return (*_accepted(outcome), *_left(outcome, survival))
+        return (*_accepted(outcome), *_put_back(outcome))
     if outcome.became is Status.DONE and outcome.use in OF_NO_USE:
         return (*_accepted(outcome), *_for_nothing(outcome, survival))
     if outcome.became is Status.DONE:
@@ -89,6 +92,24 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
     if outcome.became is Status.LOST or outcome.cause in CE_FAULTS:
         return _failed(outcome, survival)
     return _left(outcome, survival)
+
+
+def of_unknown_runs(outcomes: Iterable[PilotOutcome]) -> dict[int, tuple[Event, ...]]:
+    """Return the events of the runs that begin and end by a requeue in these outcomes, by the ids
+    of their transitions.
+
+    The present values of the pilot are not those of such a run, so nothing is known of it, except
+    that the CE accepted the pilot. The outcomes of each pilot are in the order of its history.
+    """
+    unknown: dict[int, tuple[Event, ...]] = {}
+    began: dict[int, PilotOutcome] = {}
+    for outcome in outcomes:
+        start = began.pop(outcome.pilot_id, None)
+        if outcome.became is Status.RUNNING:
+            began[outcome.pilot_id] = outcome
+        elif start is not None and outcome.became is Status.SUBMITTED:
+            unknown |= {start.id: _accepted(start), outcome.id: ()}
+    return unknown
 
 
 def without_report(outcome: PilotOutcome, rules: UseRules) -> PilotOutcome:
@@ -135,6 +156,15 @@ def _left(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
     """Return the end of a pilot, if it had started well; else nothing."""
     ran = _ran(outcome) if outcome.was is Status.RUNNING else None
     return (_ended(EventKind.ENDED, outcome),) if ran is not None and ran >= survival else ()
+
+
+def _put_back(outcome: PilotOutcome) -> tuple[Event, ...]:
+    """Return the end of a run by a requeue; else nothing.
+
+    The pilot's present start is not that of this run. But the start was learnt to be good: other
+    runs that end by a requeue are among `of_unknown_runs`.
+    """
+    return (Event(outcome.at, EventKind.ENDED),) if outcome.was is Status.RUNNING else ()
 
 
 def _for_nothing(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:

@@ -185,6 +185,9 @@ class Record:
         if kind in OF_NO_USE and (ran is None or _seconds(ran) < self._survival):
             return  # It was never counted as running, and alone it says nothing about the CE.
         if began is None:
+            if kind is EventKind.ENDED:
+                self._lives.end(None)  # It was put back: its start was counted, but is not known.
+                return
             # Its start is not known, so its run time was not counted while it ran.
             if kind in TELLS:
                 self._counts.add(kind, at)

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, health, maintenances, sending
+from worker.db import ces, health, locks, maintenances, sending
 from worker.db.maintenances import Maintenance
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
@@ -53,6 +53,8 @@ def resume(
     """
     now = runtime.now()
     with runtime.database.uow() as tx:
+        # `learn` writes what it has read before: it would undo this, or this its lessons.
+        locks.wait_for_lock(tx, "learn")
         before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
         if before.sending is Sending.NORMAL:
             raise Invalid(f"CE {ce}", "it is not paused")

@@ -17,7 +17,14 @@ from worker.db.uow import Transaction
 from worker.domain.sending import Sending
 from worker.policy.learning import NOTHING_WAITS, Hole, evaluate
 from worker.policy.learning import learn as fold
-from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again, without_report
+from worker.policy.outcomes import (
+    Event,
+    PilotOutcome,
+    events_of,
+    look_again,
+    of_unknown_runs,
+    without_report,
+)
 from worker.policy.parameters import Parameters
 from worker.services import vo_work
 from worker.services.runtime import Runtime, TaskResult, busy
@@ -181,8 +188,9 @@ def events_from(
     """
     ids: list[int] = []
     events: dict[str, list[Ordered]] = {}
+    unknown = of_unknown_runs(unlearned)
     for outcome in unlearned:
-        taught = events_of(outcome, survival=parameters.survival)
+        taught = unknown.get(outcome.id, events_of(outcome, survival=parameters.survival))
         if taught is None:
             continue
         ids.append(outcome.id)

@@ -85,6 +85,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
     """End a hold. If the CE's failures call for a pause meanwhile, the CE is paused instead."""
+    locks.wait_for_lock(tx, "learn")  # which reads whether the CE is held, and writes it later
     now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
     pause = evaluate(
@@ -96,7 +97,7 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
         ce=ce, was=before.sending, became=became, reason=why, by_hand=False, at=now
     )
     earned, since = (pause.reason, pause.since) if pause else (None, None)
-    sending.change(tx, change, earned, since)
+    sending.end_hold(tx, change, earned, since)
 
 
 def _ends(tx: Transaction, runtime: Runtime, drained: Iterable[str]) -> _Ends:
