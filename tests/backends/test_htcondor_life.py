@@ -170,6 +170,17 @@ def test_a_description_that_the_client_refuses_is_refused(site: CondorSite) -> N
     assert error.value.cause == Cause.REFUSED
 
 
+def test_jobs_whose_files_did_not_arrive_are_not_refused(site: CondorSite) -> None:
+    no_file = "transfer_input_files = /nowhere/Invalid"
+    with (
+        site.replacing(submit=f'sed "/^queue/i {no_file}" | "$real" "$@"'),
+        pytest.raises(Unavailable, match="Failed to spool"),
+    ):
+        site.driver(spool=True).submit(site.orders(2))
+    jobs = site.driver().find().jobs
+    assert [job.raw for job in jobs] == ["Held SpoolingInput"] * 2
+
+
 def test_one_order_that_cannot_be_written_harms_no_other(site: CondorSite) -> None:
     good, bad = site.orders(2)
     bad = bad._replace(arguments=["zero \0 byte"])
