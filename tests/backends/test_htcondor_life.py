@@ -253,6 +253,19 @@ def test_the_job_of_another_ce_is_nobody_s_to_cancel(site: CondorSite, condor: C
     other.close()
 
 
+def test_a_job_of_another_account_with_our_names_is_listed_and_not_ended(
+    site: CondorSite, condor: Condor
+) -> None:
+    other = CondorSite(condor, site.uow)
+    other.name, other.credentials = site.name, {DEFAULT_VO: condor.token(OTHER_USER)}
+    [job] = other.send(other.orders(1), command=FOREVER)
+    site.driver().cancel([job])
+    [listed] = site.driver().find().jobs
+    assert listed.handle == job.handle
+    assert listed.raw != "Removed"
+    other.driver().cancel([job])
+
+
 def test_a_stamp_under_another_id_is_left_open(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER)
     assert site.driver().poll([job._replace(handle="99999.0")]) == []
