@@ -152,8 +152,8 @@ class Settings(BaseModel):
     """The name of the issuer on the page where people sign in. Without it, the issuer's host."""
 
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
-    """The beginning of the names of all jobs. Installations that share an account at a CE need
-    different ones."""
+    """The beginning of the names of all jobs. Installations that share an account at a CE, or a
+    schedd of HTCondor under any accounts, need different ones."""
 
     budget: int = Field(default=1000, ge=0, le=LARGEST)
     """The largest number of pilots that one tick of submit_pilots reserves for a VO."""

@@ -170,6 +170,17 @@ def test_a_description_that_the_client_refuses_is_refused(site: CondorSite) -> N
     assert error.value.cause == Cause.REFUSED
 
 
+def test_jobs_whose_files_did_not_arrive_are_not_refused(site: CondorSite) -> None:
+    no_file = "transfer_input_files = /nowhere/Invalid"
+    with (
+        site.replacing(submit=f'sed "/^queue/i {no_file}" | "$real" "$@"'),
+        pytest.raises(Unavailable, match="Failed to spool"),
+    ):
+        site.driver(spool=True).submit(site.orders(2))
+    jobs = site.driver().find().jobs
+    assert [job.raw for job in jobs] == ["Held SpoolingInput"] * 2
+
+
 def test_one_order_that_cannot_be_written_harms_no_other(site: CondorSite) -> None:
     good, bad = site.orders(2)
     bad = bad._replace(arguments=["zero \0 byte"])
@@ -240,6 +251,19 @@ def test_the_job_of_another_ce_is_nobody_s_to_cancel(site: CondorSite, condor: C
     assert not is_final(other.driver().poll([job])[0])
     assert site.driver().find().jobs[0].status is not Status.CANCELLED
     other.close()
+
+
+def test_a_job_of_another_account_with_our_names_is_listed_and_not_ended(
+    site: CondorSite, condor: Condor
+) -> None:
+    other = CondorSite(condor, site.uow)
+    other.name, other.credentials = site.name, {DEFAULT_VO: condor.token(OTHER_USER)}
+    [job] = other.send(other.orders(1), command=FOREVER)
+    site.driver().cancel([job])
+    [listed] = site.driver().find().jobs
+    assert listed.handle == job.handle
+    assert listed.raw != "Removed"
+    other.driver().cancel([job])
 
 
 def test_a_stamp_under_another_id_is_left_open(site: CondorSite) -> None:

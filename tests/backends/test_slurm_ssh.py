@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_many_calls_share_one_connection(world: World) -> None:
     for _ in range(10):
         world.connect().hello()
     assert logins(world) == before
+
+
+def test_a_long_folder_for_temporary_files_stops_no_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="p" * 40, dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        assert world.connect().hello()
+        before = logins(world)
+        assert world.connect().hello()
+        assert logins(world) == before
 
 
 def test_a_connection_need_not_be_shared(world: World) -> None:

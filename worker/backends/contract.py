@@ -138,7 +138,7 @@ class Means:
     `credentials` returns for each VO the file of its credential of the given kind for this
     back-end, checked at that moment, or what is wrong with it; drivers call it again for each call
     to a CE. The name of every job of ours begins with `prefix`; two installations that share an
-    account at a CE have different ones.
+    account at a CE, or a schedd of HTCondor, have different ones.
     """
 
     uow: UnitOfWork = field(repr=False)

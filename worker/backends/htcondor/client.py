@@ -89,7 +89,7 @@ class HTCondorClient:
         words = ["-terse", *(["-spool"] if self._options.spool else []), *self._where()]
         done = self._run("submit", words, stdin=description)
         if done.exit_code:
-            raise _failed_submission(done)
+            raise failed_submission(done)
         ranges = [tuple(map(int, match)) for match in _RANGE.findall(done.stdout)]
         if not ranges or any(first[0] != first[2] for first in ranges):
             raise Unreadable(done.stdout[:2000], "condor_submit", "it names no jobs")
@@ -189,21 +189,31 @@ def _failed(program: str, done: shell.Completed) -> Unavailable | CredentialProb
     return Unavailable(program, *lines)
 
 
-def _failed_submission(
+def failed_submission(
     done: shell.Completed,
 ) -> Unavailable | CredentialProblem | Refused:
     """Return a refusal, or an error after which it is unknown whether jobs were accepted."""
     stderr, lines = done.stderr, _lines(done.stderr)
+    if _is_open(done):
+        return Unavailable("condor_submit", *lines)
     failed = _failed("condor_submit", done)
     if isinstance(failed, CredentialProblem):
         return failed
     if any(sign in stderr for sign in _QUOTA):
         return Refused(Cause.QUOTA, *lines)
-    # The lines after this one are the schedd's own reason; without it, the outcome is unknown.
-    is_judged = _UNCOMMITTED in stderr and len(lines) > 1
-    if is_judged or (_UNCOMMITTED not in stderr and any(sign in stderr for sign in _REFUSED)):
+    if any(sign in stderr for sign in (_UNCOMMITTED, *_REFUSED)):
         return Refused(Cause.REFUSED, *lines)
     return failed
+
+
+def _is_open(done: shell.Completed) -> bool:
+    """Return whether the queue may have accepted the jobs, whatever the error says."""
+    # The jobs are named once the queue has accepted them; their files are sent after that.
+    if _RANGE.search(done.stdout):
+        return True
+    # The lines after this one are the schedd's own reason; without it, the outcome is unknown.
+    _, uncommitted, rest = done.stderr.partition(_UNCOMMITTED)
+    return bool(uncommitted) and not _lines(rest.partition("\n")[2])
 
 
 def _lines(stderr: str) -> list[str]:

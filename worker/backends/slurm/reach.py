@@ -46,8 +46,11 @@ separates their output from what a profile or a banner printed before."""
 _NOT_CONNECTED = re.compile(r"ssh: (connect to host|Could not resolve hostname) ")
 """The message of ssh if it failed before anything was sent."""
 
-_LONGEST_SOCKET = 80
-"""The longest path of a socket: ssh adds a few characters, and the kernel allows 107."""
+_LONGEST_SOCKET = 107
+"""The longest path of a socket that the kernel allows, in bytes."""
+_NAME_OF_SOCKET = len("/") + 40 + len(".") + 16
+"""The bytes that ssh adds to the folder: %C is a hash of 40 digits, and while ssh makes the socket,
+a dot and 16 random characters follow it."""
 
 
 def reach_as(identity: Identity, options: SlurmOptions) -> "Reach":
@@ -164,7 +167,7 @@ class Login:
         """Make the folder for the sockets of shared connections: one for each key, ours alone."""
         name = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
         folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / name
-        if len(str(folder)) > _LONGEST_SOCKET - len("/") - 2 * len("%C"):
+        if len(os.fsencode(folder)) + _NAME_OF_SOCKET > _LONGEST_SOCKET:
             folder = Path("/tmp") / folder.relative_to(tempfile.gettempdir())  # noqa: S108
         for path in (folder.parent, folder):
             path.mkdir(mode=0o700, exist_ok=True)
