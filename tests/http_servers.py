@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+
+import pytest
 
 from tests.patience import wait_for
 
@@ -22,3 +24,21 @@ def served(server: HTTPServer) -> Iterator[str]:
         finally:
             server.shutdown()
             wait_for(thread)
+
+
+@contextmanager
+def proxy_of_the_environment(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Name a proxy in the environment as a grid site does; yield the requests that it gets."""
+    requests: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            requests.append(self.rfile.readline().decode())
+            self.close_connection = True
+
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Proxy)) as address:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            patch.setenv(name, address)
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.delenv(name, raising=False)
+        yield requests

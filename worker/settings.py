@@ -105,8 +105,8 @@ class Settings(BaseModel):
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
     server: str | None = None
-    """The server that commands use instead of the database: https://HOST/PREFIX. The option
-    --server does the same."""
+    """The server that commands use instead of the database: https://HOST/PREFIX, or http on this
+    host. The option --server does the same."""
 
     token: SecretStr | None = None
     """The token for the server. Name its file: PILOTAGE_TOKEN_FILE, or --token-file."""
@@ -281,6 +281,13 @@ class Settings(BaseModel):
         if parts.query or parts.fragment or not value.isprintable() or " " in value:
             raise ValueError("it has more than a host, a port and a path")
         return value.rstrip("/")
+
+    @field_validator("server")
+    @classmethod
+    def _takes_a_token(cls, value: str | None) -> str | None:
+        if value is not None and not is_private(value):
+            raise ValueError("a token over http can be read on the way: use https://, or this host")
+        return value
 
     @field_validator("parameters", mode="before")
     @classmethod

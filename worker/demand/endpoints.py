@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 from worker.demand.contract import SourceOptions
 from worker.demand.deadline import Connection, with_deadline
 from worker.demand.files import check, read_line
-from worker.domain.addresses import is_private
+from worker.domain.addresses import is_private, may_go_by_proxy
 from worker.domain.errors import DemandUnknown
 
 MOST = 1_000_000
@@ -175,7 +175,12 @@ def _send(
     url = question.url
     trust = str(options.ca_file) if options.ca_file else True
     with (
-        httpx.Client(timeout=options.timeout, verify=trust, headers=headers) as client,
+        httpx.Client(
+            timeout=options.timeout,
+            verify=trust,
+            headers=headers,
+            trust_env=may_go_by_proxy(url),
+        ) as client,
         client.stream(
             question.method, url, content=question.body, extensions={"trace": connection.note}
         ) as answer,
