@@ -1,5 +1,6 @@
 """Servers of HTTP in a thread of the test, which end as soon as they are asked to."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,15 @@ from tests.patience import wait_for
 
 BETWEEN_LOOKS = 0.01
 """Seconds until a server sees that it has to end; the default is half a second."""
+
+
+def has_ipv6() -> bool:
+    """Return whether this host has the loopback address of IPv6."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -322,8 +322,13 @@ class Settings(BaseModel):
     @property
     def address_of_web(self) -> str:
         """Return the address at which people reach the server."""
-        own = f"http://{self.web_address}:{self.web_port}{self.web_prefix}"
-        return (self.web_url or own).rstrip("/")
+        return (self.web_url or self.listening_address).rstrip("/")
+
+    @property
+    def listening_address(self) -> str:
+        """Return the address at which the server listens."""
+        host = f"[{self.web_address}]" if ":" in self.web_address else self.web_address
+        return f"http://{host}:{self.web_port}{self.web_prefix}"
 
     @property
     def pilot_keys(self) -> PilotKeys:
