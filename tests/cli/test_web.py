@@ -76,7 +76,7 @@ def test_what_is_no_address_of_this_host_is_one_line(
     assert f": web_address: {address}: " in cli.refused("up")
 
 
-@pytest.mark.parametrize("address", ["a..b", "a b", "x" * 70])
+@pytest.mark.parametrize("address", ["a..b", "a b"])
 def test_an_address_that_cannot_be_one_is_asked_in_vain(cli: Cli, address: str) -> None:
     assert "cannot be reached" in cli.refused("web", "--check", "--address", address)
 

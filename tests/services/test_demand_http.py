@@ -77,6 +77,12 @@ def test_a_redirect_is_not_followed() -> None:
     assert requests == []
 
 
+def test_a_host_whose_name_cannot_be_one_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with refused(DemandUnknown, "no host has such a name"):
+        registry.ask("lhcb", {"kind": "http", "url": "http://a..b/"})
+    assert caplog.text == ""
+
+
 def test_a_token_for_this_host_goes_by_no_proxy_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,12 @@ def test_what_was_not_taken_is_sent_again_later(
     assert receiver.requests[0][1] != receiver.requests[2][1], "and signed anew"
 
 
+def test_a_receiver_whose_name_cannot_be_one_loses_nothing(world: World) -> None:
+    pause(world)
+    assert send(world, "https://a..b/").outcome is Outcome.FAILED
+    assert count_waiting(world) == 1
+
+
 def test_an_event_for_this_host_goes_by_no_proxy_of_the_environment(
     world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -345,6 +345,15 @@ def test_a_token_goes_to_no_other_host_in_clear(afar: Afar, url: str) -> None:
     assert "this host" in line
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, ".a", "x" * 70 + ".example.org"])
+def test_a_server_whose_name_cannot_be_one_is_one_line(afar: Afar, host: str) -> None:
+    afar.url = f"https://{host}"
+    answer = afar.there("status")
+
+    why = f"The server cannot be reached: {afar.url}: no host has such a name"
+    assert (answer.code, refusal(answer)) == (1, why)
+
+
 @contextmanager
 def impostor(status: int, body: bytes, kind: str = "application/json") -> Iterator[str]:
     """Serve the same answer to every request."""

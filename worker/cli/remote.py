@@ -79,7 +79,9 @@ def _send(endpoint: Endpoint, arguments: Arguments, values: Mapping[str, Any]) -
             trust_env=may_go_by_proxy(url),
         ) as response:
             content = _whole(response)
-    except httpx.HTTPError as error:
+    except UnicodeError:
+        raise ServerUnavailable(str(wiring.server()), "no host has such a name") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerUnavailable(str(wiring.server()), str(error) or type(error).__name__) from None
     response = httpx.Response(response.status_code, content=content)
     if response.is_success:

@@ -61,6 +61,8 @@ def _check(address: str) -> None:
     try:
         # It is on this host, where no proxy leads.
         httpx.get(f"{address}/health/live", timeout=PATIENCE, trust_env=False).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+    except UnicodeError:
+        raise ServerUnavailable(address, "no host has such a name") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerUnavailable(address, str(error) or type(error).__name__) from None
     show.say(f"the server at {address} answers")

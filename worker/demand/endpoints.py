@@ -31,6 +31,7 @@ _KINDS = {
     ssl.SSLCertVerificationError: "its certificate is not trusted here",
     socket.gaierror: "the name of the host is unknown",
     ConnectionRefusedError: "the connection was refused",
+    UnicodeError: "no host has such a name",
 }
 """Reasons why there is no connection, in words."""
 _OURS = frozenset({
@@ -122,7 +123,7 @@ def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointRe
         return with_deadline(options.timeout, place, partial(_send, question, headers, options))
     except OSError as error:
         raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise DemandUnknown(place, kind_of(error)) from error
 
 

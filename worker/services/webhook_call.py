@@ -30,7 +30,7 @@ def send(runtime: Runtime, webhook: Webhook, event: WebhookEvent) -> str | None:
         status = with_deadline(DEADLINE, webhook.place, partial(_post, webhook.url, body, headers))
     except DemandUnknown as error:
         return str(error.details[-1])
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         # The text of the error may contain the URL with a secret in it, so only its class is
         # returned.
         return type(error).__name__
