@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from graphlib import TopologicalSorter
 from importlib import import_module
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,14 @@ def test_it_is_not_reached_from_outside(name: str) -> None:
     assert ways_in == [] or (name == "web" and ways_in == ["127.0.0.1:8017:8017"])
     assert service["networks"] == ["inside"] or name in {"worker-call", "web", "pilotage"}
     assert FILE["networks"]["inside"]["internal"] is True
+
+
+def test_the_server_believes_a_proxy_on_the_host() -> None:
+    """A connection from the host to a published port comes from the gateway of its network."""
+    [outside] = FILE["networks"]["outside"]["ipam"]["config"]
+
+    assert SERVICES["web"]["environment"]["PILOTAGE_WEB_PROXIES"] == outside["gateway"]
+    assert ip_address(outside["gateway"]) in ip_network(outside["subnet"])
 
 
 def test_a_worker_has_longer_to_stop_than_a_task_to_run() -> None:

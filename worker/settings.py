@@ -105,8 +105,8 @@ class Settings(BaseModel):
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
     server: str | None = None
-    """The server that commands use instead of the database: https://HOST/PREFIX. The option
-    --server does the same."""
+    """The server that commands use instead of the database: https://HOST/PREFIX, or http on this
+    host. The option --server does the same."""
 
     token: SecretStr | None = None
     """The token for the server. Name its file: PILOTAGE_TOKEN_FILE, or --token-file."""
@@ -282,6 +282,13 @@ class Settings(BaseModel):
             raise ValueError("it has more than a host, a port and a path")
         return value.rstrip("/")
 
+    @field_validator("server")
+    @classmethod
+    def _takes_a_token(cls, value: str | None) -> str | None:
+        if value is not None and not is_private(value):
+            raise ValueError("a token over http can be read on the way: use https://, or this host")
+        return value
+
     @field_validator("parameters", mode="before")
     @classmethod
     def _known_parameters(cls, value: object) -> object:
@@ -315,8 +322,13 @@ class Settings(BaseModel):
     @property
     def address_of_web(self) -> str:
         """Return the address at which people reach the server."""
-        own = f"http://{self.web_address}:{self.web_port}{self.web_prefix}"
-        return (self.web_url or own).rstrip("/")
+        return (self.web_url or self.listening_address).rstrip("/")
+
+    @property
+    def listening_address(self) -> str:
+        """Return the address at which the server listens."""
+        host = f"[{self.web_address}]" if ":" in self.web_address else self.web_address
+        return f"http://{host}:{self.web_port}{self.web_prefix}"
 
     @property
     def pilot_keys(self) -> PilotKeys:

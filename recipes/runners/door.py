@@ -29,7 +29,7 @@ from worker.demand import registry
 from worker.demand.endpoints import kind_of, place_of
 from worker.demand.github import GithubOptions
 from worker.demand.scale_set import ScaleSetClient
-from worker.domain.addresses import is_private
+from worker.domain.addresses import is_private, may_go_by_proxy
 from worker.domain.errors import PilotageError
 
 SECONDS = 30
@@ -69,6 +69,7 @@ def why_no_worker(url: str, secret: str, team: str) -> str | None:
         f"{url.rstrip('/')}/api/pilots/me",
         headers={"Authorization": f"Bearer {secret}"},
         timeout=SECONDS,
+        trust_env=may_go_by_proxy(url),
     )
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return "Pilotage does not know its secret, or it has ended"

@@ -16,6 +16,7 @@ import pytest
 
 from tests.acceptance.processes import PILOTAGE, Processes, ended, one_line, settings_of
 from tests.databases import backend_chains, file_url
+from tests.http_servers import has_ipv6
 from tests.patience import until
 from tests.runtimes import runtime_on
 from worker.db import pilot_reads
@@ -100,6 +101,20 @@ def test_it_ends_by_itself_after_the_time_that_it_was_asked_for(
     assert ended(process) == 0
     assert processes.left() == {}
     assert processes.said("up").splitlines()[-1].startswith("stopped; ")
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_it_listens_at_an_address_of_the_sixth_version(
+    processes: Processes, tmp_path: Path
+) -> None:
+    settings = settings_of({"home": str(tmp_path / "home"), "web_address": "::1"})
+    process = processes.start("up", [*PILOTAGE, "up"], settings)
+    until(lambda: "console and API: http://[::1]:" in processes.said("up"), "the address")
+    [port] = re.findall(r"API: http://\[::1\]:(\d+);", processes.said("up"))
+    check = [*PILOTAGE, "web", "--check", "--port", port]
+    until(lambda: processes.run(check, settings).returncode == 0, "the server")
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == 0
 
 
 def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.command import Cli, address, contents
+from tests.cli.command import Cli, address, contents, process
 from tests.cli.conftest import furnish, small_site
 from tests.databases import Sqlite
 from worker.cli.options import LONGEST_SEARCH
@@ -271,3 +271,28 @@ def refuse_the_name(cli: Cli, name: str) -> None:
     cli.refused("pilot", "show", "--", name)
     cli.refused("task", "run", "--", name)
     cli.refused("backend", "migrate", "--", name)
+
+
+@pytest.mark.parametrize("words", [("ce", "show", "\udce9"), ("\udce9",), ("ce", "--\udce9")])
+def test_a_word_that_is_not_utf_8_is_one_line(cli: Cli, words: tuple[str, ...]) -> None:
+    line = cli.refused(*words)
+
+    assert "is not UTF-8" in line
+    assert "\\udce9" in line
+
+
+@pytest.mark.slow
+def test_an_output_that_does_not_know_a_sign_has_another_in_its_place(small: Database) -> None:
+    words = ("ce", "set", "lyon", "--capacity", "6")
+    answer = process(*words, PYTHONIOENCODING="iso-8859-1")
+
+    assert (answer.code, answer.err) == (0, "")
+    assert "capacity 5 ? 6" in answer.out
+
+
+@pytest.mark.slow
+def test_a_word_in_other_bytes_is_one_line_of_a_process(small: Database) -> None:
+    answer = process("ce", "show", "\udce9")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count("\n") == 1

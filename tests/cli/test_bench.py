@@ -33,3 +33,8 @@ def test_machines_get_every_number(cli: Cli, site: Database) -> None:
 @pytest.mark.usefixtures("world")
 def test_without_a_ce_it_says_what_to_do(cli: Cli) -> None:
     assert "pilotage up --demo makes some" in cli.ok("bench").out
+
+
+@pytest.mark.usefixtures("world")
+def test_without_a_ce_machines_get_no_numbers(cli: Cli) -> None:
+    assert cli.json("bench") == {"ce": None, "vo": None, "items": []}

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.acceptance.processes import ROOT, Processes, ended
+from tests.http_servers import proxy_of_the_environment
 from tests.patience import until
 from tests.redis_server import free_port
 from tests.secrets import HOUR, a_proxy, write
@@ -103,6 +104,17 @@ def test_pilotage_that_does_not_answer_is_named(processes: Processes, tmp_path: 
     assert httpx.post(url, headers=headers, timeout=60).status_code == 503
     a_door.says("no runner, Pilotage: 127.0.0.1: the connection was refused")
     assert "x" * 40 not in a_door.log
+
+
+def test_the_secret_of_a_worker_goes_by_no_proxy_of_the_environment(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_of_the_environment(monkeypatch) as by_proxy:
+        a_door = OpenDoor(processes, tmp_path)
+        headers = {"Authorization": "Bearer " + "x" * 40}
+        url = f"http://127.0.0.1:{a_door.port}/runner"
+        assert httpx.post(url, headers=headers, timeout=60, trust_env=False).status_code == 503
+    assert by_proxy == []
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused
-from tests.http_servers import served
+from tests.http_servers import proxy_of_the_environment, served
 from worker.demand import registry
 from worker.demand.answers import AnswerOptions, number_in, steps
 from worker.domain.errors import DemandUnknown, Invalid
@@ -75,6 +75,24 @@ def test_a_redirect_is_not_followed() -> None:
     ):
         registry.ask("lhcb", {"kind": "http", "url": url})
     assert requests == []
+
+
+def test_a_host_whose_name_cannot_be_one_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with refused(DemandUnknown, "no host has such a name"):
+        registry.ask("lhcb", {"kind": "http", "url": "http://a..b/"})
+    assert caplog.text == ""
+
+
+def test_a_token_for_this_host_goes_by_no_proxy_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cr3t\n")
+    with endpoint(7) as (url, asked), proxy_of_the_environment(monkeypatch) as by_proxy:
+        options = {"kind": "http", "url": url, "token_file": str(token)}
+        assert registry.ask("lhcb", options) == 7
+    assert by_proxy == []
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("content", ["two\nlines", "", "ä", "a\0b"])

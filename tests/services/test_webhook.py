@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused
-from tests.http_servers import served
+from tests.http_servers import proxy_of_the_environment, served
 from tests.services.test_standstill import begin, run, tick
 from tests.services.world import World
 from worker.db import webhook_events
@@ -166,6 +166,21 @@ def test_what_was_not_taken_is_sent_again_later(
     assert receiver.requests[0][0] == receiver.requests[2][0]
     assert receiver.requests[0][2] == receiver.requests[2][2], "with the same id"
     assert receiver.requests[0][1] != receiver.requests[2][1], "and signed anew"
+
+
+def test_a_receiver_whose_name_cannot_be_one_loses_nothing(world: World) -> None:
+    pause(world)
+    assert send(world, "https://a..b/").outcome is Outcome.FAILED
+    assert count_waiting(world) == 1
+
+
+def test_an_event_for_this_host_goes_by_no_proxy_of_the_environment(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause(world)
+    with proxy_of_the_environment(monkeypatch) as by_proxy:
+        assert send(world, receiver.url).counts["sent"] == 1
+    assert by_proxy == []
 
 
 @pytest.mark.parametrize("chunk", [b"", b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"])

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.command import Answer, Cli, address, contents, forget, refusal
 from tests.cli.test_tree import LEAVES
-from tests.http_servers import served
+from tests.http_servers import proxy_of_the_environment, served
 from tests.secrets import write
 from tests.web.apps import app_on
 from tests.web.requests import fill
@@ -323,6 +323,35 @@ def test_a_server_that_is_away_is_one_line(afar: Afar) -> None:
 
     assert refusal(answer).startswith(f"The server cannot be reached: {afar.url}")
     assert answer.code == 1
+
+
+def test_a_token_for_this_host_goes_by_no_proxy_of_the_environment(
+    afar: Afar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_of_the_environment(monkeypatch) as by_proxy:
+        answer = afar.there("ce list")
+
+    assert by_proxy == []
+    assert answer == afar.here("ce list")
+
+
+@pytest.mark.parametrize("url", ["http://pilotage.example.org", "http://10.0.0.1:8017"])
+def test_a_token_goes_to_no_other_host_in_clear(afar: Afar, url: str) -> None:
+    afar.url = url
+    line = refusal(afar.there("status"))
+
+    assert line.startswith("The settings cannot be used: PILOTAGE_SERVER: ")
+    assert "https://" in line
+    assert "this host" in line
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, ".a", "x" * 70 + ".example.org"])
+def test_a_server_whose_name_cannot_be_one_is_one_line(afar: Afar, host: str) -> None:
+    afar.url = f"https://{host}"
+    answer = afar.there("status")
+
+    why = f"The server cannot be reached: {afar.url}: no host has such a name"
+    assert (answer.code, refusal(answer)) == (1, why)
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -21,8 +22,13 @@ from tests.web.site import Site
 from tests.web.threads import listening
 from worker.db import ces, mover
 from worker.db.tables import transitions
+from worker.domain.access import Role
 from worker.domain.pilot import Move, Status
+from worker.domain.token import LIFE_OF_SESSION
+from worker.services.operate import tokens
+from worker.services.operate.vo_inventory import remove_vo as remove
 from worker.web import events
+from worker.web.callers import COOKIE
 
 OTHER = {Status.SUBMITTED: Status.RUNNING, Status.RUNNING: Status.SUBMITTED}
 
@@ -39,6 +45,7 @@ class Frame:
 @pytest.fixture(autouse=True)
 def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "PAUSE", 0.01)
+    monkeypatch.setattr(events, "CHECKED_EVERY", 0.01)
 
 
 @pytest.fixture
@@ -53,6 +60,12 @@ def stream(address: str, site: Site, last: int | None = None, query: str = "") -
     headers = site.headers("read")
     if last is not None:
         headers["Last-Event-ID"] = str(last)
+    with stream_of(address, headers, query) as coming:
+        yield coming
+
+
+@contextmanager
+def stream_of(address: str, headers: dict[str, str], query: str = "") -> Iterator[Any]:
     url = f"{address}/api/events?{query}"
     with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
         assert answer.status_code == 200, answer.read()
@@ -216,3 +229,52 @@ def test_a_new_pilot_is_heard_of(site: Site, address: str) -> None:
 
     assert (frame.data["pilot_id"], frame.data["stamp"]) == (pilot.id, pilot.stamp)
     assert frame.data["ce"] == "lyon"
+
+
+def revoke(site: Site, secret: str) -> None:
+    tokens.revoke(site.world.runtime(), "follower")
+
+
+def sign_out(site: Site, secret: str) -> None:
+    tokens.end_session(site.world.runtime(), secret)
+
+
+def remove_vo(site: Site, secret: str) -> None:
+    remove(site.world.runtime(), "atlas")
+
+
+def wait_for_its_end(site: Site, secret: str) -> None:
+    site.world.wait(LIFE_OF_SESSION.total_seconds())
+
+
+@pytest.mark.parametrize("end", [revoke, remove_vo, sign_out, wait_for_its_end])
+def test_a_stream_ends_when_the_right_of_its_reader_does(
+    site: Site, address: str, end: Callable[[Site, str], None]
+) -> None:
+    runtime, role = site.world.runtime(), Role.OPERATE
+    if end in (revoke, remove_vo):
+        life = timedelta(days=9)
+        secret = tokens.create(runtime, "follower", role=role, vo="atlas", life=life).secret
+        headers = {"Authorization": f"Bearer {secret}"}
+    else:
+        secret = tokens.begin_session(runtime, "grace", role, None).secret
+        headers = {"Cookie": f"{COOKIE}={secret}"}
+    with stream_of(address, headers) as coming:
+        next(coming)
+        next(coming)
+        end(site, secret)
+        until(lambda: next(coming, None) is None, "the end of the stream")
+
+
+def test_a_reader_is_known_again_now_and_then_only(
+    site: Site, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "CHECKED_EVERY", 3600)
+    with stream(address, site, ids(site)[-1]) as coming:
+        monkeypatch.setattr(tokens, "identify", fail)
+        for _ in range(3):
+            assert next(coming).id
+
+
+def fail(*_: object) -> None:
+    raise AssertionError

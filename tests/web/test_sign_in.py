@@ -19,6 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.factories import a_vo
+from tests.http_servers import proxy_of_the_environment
 from tests.services.world import World
 from tests.web.apps import app_on
 from tests.web.oidc_issuer import (
@@ -900,6 +901,17 @@ def test_an_issuer_that_sends_people_over_http_is_refused(
 
     assert page.status_code == 502
     assert f"its answer cannot be read: {endpoint}" in error_line(page)
+
+
+def test_the_secret_for_an_issuer_on_this_host_goes_by_no_proxy_of_the_environment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = site.browser()
+    with proxy_of_the_environment(monkeypatch) as by_proxy:
+        browser.get("/sign-in/oidc")
+
+    assert by_proxy == []
+    assert is_signed_in(browser)
 
 
 # -- behind a proxy

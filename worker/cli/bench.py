@@ -20,6 +20,8 @@ COLUMNS = (
     Column(name="round_trips", rank=ALWAYS),
 )
 
+EMPTY = "there is no CE or no VO to ask about: pilotage up --demo makes some"
+
 
 @click.command(epilog=example("pilotage bench --repeat 50 --json"))
 @click.option(
@@ -37,14 +39,12 @@ def bench(repeat: int, as_json: bool) -> None:
     """
     runtime = wiring.current_runtime()
     subject = subject_of(runtime)
-    if subject is None:
-        show.say("there is no CE or no VO to ask about: pilotage up --demo makes some")
-        return
-    results = list(_with_progress(timings(runtime, subject, repeat)))
+    results = [] if subject is None else list(_with_progress(timings(runtime, subject, repeat)))
     if as_json:
-        show.as_json({"ce": subject.ce, "vo": subject.vo, "items": [asdict(t) for t in results]})
+        place = {"ce": subject and subject.ce, "vo": subject and subject.vo}
+        show.as_json({**place, "items": [asdict(timing) for timing in results]})
         return
-    show.table([_row(timing) for timing in results], COLUMNS, "nothing was asked")
+    show.table([_row(timing) for timing in results], COLUMNS, EMPTY)
 
 
 def _with_progress(each: Iterable[Timing]) -> Iterator[Timing]:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import click
 
@@ -95,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(OBJECTS)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
+    # A sign that the terminal does not know must not end a command.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     # If the standard output is closed, the next opened file would get its descriptor, and so the
     # printed text.
     code = run(arguments) if sys.stdout else _complain("the standard output is closed")
@@ -107,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code. Every error becomes one line."""
     try:
+        _require_text(sys.argv[1:] if arguments is None else arguments)
         pilotage.main(arguments, prog_name="pilotage", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
@@ -122,6 +127,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(_problem(error))
     return 0
+
+
+def _require_text(words: Sequence[str]) -> None:
+    """Refuse a word that was no text: neither a database nor a server takes it."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"An argument is not UTF-8: {word!a}") from None
 
 
 class _Terminated(SystemExit):

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from worker import wiring
 from worker.domain import errors
+from worker.domain.addresses import may_go_by_proxy
 from worker.domain.errors import (
     ConfigurationError,
     ConfirmationNeeded,
@@ -69,10 +70,18 @@ def _send(endpoint: Endpoint, arguments: Arguments, values: Mapping[str, Any]) -
     query = _query(arguments, values)
     try:
         with httpx.stream(
-            endpoint.method, url, params=query, json=body, headers=headers, timeout=PATIENCE
+            endpoint.method,
+            url,
+            params=query,
+            json=body,
+            headers=headers,
+            timeout=PATIENCE,
+            trust_env=may_go_by_proxy(url),
         ) as response:
             content = _whole(response)
-    except httpx.HTTPError as error:
+    except UnicodeError:
+        raise ServerUnavailable(str(wiring.server()), "no host has such a name") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerUnavailable(str(wiring.server()), str(error) or type(error).__name__) from None
     response = httpx.Response(response.status_code, content=content)
     if response.is_success:

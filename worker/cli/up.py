@@ -107,16 +107,29 @@ def _choose_a_port() -> None:
     secrets to that other process.
     """
     settings = wiring.settings()
-    with socket.socket() as free:
-        try:
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind((settings.web_address, settings.web_port))
-        except OSError as error:
-            if settings.model_fields_set & {"web_port", "web_url"}:
-                raise Invalid("web_port", f"{settings.web_port}: {error.strerror}") from error
-            free.bind((settings.web_address, 0))
-        os.environ["PILOTAGE_WEB_PORT"] = str(free.getsockname()[1])
+    try:
+        another = _free_port(settings.web_address, 0)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no address"
+        raise Invalid("web_address", f"{settings.web_address}: {why}") from error
+    try:
+        port = _free_port(settings.web_address, settings.web_port)
+    except OSError as error:
+        if settings.model_fields_set & {"web_port", "web_url"}:
+            raise Invalid("web_port", f"{settings.web_port}: {error.strerror}") from error
+        port = another
+    os.environ["PILOTAGE_WEB_PORT"] = str(port)
     wiring.settings.cache_clear()
+
+
+def _free_port(address: str, port: int) -> int:
+    """Return the port if a server can listen there; for 0, one that the system chooses."""
+    # The smallest family is IPv4, for a name that has both.
+    family, kind, _, _, place = min(socket.getaddrinfo(address, port, type=socket.SOCK_STREAM))
+    with socket.socket(family, kind) as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(place)
+        return int(free.getsockname()[1])
 
 
 def _how_to_sign_in(home: Path, *, is_terminal: bool) -> str:

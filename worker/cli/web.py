@@ -16,6 +16,9 @@ SERVER = (sys.executable, "-P", "-m", "pilotage.web")
 PATIENCE = 5.0
 """Seconds within which a running server answers."""
 
+FROM_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is asked, not listened at
+"""Where a server that listens at all addresses is asked from its own host."""
+
 
 @click.command(epilog=example("pilotage web --port 8017"))
 @click.option(
@@ -26,7 +29,7 @@ PATIENCE = 5.0
 )
 @click.option("--processes", type=click.IntRange(1, 64), help="The number of processes.")
 @click.option("--prefix", help="The path under which a proxy serves it: /pilotage.")
-@click.option("--check", is_flag=True, help="Only check whether a server answers on this port.")
+@click.option("--check", is_flag=True, help="Only check whether a server answers there.")
 def web(check: bool, **options: str | int | None) -> None:
     """Serve the API, until SIGTERM or Ctrl-C.
 
@@ -39,7 +42,8 @@ def web(check: bool, **options: str | int | None) -> None:
     wiring.settings.cache_clear()
     settings = wiring.settings()
     if check:
-        _check(f"http://127.0.0.1:{settings.web_port}{settings.web_prefix}")
+        host = FROM_HERE.get(settings.web_address, settings.web_address)
+        _check(settings.model_copy(update={"web_address": host}).listening_address)
         return
     try:
         wiring.current_database()
@@ -55,7 +59,10 @@ def _check(address: str) -> None:
     import httpx
 
     try:
-        httpx.get(f"{address}/health/live", timeout=PATIENCE).raise_for_status()
-    except httpx.HTTPError as error:
+        # It is on this host, where no proxy leads.
+        httpx.get(f"{address}/health/live", timeout=PATIENCE, trust_env=False).raise_for_status()
+    except UnicodeError:
+        raise ServerUnavailable(address, "no host has such a name") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerUnavailable(address, str(error) or type(error).__name__) from None
     show.say(f"the server at {address} answers")

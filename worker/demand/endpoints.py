@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 from worker.demand.contract import SourceOptions
 from worker.demand.deadline import Connection, with_deadline
 from worker.demand.files import check, read_line
-from worker.domain.addresses import is_private
+from worker.domain.addresses import is_private, may_go_by_proxy
 from worker.domain.errors import DemandUnknown
 
 MOST = 1_000_000
@@ -31,6 +31,7 @@ _KINDS = {
     ssl.SSLCertVerificationError: "its certificate is not trusted here",
     socket.gaierror: "the name of the host is unknown",
     ConnectionRefusedError: "the connection was refused",
+    UnicodeError: "no host has such a name",
 }
 """Reasons why there is no connection, in words."""
 _OURS = frozenset({
@@ -122,7 +123,7 @@ def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointRe
         return with_deadline(options.timeout, place, partial(_send, question, headers, options))
     except OSError as error:
         raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise DemandUnknown(place, kind_of(error)) from error
 
 
@@ -175,7 +176,12 @@ def _send(
     url = question.url
     trust = str(options.ca_file) if options.ca_file else True
     with (
-        httpx.Client(timeout=options.timeout, verify=trust, headers=headers) as client,
+        httpx.Client(
+            timeout=options.timeout,
+            verify=trust,
+            headers=headers,
+            trust_env=may_go_by_proxy(url),
+        ) as client,
         client.stream(
             question.method, url, content=question.body, extensions={"trace": connection.note}
         ) as answer,

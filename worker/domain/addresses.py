@@ -1,4 +1,4 @@
-"""Whether the address of a service is safe for secrets."""
+"""Whether the address of a service is safe for secrets, and for a proxy."""
 
 import re
 
@@ -14,3 +14,11 @@ def is_private(url: str) -> bool:
     It is encrypted, or it stays on this host.
     """
     return any(pattern.fullmatch(url) for pattern in (_ENCRYPTED, _ON_THIS_HOST))
+
+
+def may_go_by_proxy(url: str) -> bool:
+    """Return whether a request to an address may go by a proxy that the environment names.
+
+    Without encryption the proxy could read it. A library would ask it even for this host.
+    """
+    return url.lower().startswith("https:")

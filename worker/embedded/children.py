@@ -48,6 +48,7 @@ class Children:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, float] = {}
         self._ends: dict[str, list[float]] = {name: [] for name in COMMANDS}
+        self._problems: dict[str, str] = {}
 
     def __enter__(self) -> "Children":
         private_files.make_folder(self._logs)
@@ -76,9 +77,22 @@ class Children:
                 events.append(f"{name} ended, {why}; its log: {self._log(name)}")
             recent = [end for end in ends if end > time.monotonic() - 60]
             if time.monotonic() - ends[-1] >= min(30.0, 0.5 * 2 ** (len(recent) - 1)):
-                self._start(name)
-                events.append(f"{name} was started again (it had ended, {why})")
+                events += self._start_again(name, why)
         return events
+
+    def _start_again(self, name: str, why: str) -> list[str]:
+        """Start a child that has ended; a failure is said once, and ends no other child."""
+        try:
+            self._start(name)
+        except (OSError, subprocess.SubprocessError) as error:
+            cause = getattr(error, "strerror", None) or str(error)
+            problem = f"{name} cannot be started: {cause}; it is tried again"
+            if self._problems.get(name) == problem:
+                return []
+            self._problems[name] = problem
+            return [problem]
+        self._problems.pop(name, None)
+        return [f"{name} was started again (it had ended, {why})"]
 
     def _start(self, name: str) -> None:
         path = self._log(name)

@@ -9,6 +9,7 @@ from functools import partial
 import httpx
 
 from worker.demand.deadline import Connection, with_deadline
+from worker.domain.addresses import may_go_by_proxy
 from worker.domain.errors import DemandUnknown
 from worker.domain.webhook import SIGNATURE, Webhook, WebhookEvent, body_of, signature
 from worker.services.runtime import Runtime
@@ -29,7 +30,7 @@ def send(runtime: Runtime, webhook: Webhook, event: WebhookEvent) -> str | None:
         status = with_deadline(DEADLINE, webhook.place, partial(_post, webhook.url, body, headers))
     except DemandUnknown as error:
         return str(error.details[-1])
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         # The text of the error may contain the URL with a secret in it, so only its class is
         # returned.
         return type(error).__name__
@@ -37,9 +38,8 @@ def send(runtime: Runtime, webhook: Webhook, event: WebhookEvent) -> str | None:
 
 
 def _post(url: str, body: bytes, headers: dict[str, str], connection: Connection) -> int:
-    # Without encryption a proxy from the environment could read the event, so it is not used.
     with (
-        httpx.Client(timeout=DEADLINE, trust_env=url.startswith("https:")) as client,
+        httpx.Client(timeout=DEADLINE, trust_env=may_go_by_proxy(url)) as client,
         client.stream(
             "POST", url, content=body, headers=headers, extensions={"trace": connection.note}
         ) as answer,

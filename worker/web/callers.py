@@ -88,6 +88,11 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def identify_again(request: Request) -> None:
+    """Refuse the caller of a long request whose token or session has ended meanwhile."""
+    tokens.identify(request.app.state.runtime, caller_of(request).secret)
+
+
 def runtime_of(
     request: Request, once: requests.Once | None = None, door: Door = Door.API
 ) -> Runtime:

@@ -7,6 +7,7 @@ received. The stream continues after it, without a gap and without a repetition.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -14,12 +15,12 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
-from worker.domain.errors import DatabaseError, ServerBusy
+from worker.domain.errors import DatabaseError, NotSignedIn, ServerBusy
 from worker.domain.feed import PilotEvent
 from worker.domain.pilot import Status
 from worker.services.observe.feed import Feed, Reading
 from worker.web import documents
-from worker.web.callers import runtime_of
+from worker.web.callers import identify_again, runtime_of
 from worker.web.rights import READING, GuardedRoute, documented
 
 PAUSE = 1.0
@@ -27,6 +28,9 @@ PAUSE = 1.0
 
 HEARTBEAT = 15
 """After this many reads without events the position is sent, so that proxies do not disconnect."""
+
+CHECKED_EVERY = 10.0
+"""Seconds after which the token or session of a reader is checked again."""
 
 MOST = 100
 """The most streams that one process serves at the same time."""
@@ -82,7 +86,7 @@ async def events(
 async def _stream(request: Request, feed: Feed, reading: Reading) -> AsyncIterator[str]:
     stopping: asyncio.Event = request.app.state.stopping
     with _counted(request):
-        quiet = 0
+        quiet, check_at = 0, monotonic() + CHECKED_EVERY
         while True:
             quiet = 0 if reading.events else quiet + 1
             for text in _frames(reading):
@@ -92,7 +96,12 @@ async def _stream(request: Request, feed: Feed, reading: Reading) -> AsyncIterat
             if not reading.is_full and await _is_set(stopping, PAUSE):
                 return
             try:
+                if monotonic() >= check_at:
+                    await run_sync(identify_again, request)
+                    check_at = monotonic() + CHECKED_EVERY
                 reading = await run_sync(feed.read)
+            except NotSignedIn:
+                return
             except DatabaseError:
                 yield ": the database cannot answer now\n\n"
                 reading = Reading(events=(), position=feed.position or 0)

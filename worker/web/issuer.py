@@ -14,7 +14,7 @@ import anyio
 import httpx
 from pydantic import AfterValidator, BaseModel, ValidationError
 
-from worker.domain.addresses import is_private
+from worker.domain.addresses import is_private, may_go_by_proxy
 from worker.domain.errors import IssuerFailed, SignInFailed
 from worker.domain.person import Person, person_of
 from worker.domain.texts import one_line
@@ -204,7 +204,9 @@ class Issuer:
         body = bytearray()
         try:
             async with (
-                httpx.AsyncClient(verify=self._tls, timeout=self._patience) as client,
+                httpx.AsyncClient(
+                    verify=self._tls, timeout=self._patience, trust_env=may_go_by_proxy(url)
+                ) as client,
                 client.stream(method, url, data=form, auth=login, headers=headers) as response,
             ):
                 async for piece in response.aiter_raw():
