@@ -174,6 +174,37 @@ def test_without_accounting_the_pilot_itself_tells_how_it_ended(forgetful_world:
     }
 
 
+def test_without_accounting_nothing_is_absent_while_files_cannot_be_read(
+    forgetful_world: World,
+) -> None:
+    world = forgetful_world
+    [job] = world.send(command="exit 0")
+    world.until_final(job)
+    folder = world.folder / "kept by pilots"
+    folder.rename(world.folder / "not mounted")
+    with world.replacing(NOTHING, "squeue"):
+        with pytest.raises(Unavailable, match="cannot be read"):
+            world.look(job)
+        assert not world.connect().find().complete
+        (world.folder / "not mounted").rename(folder)
+        assert world.look(job).status is Status.DONE
+
+
+def test_with_accounting_the_files_need_not_be_readable(slurm_world: World) -> None:
+    [job] = slurm_world.send(command="exit 0")
+    slurm_world.until_final(job)
+    stranger = Job(stamp=orders()[0].stamp, handle="999999_0")
+    until(
+        lambda: "COMPLETED" in slurm_world.slurm.call("sacct", "-X", "-j", job.handle) or None,
+        "the job in the accounting",
+    )
+    with slurm_world.replacing(NOTHING, "squeue"):
+        driver = slurm_world.connect(output_folder="/nowhere")
+        ended, absent = driver.poll([job, stranger])
+        assert (ended.status, absent.absent) == (Status.DONE, True)
+        assert driver.find().complete
+
+
 def test_a_node_that_fails_takes_its_pilots_with_it(slurm_world: World) -> None:
     [job] = slurm_world.send(requeue=False)
     slurm_world.until_status(job, Status.RUNNING)

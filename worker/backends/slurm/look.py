@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from worker.backends.slurm.answers import Row
 from worker.backends.slurm.client import SlurmClient
-from worker.backends.slurm.output import Files
+from worker.backends.slurm.output import Files, PilotEnd
 from worker.backends.slurm.states import is_failure, meaning
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
@@ -91,7 +91,7 @@ class Look:
             answers |= _by_stamp(self._observed(_match(jobs, ended)))
         rest = [job for job in jobs if job.stamp not in answers]
         if self.files is not None and rest:
-            ends = self.files.ends([job.stamp for job in rest if split_handle(job.handle)])
+            ends = self._ends(self.files, rest)
             answers |= {
                 job.stamp: ends[job.stamp].observed(job.handle)
                 for job in rest
@@ -99,6 +99,19 @@ class Look:
             }
         rest = [job for job in rest if job.stamp not in answers]
         return answers | self._gone(rest, queue)
+
+    def _ends(self, files: Files, jobs: Sequence[Job]) -> dict[str, PilotEnd]:
+        """Read what these pilots wrote at their end.
+
+        Without accounting it must be readable: nothing else says how a job ended.
+        """
+        try:
+            return files.ends([job.stamp for job in jobs if split_handle(job.handle)])
+        except BackendError as error:
+            if not self.accounting():
+                raise
+            log.warning("only the queue and accounting could be asked: %s", error)
+            return {}
 
     def _gone(self, jobs: Sequence[Job], queue: Sequence[Row]) -> dict[str, Observed]:
         if not jobs:

@@ -113,7 +113,7 @@ class SlurmOptions(Options):
 
     output_folder: Place | None = "pilotage"
     """The folder where pilots write their output and record their end. Nodes and login node must
-    share it; a relative path is in the home of the user."""
+    share it; a relative path is in the home of the user, an absolute one must be there."""
 
     keep_output: SomeSeconds = 7 * 86400
     """Seconds to keep the output of a pilot after its end."""

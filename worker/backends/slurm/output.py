@@ -24,6 +24,28 @@ _ENTER = (
     "case $1 in /*) place=$1/$2 ;; *) place=$HOME/$1/$2 ;; esac\n"
     '[ ! -L "$place" ] && cd "$place" 2>/dev/null || { echo none; exit 0; }'
 )
+# The same for the ends of pilots, where a folder that cannot be read must not look like one that no
+# pilot has made yet. Each folder on the way must be listed; only one that is missing from the list
+# of the folder above is not there. The first, $1 or the home, must be there: it may not be mounted.
+_ENTER_OR_FAIL = r"""
+case $1 in /*) base=$1 rest=$2 ;; *) base=${HOME:?} rest=$1/$2 ;; esac
+fail() { echo "$base/$rest cannot be read; is $base there, and mounted?" >&2; exit 1; }
+[ ! -L "$base/$rest" ] && cd "$base/" || fail
+set -f
+IFS=/
+for name in $rest; do
+  [ -n "$name" ] || continue
+  names=$(ls -a) || fail
+  case "
+$names
+" in *"
+$name
+"*) cd "./$name" || fail ;; *) echo none; exit 0 ;; esac
+done
+unset IFS
+set +f
+ls >/dev/null || fail
+"""
 _GROUP = "[0-9a-f]" * GROUP_LENGTH
 _STAMP = "[0-9a-f]" * STAMP_LENGTH
 _OURS = f"./{_GROUP}/{_STAMP}"
@@ -32,24 +54,37 @@ _OURS = f"./{_GROUP}/{_STAMP}"
 # A pilot can put anything in place of the file of its end. Reading a FIFO would never return, and a
 # long file would fill the answer, so only short regular files are read. The variable is emptied
 # before each file, so that a file without content does not repeat the content of the last one.
-_PRINT_ENDS = """while read -r file; do
-  [ -L "${file%/*}" ] && continue
-  content=; read -r content <"$file"; file=${file#./}; echo "${file%.end} $content"
-done
-echo done
+# Among the files are errors of find. A pilot can cause some of them by its own files, and many have
+# no end yet. After any other error, or if find did not run to its end, nothing is known.
+_PRINT_ENDS = """{
+  while read -r file; do
+    case $file in
+    done) echo done; exit 0 ;;
+    find:*": No such file or directory" | find:*": Permission denied") continue ;;
+    find:*": Not a directory" | find:*"ymbolic link"*) continue ;;
+    find:*) echo "$file" >&2; exit 1 ;;
+    esac
+    [ -L "${file%/*}" ] && continue
+    content=; read -r content <"$file"; file=${file#./}; echo "${file%.end} $content"
+  done
+  exit 1
+}
 """
 _READ_ENDS = (
-    _ENTER
+    _ENTER_OR_FAIL
     + """
-sed 's/$/.end/' | xargs -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -2' sh 2>/dev/null |
-"""
+{
+  sed 's/$/.end/' | xargs -r sh -c '
+    find "$@" -maxdepth 0 -type f -size -2 2>&1; [ $? -le 1 ]' sh && echo done
+} | """
     + _PRINT_ENDS
 )
 _LIST_ENDS = (
-    _ENTER
+    _ENTER_OR_FAIL
     + f"""
-find . -path '{_OURS}.end' -type f -size -2 -mmin "-$3" |
-"""
+{{
+  find . -path '{_OURS}.end' -type f -size -2 -mmin "-$3" 2>&1; [ $? -le 1 ] && echo done
+}} | """
     + _PRINT_ENDS
 )
 _OUTPUT = (

@@ -19,8 +19,11 @@ OPEN = f"\x1f{secrets.token_hex(8)}\x1f"
 """The placeholder for the stamp in texts that all pilots of an array share. Each process draws a
 random one, so that no text contains it already."""
 
+# All commands are between two braces: of a script that was cut short on its way, a shell runs
+# nothing. A part of it would end well, and its pilot would have done nothing.
 _HEAD = """\
 #!/bin/sh
+{{
 # A pilot of {owner}
 PILOTAGE_STAMP=$(printf '%s%08x' {group} $((${{{index}:-0}} + {offset})))
 export PILOTAGE_STAMP
@@ -74,6 +77,11 @@ if [ -n "$mine" ]; then
 fi
 """
 
+_END = """\
+exit "$code"
+}
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
@@ -118,7 +126,7 @@ def write(work: Work) -> str:
             grace.run(command),
             _CLEARING,
             _TELLING if keeping else "",
-            'exit "$code"\n',
+            _END,
         ]
     )
 
