@@ -210,8 +210,9 @@ class Settings(BaseModel):
     """Connections to PostgreSQL that a process keeps. It opens up to 8 more while it needs them."""
 
     web_url: str | None = None
-    """The address at which people reach the console and programs reach the API:
-    https://pilotage.example.org. Without it, links have the address at which the server listens."""
+    """The address at which people reach the console, and programs and pilots the API:
+    https://pilotage.example.org. Without it, links have the address at which the server listens,
+    and no pilot gets a secret."""
 
     pilot_key: SecretStr | None = None
     """The key that the secrets of pilots are derived from, 32 random characters or more, the same

@@ -203,6 +203,7 @@ def test_a_link_that_was_typed_signs_a_person_in(site: Site) -> None:
     answer = elsewhere.post("/sign-in", data={"secret": link})
     assert answer.status_code == 403
     assert "only pages of this console" in error_line(answer)
+    assert "its proxy does not pass on the header Host" in error_line(answer)
     assert browser.post("/sign-in", data={"secret": ""}).status_code == 401
     home = browser.post("/sign-in", data={"secret": f" {site.address}/sign-in#{link}"})
     assert home.url.path == "/"
@@ -359,6 +360,8 @@ def test_a_session_changes_nothing_from_another_site(site: Site, origin: str | N
         answer = browser.post(path, headers=headers)
         assert answer.status_code == 403
         assert "only pages of this console" in answer.json()["detail"]
+        advice = "use a token" if origin is None else "its proxy does not pass on the header Host"
+        assert answer.json()["detail"].endswith(advice)
     assert is_signed_in(browser)
 
 

@@ -7,7 +7,7 @@ from worker.domain.lines import short_line
 from worker.domain.pilot_report import LONGEST_REASON, PilotState, following
 from worker.services.runtime import Runtime
 
-ENDED = "the CE of this pilot says that it has ended"
+ENDED = "this pilot has ended, or is not known here"
 
 
 def speaker(runtime: Runtime, stamp: str) -> Speaker:

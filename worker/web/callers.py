@@ -166,7 +166,7 @@ class Gate:
         if secret is None:
             secret = _session(headers)
             if secret is not None and scope["method"] not in SAFE:
-                require_origin(headers)
+                require_own_origin(headers)
         if secret is None:
             raise NotSignedIn("send a token in the header Authorization, or sign in")
         with _slowed(self._failures, address_of(scope)):  # without a secret nothing is guessed
@@ -212,15 +212,18 @@ def _session(headers: Headers) -> str | None:
     return cookie.value if cookie else None
 
 
-def require_origin(headers: Headers) -> None:
+def require_own_origin(headers: Headers) -> None:
     """Refuse a change that a page of another site sends: the browser would add our cookie to it."""
     if "origin" not in headers:
         raise NotAllowed(NOT_FROM_ELSEWHERE, "use a token")
-    require_own_origin(headers)
+    refuse_foreign_origin(headers)
 
 
-def require_own_origin(headers: Headers) -> None:
+def refuse_foreign_origin(headers: Headers) -> None:
     """Refuse a request that a browser sends from a page of another site."""
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):
-        raise NotAllowed(NOT_FROM_ELSEWHERE, "use a token")
+        raise NotAllowed(
+            NOT_FROM_ELSEWHERE,
+            "if this page is of this console, its proxy does not pass on the header Host",
+        )

@@ -23,7 +23,7 @@ from worker.services.operate import tokens
 from worker.services.operate.tokens import NewToken
 from worker.services.runtime import Runtime
 from worker.web import documents
-from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
+from worker.web.callers import COOKIE, address_of, caller_of, refuse_foreign_origin
 from worker.web.console.posted import read_fields
 from worker.web.oidc_client import begin, read_pending, word_of
 from worker.web.paces import Pace
@@ -164,7 +164,7 @@ def _for_browsers(page: Page) -> Page:
 @_for_browsers
 async def _use_typed_link(request: Request) -> Response:
     """Use a link that was typed into the form, in a browser without scripts."""
-    require_own_origin(request.headers)
+    refuse_foreign_origin(request.headers)
     fields = await read_fields(request)
     secret = "".join(fields.get("secret", [])).strip().rpartition("#")[2]
     session = await run_sync(tokens.use_link, request.app.state.runtime, secret)
@@ -175,7 +175,7 @@ async def _use_typed_link(request: Request) -> Response:
 
 def _use_link(request: Request, link: Link) -> Response:
     try:
-        require_own_origin(request.headers)
+        refuse_foreign_origin(request.headers)
         session = tokens.use_link(request.app.state.runtime, link.secret)
     except (NotAllowed, NotSignedIn):
         _note_failure(request)
