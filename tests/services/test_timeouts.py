@@ -297,7 +297,7 @@ def test_a_dry_run_says_how_many_it_would_cancel(world: World) -> None:
 
     would = plan(world.runtime())
     assert world.image() == before
-    assert would.counts == {"would resume": 0, "drains that are over": 0, "would cancel": 2}
+    assert would.counts == {"holds that are over": 0, "drains that are over": 0, "would cancel": 2}
     why = "it waited for longer than 2h, the most that CE lyon allows"
     assert would.lines == (f"would cancel 2: {why}",)
     assert sweep(world.runtime()).counts["cancelled"] == 2
