@@ -194,6 +194,30 @@ def test_the_present_status_and_a_word_without_a_meaning_move_nothing(
     )
 
 
+@pytest.mark.parametrize(
+    ("later", "began_again"),
+    [(HOUR / 4, True), (MINUTE + SECOND, True), (MINUTE, False), (-HOUR / 4, False)],
+)
+def test_a_pilot_that_began_again_between_two_checks_runs_since_then(
+    later: timedelta, *, began_again: bool
+) -> None:
+    pilot = a_pilot()
+    assert pilot.started_at is not None
+    start = pilot.started_at + later
+    check = verdict_on(pilot, observed(status=Status.RUNNING, started_at=start))
+
+    assert isinstance(check, Check)
+    assert check.started_at == (start if began_again else None)
+
+
+@pytest.mark.parametrize("status", [Status.SUBMITTED, None])
+def test_the_start_of_a_pilot_that_does_not_run_is_left_out(status: Status | None) -> None:
+    pilot = a_pilot(Status.SUBMITTED)
+    check = verdict_on(pilot, observed(status=status, started_at=NOW))
+    assert isinstance(check, Check)
+    assert check.started_at is None
+
+
 def test_each_pilot_is_judged_by_the_answer_with_its_stamp_and_the_rules_of_its_vo() -> None:
     pilots = [a_pilot(id=n, stamp=f"stamp {n}", vo=f"vo{n}") for n in (1, 2, 3)]
     answers = [

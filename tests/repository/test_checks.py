@@ -173,3 +173,13 @@ def test_a_check_that_was_judged_by_another_status_changes_nothing(uow: UnitOfWo
         assert pilot_reads.get(tx, pilot.id) == pilot
         pilots.checked(tx, [doubt._replace(was=Status.SUBMITTED)], LATER)
         assert pilot_reads.get(tx, pilot.id).misses == 1
+
+
+def test_the_start_of_a_check_is_stored_and_stays_where_a_check_has_none(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot, other = a_pilot().on(a_ce().create(tx)).running().create_many(tx, 2)
+        again = Check(pilot_id=pilot.id, next_check_at=LATER, was=Status.RUNNING, started_at=LATER)
+        pilots.checked(tx, [again, Check(pilot_id=other.id, next_check_at=LATER)], NOW)
+    with uow() as tx:
+        assert pilot_reads.get(tx, pilot.id).started_at == LATER
+        assert pilot_reads.get(tx, other.id).started_at == other.started_at

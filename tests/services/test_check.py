@@ -257,6 +257,52 @@ def test_a_pilot_that_is_to_end_may_finish_for_the_grace_of_its_payload(world: W
     assert world.pilot(other).status is Status.RUNNING
 
 
+class Unreadable(Ending):
+    """A CE whose answer about each job cannot be read; it notes the jobs that it is told to end."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        answers = super().poll(jobs)
+        return [answer._replace(cause="no cause") for answer in answers]  # type: ignore[arg-type]
+
+
+def test_a_pilot_whose_word_has_no_meaning_is_asked_to_end(world: World) -> None:
+    ce = world.ce(run_time=100_000.0)
+    [pilot] = world.sent(ce, 1)
+    world.change(lambda tx: pilots.request_cancel(tx, {pilot: "asked for"}, world.clock))
+    world.fault(ce, Fault.STRANGE_WORD, word="MAYBE")
+    world.wait(20)
+    world.check(ce)
+    world.mend(ce)
+    world.wait(400)
+    world.check(ce)
+    assert walk(world, pilot)[-1] is Status.CANCELLED
+
+
+def test_a_pilot_of_which_the_answer_is_unreadable_is_asked_to_end(world: World) -> None:
+    ce, driver = world.ce(), Unreadable(None)
+    [pilot] = world.sent(ce, 1)
+    world.change(lambda tx: pilots.request_cancel(tx, {pilot: "asked for"}, world.clock))
+    world.wait(20)
+    world.check(ce, world.with_driver(driver))
+    assert [job.stamp for job in driver.jobs_to_end] == [world.pilot(pilot).stamp]
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_pilot_that_is_over_is_not_asked_to_end(world: World, *, absent: bool) -> None:
+    class Over(Ending):
+        def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+            if not absent:
+                return super().poll(jobs)
+            return [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in jobs]
+
+    ce, driver = world.ce(), Over(0)
+    [pilot] = world.sent(ce, 1)
+    world.change(lambda tx: pilots.request_cancel(tx, {pilot: "asked for"}, world.clock))
+    world.wait(20)
+    world.check(ce, world.with_driver(driver))
+    assert driver.jobs_to_end == []
+
+
 def test_a_requeue_is_counted_and_the_pilot_waits_again(world: World) -> None:
     ce = world.ce()
     [pilot] = world.sent(ce, 1)

@@ -145,14 +145,14 @@ def test_a_pause_with_an_end_ends_with_what_the_ce_has_earned(
     if fails:
         fail(world, ce)
     world.wait(minutes=50)
-    assert sweep(world.runtime()).counts["resumed"] == 0
+    assert sweep(world.runtime()).counts["holds ended"] == 0
     world.clock = ends
     # The hold is over at that very moment, even if the task has not run since.
     assert "held by hand" not in reason(world, ce)
-    assert sweep(world.runtime()).counts["resumed"] == 1
+    assert sweep(world.runtime()).counts["holds ended"] == 1
     assert world.health(ce).sending is then
     assert changes(world, ce)[-1].reason == "the time of its pause is over"
-    assert sweep(world.runtime()).counts["resumed"] == 0
+    assert sweep(world.runtime()).counts["holds ended"] == 0
 
 
 def test_a_pause_needs_a_reason_and_a_time_to_come(world: World) -> None:

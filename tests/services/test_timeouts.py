@@ -135,6 +135,39 @@ def test_a_pilot_that_was_put_back_into_the_queue_waits_since_then(world: World)
     assert sweep(world.runtime()).counts["cancelled"] == 1
 
 
+class Restarting(Fake):
+    """A CE that says when each pilot began to run."""
+
+    def __init__(self, began: datetime) -> None:
+        super().__init__()
+        self.began = began
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return [
+            Observed(
+                stamp=job.stamp, handle=job.handle, status=Status.RUNNING, started_at=self.began
+            )
+            for job in jobs
+        ]
+
+
+def test_a_pilot_that_began_again_between_two_checks_runs_since_then(world: World) -> None:
+    ce = place(world, run_at_most=24 * HOUR)
+    [pilot] = world.sent(ce, 1)
+    world.wait(hours=1)
+    driver = Restarting(world.clock)
+    world.check(ce, world.with_driver(driver, by_hand=True))
+    assert world.statuses() == {"running": 1}
+    world.wait(hours=20)
+    driver.began = world.clock - MINUTE
+    world.check(ce, world.with_driver(driver, by_hand=True))
+    assert world.pilot(pilot).started_at == driver.began
+    world.wait(hours=5)
+    assert sweep(world.runtime()).counts["cancelled"] == 0
+    world.wait(hours=19)
+    assert sweep(world.runtime()).counts["cancelled"] == 1
+
+
 def test_a_pilot_that_nobody_looked_at_may_have_begun_and_is_not_cancelled(world: World) -> None:
     ce = world.ce(a_ce().named("lyon"), queue_time=3600.0, run_time=LONG)
     world.change(lambda tx: ces.change(tx, ce.name, wait_at_most=2 * HOUR))
@@ -264,7 +297,7 @@ def test_a_dry_run_says_how_many_it_would_cancel(world: World) -> None:
 
     would = plan(world.runtime())
     assert world.image() == before
-    assert would.counts == {"would resume": 0, "drains that are over": 0, "would cancel": 2}
+    assert would.counts == {"holds that are over": 0, "drains that are over": 0, "would cancel": 2}
     why = "it waited for longer than 2h, the most that CE lyon allows"
     assert would.lines == (f"would cancel 2: {why}",)
     assert sweep(world.runtime()).counts["cancelled"] == 2

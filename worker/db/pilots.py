@@ -270,6 +270,7 @@ def _checked(dialect: str) -> Executable:
         reason=Text,
         node=Text,
         was=Text,
+        started_at=UtcDateTime,
     )
     old = pilots.c
     # A receipt may have come since a pilot in doubt was judged: its next check stays.
@@ -295,6 +296,7 @@ def _checked(dialect: str) -> Executable:
             raw=func.coalesce(new.c.raw, old.raw),
             reason=case((new.c.raw.is_not(None), new.c.reason), else_=old.reason),
             node=func.coalesce(new.c.node, old.node),
+            started_at=func.coalesce(new.c.started_at, old.started_at),
             updated_at=_NOW,
         )
     )

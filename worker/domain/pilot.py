@@ -326,3 +326,5 @@ class Check(NamedTuple):
     reason: str | None = None
     node: str | None = None
     was: Status | None = None
+    started_at: datetime | None = None
+    """When a pilot that runs began again; `None` if its start is as it was."""

@@ -259,8 +259,21 @@ def _verdict(
             reason=answer.reason,
             node=answer.node,
             was=pilot.status,
+            started_at=_began_again(pilot, answer),
         )
     return move_to(pilot, answer, now, now + soonest, rules.get(pilot.vo, NO_RULES))
+
+
+SAME_START = timedelta(minutes=1)
+"""Two starts that a CE reports of a pilot and that are no further apart are the same."""
+
+
+def _began_again(pilot: AnyPilot, answer: Observed) -> datetime | None:
+    """Return the start of a pilot that its CE stopped and began again between two checks."""
+    before, start = pilot.started_at, answer.started_at
+    if answer.status is not Status.RUNNING or before is None or start is None:
+        return None
+    return start if start - before > SAME_START else None
 
 
 def _absent(pilot: AnyPilot, now: datetime, again: datetime) -> Move | Check:

@@ -14,7 +14,7 @@ from worker.db.mover import Moved
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
-from worker.domain.pilot import AT_CE, PilotToCheck, Status
+from worker.domain.pilot import FINAL, PilotToCheck, Status
 from worker.policy.judgement import Judgement, judge, judge_failed_call
 from worker.policy.timeouts import may_finish_until
 from worker.policy.use import UseRules
@@ -165,13 +165,13 @@ def _unwanted(
 def _is_to_end(pilot: PilotToCheck, answer: Observed | None) -> bool:
     """Return whether a pilot that was asked to end is still to be ended.
 
-    A job that the answer leaves out may be alive, and the CE may still be able to end it. But it
-    may also have begun: a pilot that is to end because it waits is ended only if the answer says
-    that it waits.
+    A job that the answer leaves out, or of which it says nothing that has a meaning, may be alive,
+    and the CE may still be able to end it. But it may also have begun: a pilot that is to end
+    because it waits is ended only if the answer says that it waits.
     """
     if pilot.cancel_if_waiting:
         return answer is not None and answer.status is Status.SUBMITTED
-    return answer is None or answer.status in AT_CE
+    return answer is None or not (answer.absent or answer.status in FINAL)
 
 
 def _words_without_meaning(answers: Sequence[Observed]) -> tuple[str, ...]:

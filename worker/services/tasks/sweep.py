@@ -65,7 +65,7 @@ def sweep(runtime: Runtime) -> TaskResult:
         # If the clock was set back, a process that had not noticed it yet may have stored moments
         # of the old clock, which are far ahead. They are moved back.
         clock_set_back.clamp(tx, runtime.now(), beyond=clock_set_back.VERY_FAR)
-    counts = {"resumed": len(held), "cancelled": cancelled}
+    counts = {"holds ended": len(held), "cancelled": cancelled}
     return TaskResult(counts=counts, lines=ends.lines("cancelled"))
 
 
@@ -76,7 +76,7 @@ def plan(runtime: Runtime) -> TaskResult:
         drained = ces.drains_over(tx, runtime.now())
         ends = _ends(tx, runtime, drained)
     counts = {
-        "would resume": len(held),
+        "holds that are over": len(held),
         "drains that are over": len(drained),
         "would cancel": len(ends.unsent) + len(ends.sent),
     }
