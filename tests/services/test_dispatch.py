@@ -117,6 +117,25 @@ def test_a_vo_that_gets_no_more_is_sent_nothing_and_its_slots_are_freed(
     assert {world.history(pilot.id)[-1].reason for pilot in cancelled} == {sentence}
 
 
+def test_a_vo_that_may_no_longer_use_the_ce_is_sent_nothing_and_its_slots_are_freed(
+    world: World,
+) -> None:
+    ce, other = world.ce(), world.vo()
+    world.sent(ce, 1)
+    world.reserve(ce, 2)
+    [kept] = world.reserve(ce, 1, other.name)
+    world.change(lambda tx: ces.allow(tx, ce.name, [other.name]))
+    sentence = f"VO {DEFAULT_VO}: the CE is for other VOs"
+
+    would = plan(world.runtime(), ce.name)
+    assert (would.counts, would.lines) == ({"would cancel": 2}, (sentence,))
+    result = dispatch(world.runtime(), ce.name)
+    assert (result.counts, result.lines) == ({"cancelled": 2}, (sentence,))
+    assert world.pilot(kept).status is Status.RESERVED
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
+    assert world.statuses() == {"submitted": 2, "cancelled": 2}
+
+
 @pytest.mark.parametrize("how", ["disabled", "draining"])
 def test_pilots_that_a_closed_ce_has_are_looked_after_to_their_end(world: World, how: str) -> None:
     ce = world.ce()
