@@ -47,10 +47,11 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
             count = pilots.cancel(tx, unwanted, {}, runtime.now())
             return TaskResult(counts={"cancelled": count}, lines=_reasons(unwanted))
         ready = payloads.ready(tx, runtime, ce, set(unsent.values()), barred)
-        sendable = sum(vo not in ready.left_out for vo in unsent.values())
+        sendable = [vo for vo in unsent.values() if vo not in ready.left_out]
         if not sendable:
             return skipped(*ready.left_out.values())
-        claimed = call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)
+        # Another VO may reserve pilots meanwhile; nothing is prepared for them.
+        claimed = call.claim(tx, min(runtime.batch, len(sendable)), only_of=set(sendable))
         if isinstance(claimed, TaskResult):
             return claimed
     with call:
