@@ -4,10 +4,13 @@ import os
 import shutil
 import sqlite3
 import stat
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import URL, create_engine, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from tests.cli.command import Cli, address, complaint, contents, sql
 from tests.cli.conftest import furnish
@@ -17,6 +20,7 @@ from worker.db import server
 from worker.db.database import Database
 from worker.db.restored import IDS_LEFT_OUT
 from worker.db.tables import pilots
+from worker.domain.errors import DatabaseBusy
 from worker.domain.pilot import Grant
 from worker.domain.vo import DEFAULT_VO
 
@@ -256,3 +260,91 @@ def test_a_server_that_refuses_gives_one_clear_line(
     assert "busy" in complaint(answer)
     postgresql_fresh.close()
     cli.ok("db", "restore", str(file), "--yes")
+
+
+@DUMPERS
+def test_a_restore_that_cannot_take_the_place_leaves_the_old_database(
+    cli: Cli, postgresql_fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
+    file = tmp_path / "file"
+    cli.ok("db", "backup", str(file))
+    cli.ok("vo", "add", "atlas")
+    before = contents(postgresql_fresh)
+    postgresql_fresh.close()
+    replace, sessions = server.replace, ExitStack()
+
+    def replace_while_others_look(url: URL, other: URL, *, force: bool = False) -> str | None:
+        """Replace the database while a session is on the new one."""
+        session = create_engine(other, poolclass=NullPool).connect()
+        sessions.enter_context(session).execute(text("SELECT 1"))
+        return replace(url, other, force=force)
+
+    monkeypatch.setattr(server, "replace", replace_while_others_look)
+    with sessions:
+        answer = cli("db", "restore", str(file), "--yes", "--force")
+        assert f'"{restoring(postgresql_fresh)}" is being accessed' in complaint(answer)
+        assert contents(postgresql_fresh) == before
+    postgresql_fresh.close()
+    monkeypatch.undo()
+
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
+    cli.ok("db", "restore", str(file), "--yes", "--force")
+    assert databases(postgresql_fresh) == [postgresql_fresh.url.database]
+
+
+@DUMPERS
+def test_with_force_whoever_is_connected_is_sent_away(
+    cli: Cli, postgresql_fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
+    file = tmp_path / "file"
+    cli.ok("db", "backup", str(file))
+    with suppress(DBAPIError), postgresql_fresh.engine.connect() as connection:
+        connection.execute(select(pilots.c.id))
+        cli.ok("db", "restore", str(file), "--yes", "--force")
+    postgresql_fresh.close()
+    assert databases(postgresql_fresh) == [postgresql_fresh.url.database]
+
+
+@DUMPERS
+def test_an_old_database_that_cannot_be_removed_is_named_and_goes_with_the_next_restore(
+    cli: Cli, postgresql_fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
+    file = tmp_path / "file"
+    cli.ok("db", "backup", str(file))
+    postgresql_fresh.close()
+    replaced = f"replaced_{postgresql_fresh.url.database}"
+    drop = server.drop
+
+    def drop_unless_it_is_there(url: URL, *, force: bool = False) -> bool:
+        if url.database == replaced and server.exists(url):
+            raise DatabaseBusy(replaced, "somebody looks at it")
+        return drop(url, force=force)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "drop", drop_unless_it_is_there)
+        answer = cli("db", "restore", str(file), "--yes", "--force")
+    assert answer.code == 0
+    assert f"the database of before is {replaced}: it could not be removed" in answer.err
+    assert databases(postgresql_fresh) == [postgresql_fresh.url.database, replaced]
+    cli.ok("db", "verify")
+
+    data = cli.json("db", "restore", str(file), "--yes", "--force")
+    assert data["left"] is None
+    assert databases(postgresql_fresh) == [postgresql_fresh.url.database]
+
+
+def restoring(database: Database) -> str:
+    """Return the name of the database into which a backup is read."""
+    return f"restoring_{database.url.database}"
+
+
+def databases(database: Database) -> list[str]:
+    """List the databases of the server whose names contain that of this one."""
+    query = "SELECT datname FROM pg_database WHERE datname LIKE '%' || :name ORDER BY datname"
+    with database.engine.connect() as connection:
+        rows = connection.execute(text(query), {"name": database.url.database}).scalars().all()
+    database.close()
+    return sorted(rows, key=lambda name: (len(name), name))

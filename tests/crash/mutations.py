@@ -144,7 +144,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         "The claim is written after the call, with the record.",
         "services.tasks.dispatch.dispatch",
         {
-            "call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)": (
+            "call.claim(tx, min(runtime.batch, len(sendable)), only_of=set(sendable))": (
                 "call.start(tx) or _reserved(tx, ce_name, runtime.batch)"
             ),
             "return _send(": "return _send_unclaimed(",
@@ -171,7 +171,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "sends_those_in_doubt_again": _mutation(
         "A claim takes pilots, too, whose answer is not known.",
         "db.pilots.claim",
-        {"_claim(from_all=not not_of)": "_claim_in_doubt_too()"},
+        {"_claim(from_all=only_of is None)": "_claim_in_doubt_too()"},
         _claim_in_doubt_too=_claim_in_doubt_too,
     ),
     "takes_a_failed_call_for_a_refusal": _mutation(

@@ -76,6 +76,10 @@ def claim(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilots.claim(tx, ce, 10, NOW)
 
 
+def claim_for_some(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.claim(tx, ce, 10, NOW, only_of=vos.names(tx))
+
+
 def find_due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.due(tx, ce, NOW, 100)
 
@@ -237,6 +241,7 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (free_slots, None),
     (reserve, "pk_pilot_counts"),
     (claim, "ix_pilots_waiting"),
+    (claim_for_some, "ix_pilots_waiting"),
     (find_due, "ix_pilots_occupying"),
     (find_waiting, "ix_pilots_waiting"),
     (late, "ix_pilots_occupying"),
@@ -384,7 +389,8 @@ def new_and_full(postgresql_server: Postgresql) -> Iterator[tuple[Database, str,
 
 
 @pytest.mark.parametrize(
-    "question", [find_due, move, check, cancel_some, by_stamps, find_waiting, claim]
+    "question",
+    [find_due, move, check, cancel_some, by_stamps, find_waiting, claim, claim_for_some],
 )
 def test_where_nothing_is_known_of_the_rows_none_is_compared_with_each_other(
     new_and_full: tuple[Database, str, list[Pilot]], question: Question
@@ -438,6 +444,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             pilot_reads.left_by_drains(tx, NOW)
             pilot_reads.may_be_at_ce(tx, ce.name)
             pilots.claim(tx, ce.name, 10, NOW)
+            pilots.claim(tx, ce.name, 10, NOW, only_of={DEFAULT_VO})
             pilot_reads.due(tx, ce.name, NOW, 10)
             pilot_reads.waiting_of(tx, DEFAULT_VO, 10)
             timeouts.late(tx, set_timeouts, NOW)
@@ -461,7 +468,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             "ix_pilots_occupying",
             "ix_pilots_occupying",
         ),
-        *("ix_pilots_waiting", "ix_pilots_occupying"),
+        *("ix_pilots_waiting", "ix_pilots_waiting", "ix_pilots_occupying"),
         *("sqlite_autoindex_vos_1", "ix_pilots_occupying", "ix_pilots_occupying"),
         *("ix_pilots_handle", "sqlite_autoindex_pilots_1"),
         *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_of_no_use", "ix_pilots_of_no_use"),

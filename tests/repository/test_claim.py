@@ -34,6 +34,20 @@ def test_reserved_pilots_are_claimed_oldest_first_whatever_their_vo(uow: UnitOfW
     assert none == []
 
 
+def test_a_claim_for_some_vos_leaves_the_pilots_of_others(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        ce, one, two, three = a_ce().create(tx), *(a_vo().create(tx) for _ in range(3))
+        a_pilot().on(ce).for_vo(three).reserved().create(tx)
+        wanted = [a_pilot().on(ce).for_vo(vo).reserved().create(tx) for vo in (one, two, one)]
+    with uow() as tx:
+        assert pilots.claim(tx, ce.name, 9, LATER, only_of=()) == []
+        claimed = pilots.claim(tx, ce.name, 9, LATER, only_of={one.name, two.name})
+        [left] = pilots.claim(tx, ce.name, 9, LATER)
+
+    assert [one.pilot_id for one in claimed] == [pilot.id for pilot in wanted]
+    assert left.vo == three.name
+
+
 def test_a_claim_is_written_down_before_anything_is_sent(uow: UnitOfWork) -> None:
     with uow() as tx:
         pilot = a_pilot().reserved().create(tx)

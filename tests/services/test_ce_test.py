@@ -129,6 +129,13 @@ def test_what_is_closed_is_named_as_the_reason(world: World, of: str) -> None:
     assert (step.ok, step.finding) == (False, f"the {of.upper()} is draining")
 
 
+def test_a_ce_that_the_vo_may_not_use_is_named_as_the_reason(world: World) -> None:
+    ce = world.ce(a_ce().only_for(world.vo()))
+    step = run(world, ce, pilot=True, vo=DEFAULT_VO)[-1]
+
+    assert (step.ok, step.finding) == (False, "the CE is for other VOs")
+
+
 def test_a_lost_reply_is_found_out_by_the_listing(world: World) -> None:
     ce = world.ce(**SHORT)
     world.fault(ce, Fault.LOSES_REPLY)

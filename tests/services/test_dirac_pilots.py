@@ -100,7 +100,7 @@ def test_every_limit_holds(world: World) -> None:
     with refused(InUse, draining.name):
         register_pilot(world, draining, "2" * 32)
     private = world.ce(a_ce().only_for(world.vo(a_vo())))
-    with refused(NoFreeSlot, private.name):
+    with refused(InUse, "the CE is for other VOs"):
         register_pilot(world, private, "3" * 32)
     assert len(world.pilots()) == 1
 

@@ -1,20 +1,25 @@
 """dispatch: reserved pilots are sent in bulk, each stamp once, and each answer is stored."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tests.expectations import refused, statements
 from tests.factories import a_ce
+from tests.patience import PATIENCE
 from tests.services.world import Fake, Watching, World
 from worker.backends.sim.faults import Fault
-from worker.db import ces, pilot_reads, vos
+from worker.db import ces, pilot_reads, pilots, vos
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
+from worker.services import payloads
+from worker.services.payloads import Ready
 from worker.services.runtime import Runtime
 from worker.services.tasks.dispatch import dispatch, plan
 
@@ -117,6 +122,25 @@ def test_a_vo_that_gets_no_more_is_sent_nothing_and_its_slots_are_freed(
     assert {world.history(pilot.id)[-1].reason for pilot in cancelled} == {sentence}
 
 
+def test_a_vo_that_may_no_longer_use_the_ce_is_sent_nothing_and_its_slots_are_freed(
+    world: World,
+) -> None:
+    ce, other = world.ce(), world.vo()
+    world.sent(ce, 1)
+    world.reserve(ce, 2)
+    [kept] = world.reserve(ce, 1, other.name)
+    world.change(lambda tx: ces.allow(tx, ce.name, [other.name]))
+    sentence = f"VO {DEFAULT_VO}: the CE is for other VOs"
+
+    would = plan(world.runtime(), ce.name)
+    assert (would.counts, would.lines) == ({"would cancel": 2}, (sentence,))
+    result = dispatch(world.runtime(), ce.name)
+    assert (result.counts, result.lines) == ({"cancelled": 2}, (sentence,))
+    assert world.pilot(kept).status is Status.RESERVED
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
+    assert world.statuses() == {"submitted": 2, "cancelled": 2}
+
+
 @pytest.mark.parametrize("how", ["disabled", "draining"])
 def test_pilots_that_a_closed_ce_has_are_looked_after_to_their_end(world: World, how: str) -> None:
     ce = world.ce()
@@ -139,6 +163,36 @@ def test_a_ce_that_closes_cancels_no_pilot_that_was_sent_meanwhile(
     dispatch(world.runtime(), ce.name)
 
     assert world.statuses() == {"submitted": 1, "cancelled": 1}
+
+
+def test_a_vo_whose_pilots_are_reserved_meanwhile_is_sent_by_the_next_execution(
+    postgresql_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = postgresql_world
+    ce, other = world.ce(), world.vo()
+    first, second = world.reserve(ce, 2)
+    theirs: list[int] = []
+    prepare = payloads.ready
+
+    def others() -> None:
+        world.change(lambda tx: pilots.cancel_reserved(tx, [first], "not needed", world.now()))
+        theirs.extend(world.reserve(ce, 1, other.name))
+
+    def ready(*facts: Any) -> Ready:
+        """Prepare what this process has read; others cancel and reserve at this moment."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(others).result(PATIENCE)
+        return prepare(*facts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(payloads, "ready", ready)
+        assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
+
+    [their] = theirs
+    assert world.pilot(second).status is Status.SUBMITTED
+    assert world.pilot(their).status is Status.RESERVED
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
+    assert world.pilot(their).status is Status.SUBMITTED
 
 
 def test_refusals_are_failures_with_their_cause_and_the_others_are_sent(world: World) -> None:

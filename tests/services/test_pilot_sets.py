@@ -197,6 +197,9 @@ def test_no_pilot_is_sent_by_hand_where_none_may_be(world: World) -> None:
     with refused(InUse, "held by hand: new disks"):
         pilot_sets.submit(world.runtime(), ce.name, vo.name, 1)
     pauses.resume(world.runtime(), ce.name)
+    theirs = world.ce(a_ce().only_for(world.vo()))
+    with refused(InUse, "the CE is for other VOs"):
+        pilot_sets.submit(world.runtime(), theirs.name, vo.name, 1)
     assert len(pilot_sets.submit(world.runtime(), ce.name, vo.name, 3).pilots) == 1
     for count in (0, -1, 10_001):
         with refused(Invalid, "count"):

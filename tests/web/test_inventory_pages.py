@@ -474,7 +474,7 @@ def test_ces_are_found_by_a_part_of_the_name_and_by_a_tag(console: Console) -> N
 
 def test_an_option_says_what_it_is_and_its_bounds(console: Console) -> None:
     text = console.admin().get(LYON).text
-    assert "calls_per_minute Calls that the periodic tasks may make to the CE in a minute" in text
+    assert "calls_per_minute Executions of periodic tasks that may call the CE in a minute" in text
     assert "above 0, at most 1,000,000" in text
 
 

@@ -59,7 +59,7 @@ class Options(Table):
     """Pilots that the periodic tasks may send to the CE in a minute."""
 
     calls_per_minute: Rate | None = None
-    """Calls that the periodic tasks may make to the CE in a minute."""
+    """Executions of periodic tasks that may call the CE in a minute, each with all that it asks."""
 
     @property
     def credential(self) -> CredentialKind | None:

@@ -182,6 +182,8 @@ def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: boo
         show.say(f"chain {chain.chain} {chain.status} to {chain.revision}")
     if made.has_roles is False:
         show.warn("its roles have no rights: ask a superuser to run 'pilotage db roles --yes'")
+    if made.left is not None:
+        show.warn(f"the database of before is {made.left}: it could not be removed")
     show.say(
         f"pilots reserved in the backup, now in doubt: {made.in_doubt}; reconcile settles them"
     )

@@ -113,16 +113,16 @@ def _new_stamps(count: int, now: datetime) -> Iterator[str]:
 
 
 def claim(
-    tx: Transaction, ce: str, limit: int, now: datetime, *, not_of: Collection[str] = ()
+    tx: Transaction, ce: str, limit: int, now: datetime, *, only_of: Collection[str] | None = None
 ) -> list[Reserved]:
     """Take reserved pilots of a CE for sending, oldest first; no two claims take the same pilot.
 
-    Pilots of the VOs in `not_of` stay reserved.
+    If VOs are given in `only_of`, the pilots of all others stay reserved.
     """
     parameters = {"ce": ce, "limit": limit, "now": now}
-    if not_of:
-        parameters["not_of"] = sorted(not_of)
-    claimed: Sequence[Any] = tx.execute(_claim(from_all=not not_of), parameters).all()
+    if only_of is not None:
+        parameters["only_of"] = sorted(only_of)
+    claimed: Sequence[Any] = tx.execute(_claim(from_all=only_of is None), parameters).all()
     return sorted(Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in claimed)
 
 
@@ -229,8 +229,10 @@ def _claim(*, from_all: bool) -> Executable:
         .with_for_update(of=pilots, key_share=True, skip_locked=True)
     )
     if not from_all:
-        left = select(vos.c.id).where(vos.c.name.in_(bindparam("not_of", expanding=True)))
-        claimable = claimable.where(pilots.c.vo_id.not_in(left))
+        # The others are excluded, so that this is a filter: a plain IN could become a join, which
+        # reads all reserved pilots of the CE and sorts them.
+        others = select(vos.c.id).where(vos.c.name.not_in(bindparam("only_of", expanding=True)))
+        claimable = claimable.where(pilots.c.vo_id.not_in(others))
     return _claiming(claimable)
 
 

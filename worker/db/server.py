@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, literal, select, text
 from sqlalchemy import func as sql
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.pool import NullPool
 
 from worker.db.chains import Chain
@@ -14,11 +15,19 @@ from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, make_engine, of_the_primary
 from worker.db.tables import changes, vos
 from worker.db.uow import Transaction
-from worker.domain.errors import DatabaseRefused
+from worker.domain.errors import DatabaseBusy, DatabaseError, DatabaseRefused
 from worker.domain.vo import DEFAULT_VO
 
 MAINTENANCE = "postgres"
 """The database to connect to in order to make or remove another."""
+
+LONGEST_NAME = 63
+
+REPLACED = "replaced_"
+"""The beginning of the name of a database that was replaced, until it is removed."""
+
+TRIES = 3
+"""How often a database is renamed with force; each time the server waits five seconds."""
 
 KEPT = frozenset({changes.name})
 """The tables that keep their rows when a database is emptied."""
@@ -77,14 +86,48 @@ def drop(url: URL, *, force: bool = False) -> bool:
     return True
 
 
-def replace(url: URL, other: URL, *, force: bool = False) -> None:
-    """Replace the database of a URL by another one of the same server; the old one is removed."""
-    with _maintenance(url) as connection:
-        how = " WITH (FORCE)" if force else ""
-        if _is_there(connection, url):
-            connection.execute(text(f"DROP DATABASE {_quoted(connection, url)}{how}"))
-        names = _quoted(connection, other), _quoted(connection, url)
-        connection.execute(text("ALTER DATABASE {} RENAME TO {}".format(*names)))
+def replace(url: URL, other: URL, *, force: bool = False) -> str | None:
+    """Replace the database of a URL by another one of the same server; the old one is removed.
+
+    Both get their new names in one transaction, and only then is the old one removed. So there is
+    always a database of this name, wherever this is interrupted. Return the name of the old one if
+    it could not be removed; the next call removes it.
+    """
+    old = url.set(database=f"{REPLACED}{url.database}"[:LONGEST_NAME])
+    drop(old, force=force)
+    for attempt in reversed(range(TRIES if force else 1)):
+        try:
+            _rename(url, other, old, force=force)
+            break
+        except DatabaseBusy:
+            # Somebody was sent away, and connected again before the rename began.
+            if not attempt:
+                raise
+    try:
+        drop(old, force=force)
+    except DatabaseError:
+        return old.database
+    return None
+
+
+def _rename(url: URL, other: URL, old: URL, *, force: bool) -> None:
+    """Give a database the name of another, and that one a third name: both or none."""
+    is_there = exists(url)
+    if is_there and force:
+        _end_sessions(url)
+    with _maintenance(url, "READ COMMITTED") as connection, connection.begin():
+        live, new, aside = (_quoted(connection, one) for one in (url, other, old))
+        if is_there:
+            connection.execute(text(f"ALTER DATABASE {live} RENAME TO {aside}"))
+        connection.execute(text(f"ALTER DATABASE {new} RENAME TO {live}"))
+
+
+def _end_sessions(url: URL) -> None:
+    """End all other sessions on a database. The server's own have no user; it ends them itself."""
+    others = "datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL"
+    ending = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    with translated(url), _connected(url, "AUTOCOMMIT") as connection:
+        connection.execute(ending)
 
 
 def count_rows(engine: Engine) -> None:
@@ -137,14 +180,20 @@ def _file(url: URL) -> Path:
 
 
 @contextmanager
-def _maintenance(url: URL) -> Iterator[Connection]:
+def _maintenance(url: URL, isolation: IsolationLevel = "AUTOCOMMIT") -> Iterator[Connection]:
+    with translated(url), _connected(url.set(database=MAINTENANCE), isolation) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(url: URL, isolation: IsolationLevel) -> Iterator[Connection]:
     engine = create_engine(
-        of_the_primary(url.set(database=MAINTENANCE)),
-        isolation_level="AUTOCOMMIT",
+        of_the_primary(url),
+        isolation_level=isolation,
         poolclass=NullPool,
         connect_args={"connect_timeout": 10},
     )
-    with translated(url), engine.connect() as connection:
+    with engine.connect() as connection:
         yield connection
 
 

@@ -85,16 +85,16 @@ class CECall(Turn):
         return None
 
     def claim(
-        self, tx: Transaction, most: int, *, not_of: Collection[str]
+        self, tx: Transaction, most: int, *, only_of: Collection[str]
     ) -> list[Reserved] | TaskResult:
-        """Take the turn (`start`) and claim up to `most` pilots; or return why not."""
+        """Take the turn (`start`) and claim up to `most` pilots of these VOs; or return why not."""
         refusal = self.start(tx)
         if refusal is not None:
             return refusal
         now, limit = self.runtime.now(), self.options.submissions_per_minute
         if limit is not None and not self.runtime.by_hand:
             most = locks.use_allowance(tx, f"submissions:{self.ce.name}", most, limit, now)
-        claimed = pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
+        claimed = pilots.claim(tx, self.ce.name, most, now, only_of=only_of) if most else []
         if claimed:
             return claimed
         self.give_back(tx)

@@ -16,6 +16,8 @@ from worker.domain.closing import ClosedBy, Closing
 from worker.domain.trial import Trial
 from worker.domain.vo import VO
 
+FOR_OTHERS = Closing(ClosedBy.OTHER_VOS, "the CE is for other VOs")
+
 
 def closed_vo(vo: VO) -> Closing | None:
     """Return why a VO gets no pilots at all, or `None`."""
@@ -24,10 +26,20 @@ def closed_vo(vo: VO) -> Closing | None:
     return Closing(ClosedBy.DRAINING, "the VO is draining") if vo.draining else None
 
 
-def closed_vos(tx: Transaction) -> dict[str, Closing]:
-    """Return the VOs that get no pilots at all, each with the reason."""
-    closings = ((vo.name, closed_vo(vo)) for vo in vos.get_all(tx))
+def closed_vos(tx: Transaction, ce: CE) -> dict[str, Closing]:
+    """Return the VOs that get no pilots at all, or none of this CE, each with the reason."""
+    may_use = _may_use(tx, ce)
+    closings = ((vo.name, closed_vo(vo) or _for_others(vo.name, may_use)) for vo in vos.get_all(tx))
     return {name: closing for name, closing in closings if closing is not None}
+
+
+def _may_use(tx: Transaction, ce: CE) -> list[str] | None:
+    """Return the VOs that may use a CE; `None` means all."""
+    return None if ce.open_to_all else ces.allowed(tx, ce.name)
+
+
+def _for_others(vo: str, may_use: list[str] | None) -> Closing | None:
+    return FOR_OTHERS if may_use is not None and vo not in may_use else None
 
 
 def closed_to_all(
@@ -54,7 +66,12 @@ def closed_ce(tx: Transaction, ce: CE, now: datetime) -> Closing | None:
 
 def closed_without_policy(tx: Transaction, vo: str, ce: str, now: datetime) -> Closing | None:
     """Return why a VO may not use a CE even where no policy is asked, or `None`."""
-    return closed_vo(vos.get(tx, vo)) or closed_ce(tx, ces.get(tx, ce), now)
+    place = ces.get(tx, ce)
+    return (
+        closed_vo(vos.get(tx, vo))
+        or closed_ce(tx, place, now)
+        or _for_others(vo, _may_use(tx, place))
+    )
 
 
 def closed_to_vo(
@@ -69,7 +86,7 @@ def closed_to_vo(
     if closing is not None:
         return closing
     if not ce.allowed:
-        return Closing(ClosedBy.OTHER_VOS, "the CE is for other VOs")
+        return FOR_OTHERS
     if no_credential is not None:
         return Closing(ClosedBy.CREDENTIAL, no_credential)
     if trial is not None and now < trial.retry_at:

@@ -19,6 +19,7 @@ from worker.db.database import Database
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL
 from worker.domain.errors import (
+    DatabaseError,
     DatabaseRefused,
     DatabaseUnavailable,
     Invalid,
@@ -29,7 +30,6 @@ from worker.services.operate.roles import names
 
 RESTORING = "restoring_"
 """The beginning of the name of the temporary database into which a backup is read."""
-LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,8 @@ class Restored:
     chains: list[Migrated] = field(default_factory=list)
     has_roles: bool | None = None
     """Whether its roles have their rights; `None` if there are no such roles."""
+    left: str | None = None
+    """The name that the database of before has now, if it could not be removed."""
 
 
 def back_up(database: Database, file: Path) -> Backup:
@@ -92,7 +94,7 @@ def restore(
 def _restore_postgresql(
     database: Database, file: Path, now: datetime, prefix: str | None, *, force: bool
 ) -> Restored:
-    name = f"{RESTORING}{database.url.database}"[:LONGEST_NAME]
+    name = f"{RESTORING}{database.url.database}"[: server.LONGEST_NAME]
     made = Database(database.url.set(database=name), database.chains[1:], actor=database.actor)
     server.drop(made.url)
     server.create(made.url)
@@ -102,12 +104,14 @@ def _restore_postgresql(
         has_roles = _grant(made, database, prefix)
         server.count_rows(made.engine)
         made.close()
-        server.replace(database.url, made.url, force=force)
+        left = server.replace(database.url, made.url, force=force)
     except BaseException:
         made.close()
-        server.drop(made.url)
+        # If it has taken the place of the old one already, there is none of this name any more.
+        with suppress(DatabaseError):  # what failed first is reported; the next restore removes it
+            server.drop(made.url)
         raise
-    return replace(done, database=str(database), has_roles=has_roles)
+    return replace(done, database=str(database), has_roles=has_roles, left=left)
 
 
 def _restore_sqlite(database: Database, file: Path, now: datetime) -> Restored:

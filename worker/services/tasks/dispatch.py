@@ -4,8 +4,8 @@ Claim (committed), call, record (committed). A crash or an error between the two
 pilots submitting; `reconcile` finds out by their stamps whether the CE has them. If it is certain
 that nothing was sent (a program is missing, for example), the pilots become lost at once. A VO
 whose credential cannot be used now is left out of the claim, and its pilots stay as they are. If
-the CE no longer takes pilots, or a VO gets none, the reserved pilots are cancelled, as they were
-never sent, and their slots are free again.
+the CE no longer takes pilots, or a VO gets none or may not use the CE any more, the reserved pilots
+are cancelled, as they were never sent, and their slots are free again.
 """
 
 from collections import Counter
@@ -47,10 +47,11 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
             count = pilots.cancel(tx, unwanted, {}, runtime.now())
             return TaskResult(counts={"cancelled": count}, lines=_reasons(unwanted))
         ready = payloads.ready(tx, runtime, ce, set(unsent.values()), barred)
-        sendable = sum(vo not in ready.left_out for vo in unsent.values())
+        sendable = [vo for vo in unsent.values() if vo not in ready.left_out]
         if not sendable:
             return skipped(*ready.left_out.values())
-        claimed = call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)
+        # Another VO may reserve pilots meanwhile; nothing is prepared for them.
+        claimed = call.claim(tx, min(runtime.batch, len(sendable)), only_of=set(sendable))
         if isinstance(claimed, TaskResult):
             return claimed
     with call:
@@ -85,7 +86,7 @@ def _unwanted(tx: Transaction, ce: CE, unsent: Mapping[int, str], now: datetime)
     closing = closed_ce(tx, ce, now)
     if closing is not None:
         return dict.fromkeys(unsent, closing.sentence)
-    closed = {vo: f"VO {vo}: {closing.sentence}" for vo, closing in closed_vos(tx).items()}
+    closed = {vo: f"VO {vo}: {closing.sentence}" for vo, closing in closed_vos(tx, ce).items()}
     return {pilot: closed[vo] for pilot, vo in unsent.items() if vo in closed}
 
 
