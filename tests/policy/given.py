@@ -59,19 +59,25 @@ VOS = st.builds(
     rivals=RIVALS,
 )
 BUDGETS = st.integers(0, 500)
+LONGEST_GAP = timedelta(minutes=15)
+MOST_EVENTS = 40
+END = NOW + MOST_EVENTS * LONGEST_GAP
+"""No history goes on after this."""
 
 
 @st.composite
-def histories(draw: st.DrawFn, size: int = 40) -> list[Event]:
+def histories(draw: st.DrawFn) -> list[Event]:
     """Draw outcomes in the order in which they became known."""
     events = []
     moment = NOW
     for kind, gap, ran in draw(
         st.lists(
             st.tuples(
-                st.sampled_from(EventKind), st.integers(0, 900), st.none() | st.integers(0, 4000)
+                st.sampled_from(EventKind),
+                st.integers(0, LONGEST_GAP.seconds),
+                st.none() | st.integers(0, 4000),
             ),
-            max_size=size,
+            max_size=MOST_EVENTS,
         )
     ):
         moment += timedelta(seconds=gap)

@@ -124,6 +124,12 @@ def test_a_ce_whose_pilots_cost_more_than_they_bring_gets_a_probe_each_half_hour
     assert grants(decide(replace(bad, last_sent_at=NOW - 30 * MINUTE))) == {"a": 1}
 
 
+def test_a_pilot_of_a_clock_that_was_set_back_delays_no_probe() -> None:
+    later = NOW + 60 * MINUTE
+    paused = ce("a", 9, pause=pause_of(9), last_sent_at=later)
+    assert grants(decide(paused, ce("b", 9, 0.05, last_sent_at=later))) == {"a": 1, "b": 1}
+
+
 def test_no_probe_is_sent_where_no_pilot_is_needed_or_fits() -> None:
     place = ce("a", 9, pause=pause_of(60))
     for vo in (replace(VO, demand=0), replace(VO, room=0), replace(VO, closed="it drains")):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import MINUTE, NOW
-from tests.policy.given import histories
+from tests.policy.given import END, histories
 from worker.domain.sending import Sending
 from worker.policy.facts import Chances
 from worker.policy.learning import (
@@ -145,12 +145,12 @@ def test_an_outcome_that_is_told_late_counts_as_what_would_be_left_of_it() -> No
 def test_the_batches_in_which_outcomes_come_change_nothing(
     events: list[Event], cuts: list[int]
 ) -> None:
-    whole = learn(None, events, now=NOW, configured=0.9)
+    whole = learn(None, events, now=END, configured=0.9)
     state: dict[str, Any] | None = None
     changes: list[PauseChange] = []
     edges = [0, *sorted(min(edge, len(events)) for edge in cuts), len(events)]
     for number, (start, end) in enumerate(pairwise(edges)):
-        now = NOW + number * timedelta(hours=5)
+        now = END + number * timedelta(hours=5)
         lesson = learn(state, events[start:end], now=now, configured=0.9)
         state = json.loads(json.dumps(lesson.state))
         changes += lesson.changes
@@ -180,9 +180,9 @@ def test_chances_are_chances_and_the_breaker_opens_and_closes_in_turn(
     good=st.sampled_from([EventKind.STARTED, EventKind.FINISHED, EventKind.ACCEPTED]),
 )
 def test_a_good_outcome_lowers_no_chance(events: list[Event], good: EventKind) -> None:
-    state = learn(None, events, now=NOW, configured=0.8).state
+    state = learn(None, events, now=END, configured=0.8).state
     at = events[-1].at if events else NOW
-    more = learn(state, [Event(at, good)], now=NOW, configured=0.8).state
+    more = learn(state, [Event(at, good)], now=END, configured=0.8).state
     before = evaluate(state, now=at, configured=0.8).chances
     after = evaluate(more, now=at, configured=0.8).chances
     for name in ("accept", "start", "finish"):
@@ -423,6 +423,42 @@ def test_one_that_was_put_back_runs_no_longer() -> None:
     before = history.chances
     history.wait(30).tell(EventKind.ENDED)
     assert history.chances.finish == pytest.approx(before.finish)
+
+
+# -- a clock that was set back
+
+YEAR = 365 * 24 * 60
+
+
+def test_what_happens_after_the_clock_was_set_back_counts_and_fades() -> None:
+    history = History().tell(EventKind.STARTED, 9, 5 * MINUTE).wait(-YEAR)
+    before = history.chances.start
+    after = history.tell(EventKind.FAILED_START, 2, MINUTE).chances.start
+    assert after < before - 0.05
+    assert history.wait(30).chances.start > after + 0.01
+
+
+def test_running_pilots_count_on_after_the_clock_was_set_back() -> None:
+    history = History(0.25).tell(EventKind.STARTED, 9, 5 * MINUTE).wait(-YEAR)
+    before = history.tick().chances
+    history.wait(30).tell(EventKind.ENDED, ran=LONG)
+    assert history.chances.finish > before.finish + 0.1
+
+
+@pytest.mark.parametrize("jump", [60, YEAR])
+def test_a_pause_of_a_clock_that_was_set_back_ends_by_a_pilot_that_survives(jump: int) -> None:
+    history = History().tell(EventKind.FAILED_START, 9, MINUTE).wait(-jump)
+    pause = history.evaluation.pause
+    assert pause is not None
+    assert pause.since == history.now
+    history.tick().wait(5).tell(EventKind.STARTED, 1, 5 * MINUTE)
+    assert history.reason is None
+
+
+def test_pilots_of_a_clock_that_was_set_back_are_not_those_of_an_hour_later() -> None:
+    history = History().tell(EventKind.STARTED, 9, 5 * MINUTE).wait(-60).tick()
+    assert history.state is not None
+    assert history.state["cohorts"] == []
 
 
 # -- by hand

@@ -255,6 +255,15 @@ def usual(*events: Event, parameters: Parameters = DEFAULTS) -> Usual:
     return Usual(lives.stored(), parameters)
 
 
+def test_lives_of_a_clock_that_was_set_back_fade_from_now_on() -> None:
+    long = usual(event(EventKind.FINISHED, 60))
+    now = NOW - timedelta(days=365)
+    after = Usual(long.stored(), DEFAULTS, now)
+    after.add(event(EventKind.FINISHED, 30)._replace(at=now + 10 * DEFAULTS.memory))
+    assert after.length is not None
+    assert after.length < 31 * MINUTE
+
+
 def test_where_nothing_is_known_nothing_is_short() -> None:
     assert usual().useful_after == timedelta()
 

@@ -7,15 +7,20 @@ import pytest
 
 from tests.factories import NOW, a_ce, a_pilot
 from tests.services.world import Broken, World
-from worker.db import health, locks
+from worker.db import clock_set_back, demands, health, locks, webhook_events
 from worker.db.health import FailedCall
 from worker.domain.ce import CE
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome
+from worker.domain.sending import Sending
+from worker.domain.vo import DEFAULT_VO
+from worker.domain.webhook import WebhookEventKind
 from worker.services import ce_calls
-from worker.services.tasks import catalogue, ticks
+from worker.services.observe import cycles, overview
+from worker.services.tasks import catalogue, learn, ticks
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.execute import execute
+from worker.services.tasks.submit_pilots import submit_pilots
 from worker.services.tasks.sweep import sweep
 
 HOUR = timedelta(hours=1)
@@ -159,3 +164,67 @@ def test_a_clock_that_was_set_ahead_and_back_again_stops_no_schedule(
     ticks.claim_due(world.database, world.clock)
     assert late() == []
     assert {s.task for s in ticks.list_schedules(world.runtime()) if s.cron} >= {"report", "prune"}
+
+
+def test_a_ce_that_is_paused_is_probed(world: World) -> None:
+    ce = world.ce()
+    world.make(a_pilot().on(ce).failed(), 9)
+    learn.learn(world.runtime())
+    assert world.health(ce).sending is Sending.PAUSED
+    sent = len(world.pilots())
+    work(world, SOON)
+    assert len(world.pilots()) > sent
+
+
+def test_a_ce_at_which_pilots_survive_again_is_normal(world: World) -> None:
+    ce = world.ce(queue_time=10.0, run_time=1e6, check_latest=60.0)
+    world.make(a_pilot().on(ce).failed(), 9)
+    learn.learn(world.runtime())
+    work(world, 2 * SOON)
+    assert world.health(ce).sending is Sending.NORMAL
+
+
+def test_what_is_decided_is_shown_at_once(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(7))
+    submit_pilots(world.runtime(), DEFAULT_VO)
+    world.clock -= HOUR
+    submit_pilots(world.runtime(), DEFAULT_VO)
+    now = world.clock
+
+    [decision] = overview.explain(world.runtime(), ce.name)
+    assert (decision.at, decision.reason) == (now, "no free slot")
+    [cycle] = cycles.last_cycles(world.runtime())
+    assert (cycle.at, dict(cycle.granted)) == (now, {ce.name: 0})
+    [before] = overview.explain(world.runtime(), ce.name, at=now + HOUR)
+    assert (before.at, before.granted) == (now + HOUR, 7)
+
+
+def test_cycles_that_decide_the_same_are_one_row(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(0))
+    submit_pilots(world.runtime(), DEFAULT_VO)
+    world.clock -= HOUR
+    for _ in range(3):
+        world.wait(60)
+        submit_pilots(world.runtime(), DEFAULT_VO)
+    [decision] = overview.explain(world.runtime(), ce.name)
+    assert (decision.at, decision.times) == (world.clock, 3)
+
+
+def test_an_event_of_the_webhook_does_not_wait(world: World) -> None:
+    world.change(lambda tx: webhook_events.add(tx, [(WebhookEventKind.TEST, {})], world.clock))
+    with world.database.uow() as tx:
+        [event] = webhook_events.due(tx, world.clock, 1)
+        webhook_events.postpone(tx, event, world.clock)
+    world.clock -= HOUR
+    world.change(lambda tx: clock_set_back.clamp(tx, world.clock))
+    with world.database.uow() as tx:
+        assert len(webhook_events.due(tx, world.clock, 1)) == 1
+
+
+def test_an_old_answer_of_a_demand_source_is_not_fresh_for_longer(world: World) -> None:
+    vo = world.vo()
+    world.change(lambda tx: demands.answered(tx, vo.name, 7, world.clock))
+    world.clock -= HOUR
+    sweep(world.runtime())
+    with world.database.uow() as tx:
+        assert demands.get_all(tx)[vo.name].answered_at == world.clock

@@ -14,13 +14,15 @@ from worker.db.tables import (
     schedules,
     transitions,
     vo_demands,
+    webhook_events,
 )
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import OCCUPYING, Status
 
 FAR = timedelta(minutes=15)
-"""No back-off ends later than this from now, and with the default time limit no lease either."""
+"""No back-off of a CE ends later than this from now, and with the default time limit no lease
+either."""
 
 VERY_FAR = timedelta(days=1) + FAR
 """No due time at all is later than this from now, whatever the options of a CE are."""
@@ -32,8 +34,8 @@ _LIMIT = bindparam("limit", type_=UtcDateTime())
 def clamp(tx: Transaction, now: datetime, beyond: timedelta = FAR) -> None:
     """Set due times that are too far ahead, and beginnings that are in the future, to now.
 
-    A check or a call that comes too early does no harm. For a pilot that is in doubt or missing,
-    the waiting time begins again.
+    A check, a call or an event that comes too early does no harm. For a pilot that is in doubt or
+    missing, the waiting time begins again.
     """
     for statement in _DUE_TIMES:
         tx.execute(statement, {"now": now, "limit": now + beyond})
@@ -62,6 +64,7 @@ _DUE_TIMES = [
             leases.c.until,
             ce_health.c.retry_at,
             credentials.c.retry_at,
+            webhook_events.c.next_at,
         )
     ),
     # Only active pilots: they have a small index. The history is long, and must not change.
@@ -71,6 +74,7 @@ _DUE_TIMES = [
 _BEGINNINGS = [
     _set_to_now(pilots.c.claimed_at, _NOW, has_status([Status.SUBMITTING])),
     _set_to_now(pilots.c.missing_since, _NOW, has_status(CE_MAY_HAVE_IT)),
+    _set_to_now(vo_demands.c.answered_at, _NOW),
     _set_to_now(vo_demands.c.surplus_since, _NOW),
     _set_to_now(vo_demands.c.lower_since, _NOW),
     _set_to_now(ce_health.c.unanswered_since, _NOW),

@@ -157,12 +157,13 @@ def _new_places(dialect: str) -> Executable:
 
 
 def _last_row() -> ScalarSelect[int]:
-    """Select the last row of a VO in a list."""
+    """Select the last row of a VO in a list, except those of a clock that was set back."""
     return (
         select(decisions.c.id)
         .where(
             decisions.c.list_id == ce_lists.c.id,
             decisions.c.vo_id == bindparam("vo", type_=Integer),
+            decisions.c.at <= bindparam("end", type_=UtcDateTime()),
         )
         .order_by(decisions.c.at.desc(), decisions.c.id.desc())
         .limit(1)

@@ -127,6 +127,15 @@ def probe_interval(now: datetime, since: datetime, parameters: Parameters = DEFA
     return min(max(part, parameters.probe_soonest), parameters.probe_latest)
 
 
+def interval_begin(ce: CEFacts, now: datetime) -> datetime | None:
+    """Return when the time to the next probe began: with the pause, or with the last pilot.
+
+    A moment after now comes from a clock that was set back.
+    """
+    moments = (ce.pause.since if ce.pause else None, ce.last_sent_at)
+    return max((one for one in moments if one is not None and one <= now), default=None)
+
+
 def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Line:
     chances = chances_of(ce)
     value = value_of(chances, parameters)
@@ -182,8 +191,7 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
     for line in lines:
         if line.barred is not None or line.probes is None:
             continue
-        since = line.ce.pause.since if line.ce.pause else None
-        last = max((m for m in (since, line.ce.last_sent_at) if m is not None), default=None)
+        last = interval_begin(line.ce, now)
         if sent < need and (last is None or now - last >= line.probes):
             line.granted = 1
             sent += 1

@@ -19,7 +19,7 @@ from worker.policy.counts import Counts
 from worker.policy.facts import Chances, Outcomes, Pause
 from worker.policy.outcomes import Event
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.policy.record import Record, of_this_version, pause_in
+from worker.policy.record import Record, of_this_version, pause_in, up_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def learn(
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
     """Fold new outcomes of one CE into its state. The cost depends on the new outcomes only."""
-    record = Record(state, configured, parameters)
+    record = Record(up_to(state, now.timestamp()), configured, parameters)
     for event in events:
         record.add(event)
     if queue.oldest_waiting_since is not None and queue.answered_at is not None:
@@ -114,7 +114,7 @@ def end_pause(
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
     """End a pause by hand. The weight of old failures is reduced as if a probe had survived."""
-    record = Record(state, configured, parameters)
+    record = Record(up_to(state, now.timestamp()), configured, parameters)
     record.end_pause(reason, now.timestamp())
     return _learned(record)
 
@@ -128,6 +128,7 @@ def evaluate(
 ) -> Evaluation:
     """Return the chances and the pause now. Without a state, the configured success rate decides.
 
+    A pause of a clock that was set back begins now; `learn` then stores it so.
     This is called for every CE in every tick of every VO, so it reads only a part of the state.
     """
     values = of_this_version(state)
@@ -135,7 +136,7 @@ def evaluate(
     counts = Counts(values, configured, parameters)
     return Evaluation(
         chances=counts.chances(now.timestamp()),
-        pause=Pause(reason=pause.reason, since=moment_of(pause.at)) if pause else None,
+        pause=Pause(reason=pause.reason, since=min(moment_of(pause.at), now)) if pause else None,
         outcomes=counts.outcomes(now.timestamp()),
     )
 

@@ -112,6 +112,11 @@ def of_unknown_runs(outcomes: Iterable[PilotOutcome]) -> dict[int, tuple[Event, 
     return unknown
 
 
+def up_to(outcomes: Iterable[PilotOutcome], now: datetime) -> list[PilotOutcome]:
+    """Return outcomes with moments up to now; later ones come from a clock that was set back."""
+    return [one if one.at <= now else one._replace(at=now) for one in outcomes]
+
+
 def without_report(outcome: PilotOutcome, rules: UseRules) -> PilotOutcome:
     """Return the outcome without the influence of the pilot's own report.
 

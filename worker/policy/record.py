@@ -5,7 +5,7 @@ Pilots are considered in the order in which they began: a pilot that began befor
 still lives says nothing about pilots that begin now.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from math import ceil, log
@@ -53,6 +53,33 @@ class PauseRecord:
 def of_this_version(state: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the stored state of a CE; a state of another version counts as empty."""
     return state if state and state.get("version") == VERSION else {}
+
+
+_MOMENTS = {
+    "lives": ("until",),
+    "starts": ("since",),
+    "refusals": ("since",),
+    "trouble": ("at", "since"),
+}
+"""The moments in the parts of a state. The state itself has one, too, and so does each cohort."""
+
+
+def up_to(state: Mapping[str, Any] | None, now: float) -> Mapping[str, Any]:
+    """Return a state without moments after now, which come from a clock that was set back.
+
+    With them, new outcomes would count for nothing until the clock is as far again.
+    """
+    values = _cut(of_this_version(state), ("at",), now)
+    for part, names in _MOMENTS.items():
+        if values.get(part):
+            values[part] = _cut(values[part], names, now)
+    values["cohorts"] = [one for one in values.get("cohorts", ()) if one[0] * MINUTE <= now]
+    return values
+
+
+def _cut(values: Mapping[str, Any], names: Iterable[str], now: float) -> dict[str, Any]:
+    ahead = {name: now for name in names if (values.get(name) or now) > now}
+    return {**values, **ahead}
 
 
 def pause_in(values: Mapping[str, Any]) -> PauseRecord | None:

@@ -217,10 +217,18 @@ class Usual:
 
     GUESS = 6.0
 
-    def __init__(self, state: Mapping[str, float] | None, parameters: Parameters) -> None:
+    def __init__(
+        self,
+        state: Mapping[str, float] | None,
+        parameters: Parameters,
+        now: datetime | None = None,
+    ) -> None:
         values = state or {}
         self._parameters = parameters
         self._at: float | None = values.get("at")
+        if self._at is not None and now is not None:
+            # A moment after now comes from a clock that was set back.
+            self._at = min(self._at, now.timestamp())
         self._weight: float = values.get("weight", 0.0)
         self._sum: float = values.get("sum", 0.0)
 

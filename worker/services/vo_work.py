@@ -77,7 +77,7 @@ def lesson(
     lives: dict[str, Usual] = {}
     for vo, _, event in taught:
         if vo not in lives:
-            lives[vo] = Usual(records[vo].lives, parameters)
+            lives[vo] = Usual(records[vo].lives, parameters, now)
         lives[vo].add(event)
     verdicts = judge(merged([*work.cohorts(tx), *cohorts]), now, parameters)
     changes, lines = {}, []

@@ -8,7 +8,7 @@ from worker.db import decisions
 from worker.db.decisions import Cycle
 from worker.domain.access import Role
 from worker.domain.decision import Decision
-from worker.policy.allocation import three_chances
+from worker.policy.allocation import interval_begin, three_chances
 from worker.policy.facts import CEFacts, VOFacts
 from worker.policy.traces import facts_of
 from worker.services.allowed import allowed_to
@@ -21,11 +21,24 @@ __all__ = [
     "cycles_between",
     "facts_behind",
     "granted_by_ce",
+    "interval_begin",
     "last_cycles",
+    "up_to",
 ]
 
 THREE_CHANCES = three_chances.__name__
 """The policy whose decisions can be explained number by number."""
+
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By so much the clock of a worker may be ahead of ours."""
+
+
+def up_to(at: datetime | None, now: datetime) -> datetime:
+    """Return the moment up to which decisions are read. Those of a clock that was set back later
+    are far ahead, and are read only if somebody asks for their time.
+    """
+    return at or now + CLOCKS_DIFFER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +70,7 @@ def last_cycles(
 ) -> list[Cycle]:
     """Return the last cycle up to a moment, of one VO or of each."""
     with runtime.database.uow() as tx:
-        return decisions.last_cycles(tx, vo, until=until)
+        return decisions.last_cycles(tx, vo, until=up_to(until, runtime.now()))
 
 
 @allowed_to(Role.READ)

@@ -23,6 +23,7 @@ from worker.policy.outcomes import (
     events_of,
     look_again,
     of_unknown_runs,
+    up_to,
     without_report,
 )
 from worker.policy.parameters import Parameters
@@ -78,7 +79,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     """Read the outcomes that were not used yet, and return what follows from them."""
-    unlearned = outcomes.unlearned(tx, AT_ONCE, now)
+    unlearned = up_to(outcomes.unlearned(tx, AT_ONCE, now), now)
     works = work.get_all(tx)
     rules = vo_work.rules_of(works, parameters)
     ids, events = events_from(
@@ -130,7 +131,10 @@ def _of_ces(
     records, configured = health.get_all(tx), ces.success_rates(tx)
     queues = outcomes.queues(tx, now, parameters.stuck_after)
     stale = {
-        ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
+        ce
+        for ce, record in records.items()
+        # What was learnt in the future comes from a clock that was set back.
+        if record.queue_drained or record.oldest_waiting_since or record.learned_at > now
     }
     for ce in sorted(events.keys() | queues.keys() | stale | holes.keys()):
         queue = queues.get(ce, NOTHING_WAITS)

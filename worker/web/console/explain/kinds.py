@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from worker.services.observe.cycles import THREE_CHANCES, DecisionFacts
+from worker.services.observe.cycles import THREE_CHANCES, DecisionFacts, interval_begin
 
 _QUICKER = re.compile(r"; only (\d+) of (\d+) were still free$")
 
@@ -99,9 +99,8 @@ def next_probe(case: DecisionFacts) -> datetime | None:
         return None
     if case.decision.granted:
         return case.decision.at + timedelta(seconds=every)
-    since = case.ce.pause.since if case.ce.pause else None
-    before = [moment for moment in (since, case.ce.last_sent_at) if moment is not None]
-    return max(before) + timedelta(seconds=every) if before else case.decision.at
+    begin = interval_begin(case.ce, case.decision.at)
+    return begin + timedelta(seconds=every) if begin else case.decision.at
 
 
 def needs_none_besides(case: DecisionFacts) -> bool:
