@@ -211,7 +211,7 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
     assert page.at == world.clock
     assert len(page.decisions) == 4
     assert page.transitions[0][1].id > page.transitions[-1][1].id
-    assert len(sql) <= 14
+    assert len(sql) <= 15
 
 
 def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
