@@ -102,7 +102,7 @@ def test_its_idle_pilots_stay_and_the_sweep_goes_on(
     pauses.pause(world.runtime(), ce.name, "a test", until=world.now() + timedelta(minutes=10))
     lab_has(world, source, idle_at_most=timedelta(minutes=1))
     world.wait(minutes=11)
-    assert sweep(world.runtime()).counts == {"resumed": 1, "cancelled": 0}
+    assert sweep(world.runtime()).counts == {"holds ended": 1, "cancelled": 0}
 
 
 def test_a_floor_is_kept_and_no_surplus_is_cancelled(world: World) -> None:
