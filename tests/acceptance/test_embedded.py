@@ -149,13 +149,21 @@ def test_its_server_has_no_other_port_than_the_one_that_pilots_know(
     processes: Processes, tmp_path: Path
 ) -> None:
     home = str(tmp_path / "home")
-    with ExitStack() as stack:
-        with suppress(OSError):  # if another process has the port, that is enough
-            stack.enter_context(socket.create_server(("127.0.0.1", 8017)))
-        settings = settings_of({"home": home, "web_url": "https://pilotage.example.org"})
-        one_line(processes.run([*PILOTAGE, "up", "--for", "1s"], settings), "8017", "in use")
-        another = processes.run([*PILOTAGE, "up", "--for", "1s"], settings_of({"home": home}))
+
+    def refused() -> "subprocess.CompletedProcess[str] | None":
+        """Start it while its port is taken; return `None` if the port has become free meanwhile."""
+        with ExitStack() as stack:
+            is_ours = False
+            with suppress(OSError):  # if another process has the port, that is enough
+                stack.enter_context(socket.create_server(("127.0.0.1", 8017)))
+                is_ours = True
+            settings = settings_of({"home": home, "web_url": "https://pilotage.example.org"})
+            result = processes.run([*PILOTAGE, "up", "--for", "1s"], settings)
+            another = processes.run([*PILOTAGE, "up", "--for", "1s"], settings_of({"home": home}))
         assert another.returncode == 0, another.stderr
+        return result if is_ours or result.returncode else None
+
+    one_line(until(refused, progress=processes.progress), "8017", "in use")
 
 
 def test_whoever_is_killed_leaves_no_temporary_folder(processes: Processes, tmp_path: Path) -> None:

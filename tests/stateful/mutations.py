@@ -19,7 +19,9 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
         Mutation(
             about="and so does the allocation.",
             function="worker.services.facts._ce_facts",
-            pieces={"free=ce.available": "free=max(0, ce.capacity - ce.occupying)"},
+            pieces={
+                "free = ce.available if": "free = max(0, ce.capacity - ce.occupying) if",
+            },
             names={},
         ),
     ),
