@@ -20,11 +20,12 @@ from worker.cli import show
 from worker.cli.columns import Column, layout
 from worker.cli.view import picture
 from worker.cli.watch import Lines
-from worker.db import mover, work
+from worker.db import mover, trials, work
 from worker.db.database import Database
 from worker.db.uow import Transaction
 from worker.db.work import WorkRecord
 from worker.domain.pilot import Cause, Move, Status, Use
+from worker.domain.trial import Trial
 from worker.policy.work import NoWork
 from worker.services.observe.overview import overview
 
@@ -136,6 +137,15 @@ def _fill(tx: Transaction) -> None:
     a_pilot().on(ce).for_vo(vo).at(now).done(Use.SHORT).create_many(tx, 2)
     no_work = NoWork(reason="its last 1400 pilots in a row found no work, at 30 CEs", since=now)
     work.save(tx, {VO: WorkRecord(without_work=no_work)})
+    trial = Trial(
+        vo=VO,
+        ce=ce.name,
+        most=7,
+        retry_at=now + timedelta(minutes=9),
+        refused_at=now,
+        reason=REASON,
+    )
+    trials.save(tx, [trial])
     a_decision().on(full).for_vo(vo).at(now).granting(123).because(REASON).create(tx)
 
 

@@ -17,6 +17,7 @@ CES = st.lists(
         CEFacts,
         name=NAMES,
         free=st.integers(0, 200),
+        trial=st.booleans(),
         success_rate=CHANCE,
         closed=st.sampled_from([None, None, None, "the CE is draining"]),
         chances=st.none() | st.builds(Chances, accept=CHANCE, start=CHANCE, finish=CHANCE),

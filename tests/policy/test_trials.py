@@ -59,7 +59,11 @@ def test_an_attempt_without_a_refusal_doubles_the_number_until_it_is_enough() ->
     assert numbers[-1] < ENOUGH <= 2 * numbers[-1]
 
 
-@pytest.mark.parametrize("moment", [NOW + FORGOTTEN, NOW - MINUTE])
+def test_a_refusal_that_is_recorded_during_a_tick_counts_for_it() -> None:
+    assert trial().is_on(NOW - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("moment", [NOW + FORGOTTEN, NOW - 2 * MINUTE])
 def test_an_old_refusal_and_one_of_a_wrong_clock_are_forgotten(moment: datetime) -> None:
     assert not trial(failures=5).is_on(moment)
     assert next_of(trial(failures=5), ALL_REFUSED, moment) == (1, MINUTE)

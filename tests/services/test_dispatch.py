@@ -1,6 +1,6 @@
 """dispatch: reserved pilots are sent in bulk, each stamp once, and each answer is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,7 @@ from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome
-from worker.domain.vo import DEFAULT_VO
+from worker.domain.vo import DEFAULT_VO, VO
 from worker.services import payloads
 from worker.services.payloads import Ready
 from worker.services.runtime import Runtime
@@ -103,13 +103,33 @@ def test_a_ce_that_takes_no_more_is_sent_nothing_and_its_slots_are_freed(
 def test_a_vo_that_gets_no_more_is_sent_nothing_and_its_slots_are_freed(
     world: World, change: dict[str, bool]
 ) -> None:
+    word = "draining" if "draining" in change else "disabled"
+    unsent_are_cancelled(
+        world,
+        lambda tx, ce, other: vos.change(tx, DEFAULT_VO, **change),
+        f"VO {DEFAULT_VO}: the VO is {word}",
+    )
+
+
+def test_a_vo_that_may_no_longer_use_the_ce_is_sent_nothing_and_its_slots_are_freed(
+    world: World,
+) -> None:
+    unsent_are_cancelled(
+        world,
+        lambda tx, ce, other: ces.allow(tx, ce.name, [other.name]),
+        f"VO {DEFAULT_VO}: the CE is for other VOs",
+    )
+
+
+def unsent_are_cancelled(
+    world: World, close: Callable[[Transaction, CE, VO], object], sentence: str
+) -> None:
+    """Close a VO that has pilots at a CE: those that were not sent are cancelled, and no others."""
     ce, other = world.ce(), world.vo()
     world.sent(ce, 1)
     world.reserve(ce, 2)
     [kept] = world.reserve(ce, 1, other.name)
-    world.change(lambda tx: vos.change(tx, DEFAULT_VO, **change))
-    word = "draining" if "draining" in change else "disabled"
-    sentence = f"VO {DEFAULT_VO}: the VO is {word}"
+    world.change(lambda tx: close(tx, ce, other))
 
     would = plan(world.runtime(), ce.name)
     assert (would.counts, would.lines) == ({"would cancel": 2}, (sentence,))
@@ -120,25 +140,6 @@ def test_a_vo_that_gets_no_more_is_sent_nothing_and_its_slots_are_freed(
     assert world.statuses() == {"submitted": 2, "cancelled": 2}
     cancelled = [pilot for pilot in world.pilots() if pilot.status is Status.CANCELLED]
     assert {world.history(pilot.id)[-1].reason for pilot in cancelled} == {sentence}
-
-
-def test_a_vo_that_may_no_longer_use_the_ce_is_sent_nothing_and_its_slots_are_freed(
-    world: World,
-) -> None:
-    ce, other = world.ce(), world.vo()
-    world.sent(ce, 1)
-    world.reserve(ce, 2)
-    [kept] = world.reserve(ce, 1, other.name)
-    world.change(lambda tx: ces.allow(tx, ce.name, [other.name]))
-    sentence = f"VO {DEFAULT_VO}: the CE is for other VOs"
-
-    would = plan(world.runtime(), ce.name)
-    assert (would.counts, would.lines) == ({"would cancel": 2}, (sentence,))
-    result = dispatch(world.runtime(), ce.name)
-    assert (result.counts, result.lines) == ({"cancelled": 2}, (sentence,))
-    assert world.pilot(kept).status is Status.RESERVED
-    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
-    assert world.statuses() == {"submitted": 2, "cancelled": 2}
 
 
 @pytest.mark.parametrize("how", ["disabled", "draining"])

@@ -80,7 +80,8 @@ def test_decisions_and_the_status_say_why_and_when_it_is_tried_again(world: Worl
     for _ in range(2):
         tick(world, ce)
     submit_pilots(world.runtime(), DEFAULT_VO)
-    why = f"the CE refused pilots of VO {DEFAULT_VO} (MaxSubmitJobs); it is tried again with 1 at "
+    refused = f"the CE refused pilots of VO {DEFAULT_VO} (MaxSubmitJobs)"
+    why = f"{refused}; it is tried again with 1 pilot at "
 
     assert reason_now(world).startswith(why)
     [notice] = [one for one in notices(overview(world.runtime())) if "refused" in one.line]

@@ -178,6 +178,26 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
         "ce open",
         "it accepts calls",
     ),
+    "refused for the VO": (
+        (
+            ce(
+                5,
+                closed="the CE refused pilots of VO lhcb (quota); it is tried again with 1 pilot",
+                closed_by=ClosedBy.TRIAL,
+            ),
+        ),
+        {},
+        "it refused pilots of VO lhcb (quota); it is tried again with 1 pilot",
+        "ce open",
+        "it took the last pilots of this VO",
+    ),
+    "on trial": (
+        (ce(1, trial=True),),
+        {},
+        "it is on trial, because it refused pilots of lhcb lately",
+        "trial",
+        None,
+    ),
     "rate 0": (
         (CEFacts(name="bari", free=5, success_rate=0.0),),
         {},

@@ -15,7 +15,8 @@ class ClosedBy(Described):
     OTHER_VOS = "other VOs", "The CE is for other VOs."
     CREDENTIAL = "credential", "The VO has no valid credential for the CE."
     NO_ANSWER = "no answer", "The CE did not answer the last call."
-    REFUSES = "refuses", "The CE refused the last call, or the last pilots of the VO."
+    REFUSES = "refuses", "The CE refused the last call."
+    TRIAL = "on trial", "The CE refused pilots of the VO, and is tried again later."
 
 
 class Closing(NamedTuple):

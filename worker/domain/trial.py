@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 FORGOTTEN = timedelta(hours=1)
 """A trial is over if nothing was refused for so long."""
 
+AHEAD = timedelta(minutes=1)
+"""A refusal may be so much later than a tick that began before it was recorded."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -29,8 +32,8 @@ class Trial:
     """What the CE said then."""
 
     def is_on(self, now: datetime) -> bool:
-        """Return whether the trial goes on; a refusal in the future is one of a wrong clock."""
-        return self.refused_at <= now < self.refused_at + FORGOTTEN
+        """Return whether the trial goes on. A refusal far ahead is one of a wrong clock."""
+        return self.refused_at - AHEAD <= now < self.refused_at + FORGOTTEN
 
     @property
     def is_refused(self) -> bool:
@@ -40,7 +43,8 @@ class Trial:
     @property
     def sentence(self) -> str:
         """Why the VO gets no pilots at the CE before it is tried again."""
+        few = "1 pilot" if self.most == 1 else f"{self.most} pilots"
         return (
             f"the CE refused pilots of VO {self.vo} ({self.reason}); "
-            f"it is tried again with {self.most} at {self.retry_at:%H:%M:%S}Z"
+            f"it is tried again with {few} at {self.retry_at:%H:%M:%S}Z"
         )

@@ -90,7 +90,7 @@ def closed_to_vo(
     if no_credential is not None:
         return Closing(ClosedBy.CREDENTIAL, no_credential)
     if trial is not None and now < trial.retry_at:
-        return Closing(ClosedBy.REFUSES, trial.sentence)
+        return Closing(ClosedBy.TRIAL, trial.sentence)
     # A full CE is sent nothing, so no submission tests whether it answers again. Its slots are
     # those that it had at the last answer.
     is_not_asked = is_backing_off(ce, now) or ce.available == 0

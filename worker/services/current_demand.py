@@ -113,11 +113,11 @@ def unusable_source(vo: VO) -> str | None:
     Its kind may not be installed on this host, or may no longer accept an option. This is a problem
     of this VO alone: whatever reads the demands of several VOs goes on.
     """
-    read = _read(vo.source) if vo.source is not None else None
-    return read if isinstance(read, str) else None
+    checked = None if vo.source is None else _check(vo.source)
+    return checked if isinstance(checked, str) else None
 
 
-def _read(source: Mapping[str, Any]) -> tuple[Source, SourceOptions] | str:
+def _check(source: Mapping[str, Any]) -> tuple[Source, SourceOptions] | str:
     """Return a source and its options, or why it cannot be used."""
     try:
         return registry.check(source)
@@ -127,8 +127,8 @@ def _read(source: Mapping[str, Any]) -> tuple[Source, SourceOptions] | str:
 
 def _options_of(vo: VO) -> SourceOptions | None:
     """Return the options of the source of a VO; `None` if there is none that can be used."""
-    read = _read(vo.source) if vo.source is not None else ""
-    return None if isinstance(read, str) else read[1]
+    checked = None if vo.source is None else _check(vo.source)
+    return None if checked is None or isinstance(checked, str) else checked[1]
 
 
 def _counts_jobs(vo: VO) -> bool:
@@ -161,11 +161,11 @@ def current_demand(
     """Return the demand that counts now: that of the VO itself, or the answer of its source."""
     if vo.source is None:
         return _counted(vo, vo.demand, DemandCounts.MORE, pilots)
-    read = _read(vo.source)
-    if isinstance(read, str):
-        why = f"the source of VO {vo.name} cannot be used: {read}"
+    checked = _check(vo.source)
+    if isinstance(checked, str):
+        why = f"the source of VO {vo.name} cannot be used: {checked}"
         return _not_known(vo, why, pilots, Unknown.HOLD, 0)
-    source, options = read
+    source, options = checked
     age = None if answer.answered_at is None else now - answer.answered_at
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
         batch = batch_of(vo, answer, ended)

@@ -11,12 +11,13 @@ from tests.records import a_change, a_credential, a_maintenance, a_pause, a_repo
 from tests.secrets import a_token
 from tests.services.world import STEADY, World
 from tests.web.test_explain_reasons import CASES, decide
-from worker.db import ces, decisions, health, payloads, sending, vos
+from worker.db import ces, decisions, health, payloads, sending, trials, vos
 from worker.db.uow import Transaction
 from worker.domain.credential import CredentialKind
 from worker.domain.payload import Payload, plain
 from worker.domain.pilot import FINAL, Cause, ExitMeaning, Status, Use
 from worker.domain.sending import Sending
+from worker.domain.trial import Trial
 from worker.services.tasks.submit_pilots import submit_pilots
 
 MINUTE = timedelta(minutes=1)
@@ -112,6 +113,16 @@ def _make_troubles(tx: Transaction, world: World) -> None:
         retry_at=now + 2 * MINUTE,
     )
     health.save(tx, "kosice", silent)
+    refused = Trial(
+        vo="atlas",
+        ce="geneva",
+        most=1,
+        failures=2,
+        retry_at=now + 2 * MINUTE,
+        refused_at=now,
+        reason="sbatch: error: QOSMaxSubmitJobPerUserLimit: Job violates accounting/QOS policy",
+    )
+    trials.save(tx, [refused, replace(refused, ce="lyon", retry_at=now)])
     answering = replace(health.get(tx, "lyon"), last_answered_at=now - MINUTE)
     health.save(tx, "lyon", answering)
 

@@ -23,7 +23,7 @@ __all__ = [
     "granted_by_ce",
     "interval_begin",
     "last_cycles",
-    "up_to",
+    "last_moment",
 ]
 
 THREE_CHANCES = three_chances.__name__
@@ -34,9 +34,11 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 """By so much the clock of a worker may be ahead of ours."""
 
 
-def up_to(at: datetime | None, now: datetime) -> datetime:
-    """Return the moment up to which decisions are read. Those of a clock that was set back later
-    are far ahead, and are read only if somebody asks for their time.
+def last_moment(at: datetime | None, now: datetime) -> datetime:
+    """Return the moment up to which decisions are read.
+
+    Those of a clock that was set back later are far ahead, and are read only if somebody asks for
+    their time.
     """
     return at or now + CLOCKS_DIFFER
 
@@ -70,7 +72,7 @@ def last_cycles(
 ) -> list[Cycle]:
     """Return the last cycle up to a moment, of one VO or of each."""
     with runtime.database.uow() as tx:
-        return decisions.last_cycles(tx, vo, until=up_to(until, runtime.now()))
+        return decisions.last_cycles(tx, vo, until=last_moment(until, runtime.now()))
 
 
 @allowed_to(Role.READ)

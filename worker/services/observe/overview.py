@@ -18,7 +18,7 @@ from worker.policy import explaining
 from worker.services.allowed import allowed_to
 from worker.services.ce_lines import CELine, lines_of
 from worker.services.credentials import CredentialStanding, standings
-from worker.services.observe.cycles import up_to
+from worker.services.observe.cycles import last_moment
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.use import WithoutWork, listed
 from worker.services.runtime import Runtime
@@ -97,7 +97,7 @@ def explain(
         ces.get(tx, ce)
         if vo is not None:
             vos.get(tx, vo)
-        return decisions.last_of_each(tx, ce, vo=vo, until=up_to(at, runtime.now()))
+        return decisions.last_of_each(tx, ce, vo=vo, until=last_moment(at, runtime.now()))
 
 
 @allowed_to(Role.READ)

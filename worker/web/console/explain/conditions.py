@@ -89,6 +89,7 @@ _OPEN = {
     ClosedBy.CREDENTIAL: "the credential for it is valid",
     ClosedBy.NO_ANSWER: "it answers",
     ClosedBy.REFUSES: "it accepts calls",
+    ClosedBy.TRIAL: "it took the last pilots of this VO",
 }
 """The condition that each of these reasons to close a CE violates, in the order of the checks."""
 

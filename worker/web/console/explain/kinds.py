@@ -27,6 +27,8 @@ class ReasonKind(StrEnum):
     """Its pilots cost more than they bring."""
     BETTER = "better"
     """The work is finite and waits for better CEs."""
+    TRIAL = "trial"
+    """It refused pilots of the VO lately, and gets as many as it is tried with."""
     ALL = "all"
     SLOW = "slow"
     """Its queue is slow, so no more pilots may wait in it."""
@@ -46,6 +48,7 @@ _RULES: tuple[tuple[ReasonKind, Callable[[DecisionFacts], object]], ...] = (
     (ReasonKind.PAUSED, lambda case: "probe_every" in case.decision.trace and case.ce.pause),
     (ReasonKind.POOR, lambda case: "probe_every" in case.decision.trace),
     (ReasonKind.BETTER, lambda case: "better" in case.decision.trace),
+    (ReasonKind.TRIAL, lambda case: case.ce.trial and case.decision.granted == case.ce.free),
     (ReasonKind.ALL, lambda case: case.decision.granted == case.ce.free),
     (ReasonKind.SLOW, lambda case: case.decision.granted == room(case) < case.ce.free),
     (ReasonKind.NOT_NEEDED, lambda case: need(case) == 0),

@@ -27,6 +27,7 @@ _WORDS: Mapping[ReasonKind, str | Callable[[DecisionFacts], str]] = {
     ReasonKind.PAUSED: "paused",
     ReasonKind.POOR: "poor",
     ReasonKind.BETTER: "better CEs",
+    ReasonKind.TRIAL: ClosedBy.TRIAL,
     ReasonKind.ALL: "all",
     ReasonKind.SLOW: "slow",
     ReasonKind.NOT_NEEDED: lambda case: _CAPS[cap(case)],
@@ -46,6 +47,7 @@ LEGEND: Mapping[str, str] = {
     ClosedBy.HELD: "a person holds it",
     ClosedBy.NO_ANSWER: "it does not answer",
     ClosedBy.REFUSES: "it refuses our calls",
+    ClosedBy.TRIAL: "it refused pilots of the VO: it is tried again later, and with a few",
     ClosedBy.CREDENTIAL: "the VO has no valid credential for it",
     ClosedBy.OTHER_VOS: "it is for other VOs",
     "better CEs": "better CEs have slots for the whole demand",
@@ -56,7 +58,7 @@ LEGEND: Mapping[str, str] = {
 }
 """The meanings of the words that need an explanation."""
 
-SILENT = frozenset({ClosedBy.NO_ANSWER, ClosedBy.REFUSES, ClosedBy.CREDENTIAL})
+SILENT = frozenset({ClosedBy.NO_ANSWER, ClosedBy.REFUSES, ClosedBy.TRIAL, ClosedBy.CREDENTIAL})
 """The reasons that are faults, not decisions of an operator."""
 
 _PHRASES: Mapping[str, tuple[str, str]] = {

@@ -37,6 +37,7 @@ _DECISIVE = {
     ReasonKind.POOR: "probe",
     ReasonKind.BETTER: "better",
     ReasonKind.ALL: "free",
+    ReasonKind.TRIAL: "trial",
     ReasonKind.SLOW: "room",
     ReasonKind.SHARE: "share",
     ReasonKind.PART: "part",

@@ -50,6 +50,9 @@ def fitting(case: DecisionFacts, settings: PlaceSettings, most: int) -> Iterator
             where=where,
         )
     )
+    if ce.trial:
+        text = f"are tried, because it refused pilots of {case.vo.name} lately"
+        yield count("trial", ce.free, text, most, sign="≤", source="on trial", where=where)
     yield count("free", ce.free, "more fit", most, sign="=", is_sum=True)
     if "drain" in case.decision.trace:
         drained = words.number(case.decision.trace["drain"])

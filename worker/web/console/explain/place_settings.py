@@ -33,9 +33,12 @@ def as_of(case: DecisionFacts, settings: PlaceSettings) -> PlaceSettings:
 
 def fits(case: DecisionFacts, settings: PlaceSettings) -> int:
     """Return how many more pilots would have fitted then, with these settings."""
-    by_slots = settings.capacity - case.ce.occupying
-    limit = settings.waiting_limit
-    return max(0, by_slots if limit is None else min(by_slots, limit - case.ce.waiting))
+    numbers = [settings.capacity - case.ce.occupying]
+    if settings.waiting_limit is not None:
+        numbers.append(settings.waiting_limit - case.ce.waiting)
+    if case.ce.trial:
+        numbers.append(case.ce.free)
+    return max(0, min(numbers))
 
 
 def limit_decides(case: DecisionFacts, settings: PlaceSettings) -> bool:

@@ -94,6 +94,7 @@ _OF_A_CLOSED_CE = {
         "Nothing to set: it gets pilots again when it answers. Look at its calls."
     ),
     ClosedBy.REFUSES: "See why it refuses the calls; it gets pilots again when it accepts a call.",
+    ClosedBy.TRIAL: "See why it refuses the pilots of {vo}; it is tried again by itself.",
 }
 
 
@@ -177,6 +178,9 @@ _CHANGES: dict[ReasonKind, Callable[[DecisionFacts, PlaceSettings], list[Remedy]
         Remedy(
             text="Or set the parameter better_part to 0: then CEs get pilots whatever their chance."
         ),
+    ],
+    ReasonKind.TRIAL: lambda case, settings: [
+        _to_ce(case, "Nothing to set: it gets more with each tick in which it refuses none.")
     ],
     ReasonKind.ALL: _of_slots,
     ReasonKind.SLOW: lambda case, settings: [

@@ -151,6 +151,9 @@ _BECAUSE: dict[ReasonKind, Callable[[DecisionFacts], str]] = {
     ReasonKind.PAUSED: lambda case: f"it is paused; {_probe_words(case)}",
     ReasonKind.POOR: lambda case: f"its pilots cost more than they bring; {_probe_words(case)}",
     ReasonKind.BETTER: lambda case: f"better CEs have slots for the whole demand of {case.vo.name}",
+    ReasonKind.TRIAL: lambda case: (
+        f"it is on trial, because it refused pilots of {case.vo.name} lately"
+    ),
     ReasonKind.ALL: lambda case: "it gets all free slots",
     ReasonKind.SLOW: lambda case: (
         f"its queue is slow: at most {words.number(case.ce.drained)} pilots may wait, as many as "
