@@ -12,6 +12,7 @@ from tests.patience import PATIENCE
 from tests.services.world import Fake, Watching, World
 from worker.backends.sim.faults import Fault
 from worker.db import ces, pilot_reads, pilots, vos
+from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import UnknownCE
